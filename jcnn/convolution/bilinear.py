@@ -1,0 +1,133 @@
+"""Convolution as a JAX primitive whose derivatives are that primitive again.
+
+JAX writes the two gradients of `lax.conv_general_dilated` with permuted dimension numbers, which
+XLA:CPU rewrites to its fast form outside loops only (https://github.com/jax-ml/jax/issues/12868),
+and it turns `vmap` over kernels into a grouped convolution, slow on CPU. Here a transpose binds
+the same primitive with another `result`, `vmap` over both operands is an axis of its own, and what
+runs is chosen when lowering, by platform. Being a primitive, it keeps `jvp`, `vmap` and any nesting
+of them, which a `custom_vjp` would not.
+
+Operands, each with a leading axis of models (or channel groups) that is never summed over:
+input `(models, batch, *spatial, in)`, kernel `(models, *window, in, out)`,
+output `(models, batch, *out_spatial, out)`.
+"""
+
+from functools import partial
+
+import jax
+import jax.extend.core
+import jax.numpy as jnp
+from jax import Array
+from jax.interpreters import ad, batching, mlir
+
+from jcnn.convolution import cpu
+from jcnn.convolution.geometry import Geometry, Result
+from jcnn.convolution.plain import plain
+
+conv_p = jax.extend.core.Primitive("jcnn_conv")
+
+
+def convolve(x: Array, kernel: Array, geometry: Geometry) -> Array:
+    """Convolve `(models, batch, *spatial, in)` with `(models, *window, in, out)`."""
+    x, kernel = _equally_varying(x, kernel)
+    return conv_p.bind(x, kernel, result="output", geometry=geometry)
+
+
+def _equally_varying(x: Array, kernel: Array) -> tuple[Array, Array]:
+    # Under shard_map's check of varying axes a primitive wants operands that vary alike.
+    varying = [jax.typeof(a).manual_axis_type.varying for a in (x, kernel)]
+    for_x, for_kernel = (tuple(sorted((varying[0] | varying[1]) - v)) for v in varying)
+    return (
+        jax.lax.pcast(x, for_x, to="varying") if for_x else x,
+        jax.lax.pcast(kernel, for_kernel, to="varying") if for_kernel else kernel,
+    )
+
+
+@conv_p.def_impl
+@partial(jax.jit, static_argnames=("result", "geometry"))
+def _run_eagerly(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
+    return conv_p.bind(a, b, result=result, geometry=geometry)
+
+
+@conv_p.def_abstract_eval
+def _abstract(
+    a: jax.core.ShapedArray, b: jax.core.ShapedArray, *, result: Result, geometry: Geometry
+) -> jax.core.ShapedArray:
+    models = a.shape[0]
+    shape = {
+        "output": (models, a.shape[1], *geometry.out_spatial, b.shape[-1]),
+        "input": (models, a.shape[1], *geometry.spatial, b.shape[-2]),
+        "kernel": (models, *geometry.window, a.shape[-1], b.shape[-1]),
+    }[result]
+    return a.update(shape=shape, weak_type=False)
+
+
+# Which operands each map takes, in order. A transpose asks for one of them back.
+_OPERANDS: dict[Result, tuple[Result, Result]] = {
+    "output": ("input", "kernel"),
+    "input": ("output", "kernel"),
+    "kernel": ("input", "output"),
+}
+
+
+def _transpose(
+    unknown: int, ct: Array, a: Array, b: Array, *, result: Result, geometry: Geometry
+) -> Array:
+    names = _OPERANDS[result]
+    given = {result: ct, names[1 - unknown]: (a, b)[1 - unknown]}
+    operands = [given[name] for name in _OPERANDS[names[unknown]]]
+    return conv_p.bind(*operands, result=names[unknown], geometry=geometry)
+
+
+ad.defbilinear(conv_p, partial(_transpose, 0), partial(_transpose, 1))
+
+# Where an axis mapped over one operand alone is folded: into the axis which that operand shares
+# with the result and not with the other operand, as (axis of operand, axis of result).
+_FOLDS: dict[Result, tuple[tuple[int, int], tuple[int, int]]] = {
+    "output": ((1, 1), (-1, -1)),
+    "input": ((1, 1), (-2, -1)),
+    "kernel": ((-1, -2), (-1, -1)),
+}
+
+
+def _batch(
+    operands: tuple[Array, Array],
+    dims: tuple[int | None, int | None],
+    *,
+    result: Result,
+    geometry: Geometry,
+) -> tuple[Array, int]:
+    size = next(a.shape[d] for a, d in zip(operands, dims, strict=True) if d is not None)
+    a, b = operands
+    if dims[0] is not None and dims[1] is not None:
+        folds, axis = (0, 0), 0
+    else:
+        mapped = 0 if dims[0] is not None else 1
+        source, axis = _FOLDS[result][mapped]
+        folds = (source, None) if mapped == 0 else (None, source)
+    a, b = (
+        array if d is None else _fold(array, d, fold)
+        for array, d, fold in zip((a, b), dims, folds, strict=True)
+    )
+    out = conv_p.bind(a, b, result=result, geometry=geometry)
+    axis = axis % out.ndim
+    shape = (
+        *out.shape[:axis],
+        size,
+        out.shape[axis] // size if size else 0,
+        *out.shape[axis + 1 :],
+    )
+    return out.reshape(shape), axis
+
+
+def _fold(a: Array, dim: int, axis: int) -> Array:
+    axis = axis % (a.ndim - 1)
+    a = jnp.moveaxis(a, dim, axis)
+    return a.reshape(*a.shape[:axis], a.shape[axis] * a.shape[axis + 1], *a.shape[axis + 2 :])
+
+
+batching.primitive_batchers[conv_p] = _batch
+
+
+mlir.register_lowering(conv_p, mlir.lower_fun(plain, multiple_results=False))
+mlir.register_lowering(conv_p, mlir.lower_fun(cpu.fast, multiple_results=False), platform="cpu")

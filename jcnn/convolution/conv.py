@@ -1,0 +1,167 @@
+"""The public convolution: arguments checked and brought to the one form the primitive knows."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jcnn.convolution.bilinear import Geometry, convolve
+
+Padding = str | Sequence[tuple[int, int]]
+
+
+def conv(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "SAME",
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Array:
+    """Convolution (cross-correlation, as in every CNN library) over 1 to 3 spatial axes.
+
+    ``y[b, p, o] = bias[o] + sum_{w, i} x[b, p * strides + w * dilation - low, i] * kernel[w, i, o]``
+
+    ``x`` is ``(*batch, *spatial, in)`` with any number of batch axes, none included; ``kernel`` is
+    ``(*window, in // groups, out)`` and decides the number of spatial axes; ``bias`` is ``(out,)``.
+    Returns ``(*batch, *out_spatial, out)`` in the dtype of ``x``; half precision is summed in
+    float32. Output channels ``g * out // groups`` and on see the g-th slice of the input channels.
+
+    ``padding`` is ``"SAME"`` (``ceil(size / stride)`` positions, the odd zero at the end),
+    ``"VALID"``, ``"CIRCULAR"`` (the axis wraps around; the other half of ``"SAME"``'s sizes for
+    stride 1), or one ``(low, high)`` pair of zeros to add per spatial axis.
+
+    The map is linear in ``x``, in ``kernel`` and in ``bias``, so its gradient is exact everywhere;
+    padded positions pass none on. Forward mode, reverse mode and their compositions all work.
+
+    Raises ``TypeError`` for dtypes that are not floating point or differ, ``ValueError`` for
+    shapes, channels, groups or padding that do not fit each other.
+
+    Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
+
+    >>> import jax.numpy as jnp
+    >>> conv(jnp.ones((8, 28, 28, 1)), jnp.ones((5, 5, 1, 6)), padding="VALID", strides=2).shape
+    (8, 12, 12, 6)
+    """
+    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+    _check_arrays(x, kernel, groups)
+    n = kernel.ndim - 2
+    batch, spatial = x.shape[: x.ndim - n - 1], x.shape[x.ndim - n - 1 : -1]
+    strides, dilation = _per_axis("strides", strides, n), _per_axis("dilation", dilation, n)
+    reach = tuple((w - 1) * d + 1 for w, d in zip(kernel.shape[:n], dilation, strict=True))
+    pads = _pads(padding, spatial, reach, strides)
+    if padding == "CIRCULAR":
+        x = _wrap(x, pads)
+        spatial, pads = x.shape[len(batch) : -1], ((0, 0),) * n
+    sizes = [s + lo + hi - r for s, (lo, hi), r in zip(spatial, pads, reach, strict=True)]
+    if min(sizes) < 0:
+        raise ValueError(
+            f"the window reaches over {reach} positions, but x has only {spatial} with padding "
+            f"{pads}; use a smaller kernel or dilation, or more padding"
+        )
+    out_spatial = tuple(size // stride + 1 for size, stride in zip(sizes, strides, strict=True))
+    geometry = Geometry(spatial, kernel.shape[:n], out_spatial, strides, dilation, pads)
+    y = convolve(
+        _group_input(x.reshape(-1, *spatial, x.shape[-1]), groups),
+        _group_kernel(kernel, groups),
+        geometry,
+    )
+    y = jnp.moveaxis(y, 0, -2).reshape(*batch, *out_spatial, kernel.shape[-1])
+    return y if bias is None else y + _checked_bias(jnp.asarray(bias), y)
+
+
+def _group_input(x: Array, groups: int) -> Array:
+    return jnp.moveaxis(x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups), -2, 0)
+
+
+def _group_kernel(kernel: Array, groups: int) -> Array:
+    return jnp.moveaxis(
+        kernel.reshape(*kernel.shape[:-1], groups, kernel.shape[-1] // groups), -2, 0
+    )
+
+
+def _check_arrays(x: Array, kernel: Array, groups: int) -> None:
+    if not 3 <= kernel.ndim <= 5:
+        raise ValueError(
+            f"kernel has shape {kernel.shape}; expected (*window, in // groups, out) "
+            "with 1 to 3 window axes"
+        )
+    if x.ndim < kernel.ndim - 1:
+        raise ValueError(
+            f"x has shape {x.shape}, but the kernel of shape {kernel.shape} has {kernel.ndim - 2} "
+            f"window axes; expected (*batch, *spatial, in), at least {kernel.ndim - 1} axes"
+        )
+    if x.dtype != kernel.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(
+            f"x is {x.dtype} and kernel is {kernel.dtype}; expected one floating dtype for both: "
+            "cast with .astype"
+        )
+    if 0 in kernel.shape or 0 in x.shape[x.ndim - kernel.ndim + 1 :]:
+        raise ValueError(
+            f"x has shape {x.shape} and kernel {kernel.shape}; only batch axes may be empty"
+        )
+    channels, out = x.shape[-1], kernel.shape[-1]
+    if groups < 1 or channels % groups or out % groups:
+        raise ValueError(
+            f"groups={groups} must be positive and divide the input channels ({channels}) and the "
+            f"output channels ({out})"
+        )
+    if kernel.shape[-2] != channels // groups:
+        raise ValueError(
+            f"kernel of shape {kernel.shape} takes {kernel.shape[-2]} input channels per group, "
+            f"but x of shape {x.shape} with groups={groups} has {channels // groups}; "
+            "the kernel is (*window, in // groups, out) and channels are the last axis of x"
+        )
+
+
+def _checked_bias(bias: Array, y: Array) -> Array:
+    if bias.shape != y.shape[-1:]:
+        raise ValueError(f"bias has shape {bias.shape}; expected {y.shape[-1:]}, one per channel")
+    if bias.dtype != y.dtype:
+        raise TypeError(f"bias is {bias.dtype}; expected {y.dtype}, as x: cast with .astype")
+    return bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+
+def _per_axis(name: str, value: int | Sequence[int], n: int) -> tuple[int, ...]:
+    values = (value,) * n if isinstance(value, int) else tuple(value)
+    if len(values) != n or min(values) < 1:
+        raise ValueError(
+            f"{name}={value!r}; expected a positive integer, or {n} of them, one per window axis"
+        )
+    return values
+
+
+def _pads(
+    padding: Padding, spatial: tuple[int, ...], reach: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    n = len(spatial)
+    if padding == "VALID":
+        return ((0, 0),) * n
+    if padding == "CIRCULAR":
+        return tuple(((r - 1) // 2, r // 2) for r in reach)
+    if padding == "SAME":
+        totals = [
+            max((-(-s // stride) - 1) * stride + r - s, 0)
+            for s, r, stride in zip(spatial, reach, strides, strict=True)
+        ]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    if isinstance(padding, str):
+        raise ValueError(
+            f"padding={padding!r}; expected 'SAME', 'VALID', 'CIRCULAR' or one (low, high) pair "
+            "per spatial axis"
+        )
+    pads = tuple((int(low), int(high)) for low, high in padding)
+    if len(pads) != n or min(min(pair) for pair in pads) < 0:
+        raise ValueError(
+            f"padding={padding!r}; expected {n} (low, high) pairs of non-negative integers, one "
+            "per spatial axis"
+        )
+    return pads
+
+
+def _wrap(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:
+    batch_axes = x.ndim - len(pads) - 1
+    return jnp.pad(x, ((0, 0),) * batch_axes + pads + ((0, 0),), mode="wrap")

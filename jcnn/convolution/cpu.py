@@ -1,0 +1,193 @@
+"""Forms of convolution that XLA:CPU runs fast wherever they stand, inside loops too.
+
+Three forms, each for the shapes where it measured fastest:
+
+- `canonical`: channels-last `lax.conv_general_dilated` without permuted dimension numbers, for the
+  gradients too, which are written as convolutions of transposed arrays;
+- `columns`: every window laid out as a row (slices and one concatenation), then one matmul;
+- `taps`: one matmul per window position, summed.
+
+Gradients of the last two are JAX's own: slices, pads and matmuls, which need no canonical form.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jcnn.convolution.geometry import Geometry, Pairs, Result
+from jcnn.convolution.plain import channels_last
+
+Form = Callable[..., Array]
+
+
+def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
+    """One of the three maps, in the form that suits its shapes; summed in float32 at least."""
+    dtype = a.dtype
+    if dtype.itemsize < 4:
+        a, b = a.astype(jnp.float32), b.astype(jnp.float32)
+    if a.size == 0 or b.size == 0:
+        return _empty(a, b, result, geometry).astype(dtype)
+    form = choose(result, geometry, a, b)
+    if a.shape[0] == 1:
+        out = form(a[0], b[0], result, geometry)[None]
+    elif form is canonical:
+        # A batched convolution would be a grouped one; a loop keeps each on the fast path.
+        out = lax.map(lambda ab: canonical(*ab, result, geometry), (a, b))
+    else:
+        out = jax.vmap(lambda a, b: form(a, b, result, geometry))(a, b)
+    return out.astype(dtype)
+
+
+def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
+    """Return the form for these shapes; the figures behind it are in docs/decisions.md."""
+    channels = b.shape[-2] if result != "kernel" else a.shape[-1]
+    positions = math.prod(geometry.out_spatial)
+    if result == "output":
+        if channels == 1:
+            return taps
+        return columns if positions * channels <= 1024 else canonical
+    if result == "input":
+        return columns if channels <= 4 or positions * channels <= 1024 else canonical
+    if channels <= 4:
+        return columns
+    return taps if channels >= 64 and positions >= 256 else canonical
+
+
+def _empty(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
+    shape = {
+        "output": (*a.shape[:2], *geometry.out_spatial, b.shape[-1]),
+        "input": (*a.shape[:2], *geometry.spatial, b.shape[-2]),
+        "kernel": (a.shape[0], *geometry.window, a.shape[-1], b.shape[-1]),
+    }[result]
+    return jnp.zeros(shape, a.dtype)
+
+
+# --- Convolutions, all in canonical layout ---------------------------------------------------
+
+
+def canonical(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
+    """One model's map as one convolution: rank 4 where there are fewer than three spatial axes."""
+    if len(geometry.window) > 1:
+        return _canonical(a, b, result, geometry)
+    first = {"output": 1, "input": 1, "kernel": 0}  # of the spatial axes, per array
+    second_operand = 1 if result == "kernel" else 0
+    a, b = jnp.expand_dims(a, 1), jnp.expand_dims(b, second_operand)
+    return jnp.squeeze(_canonical(a, b, result, _with_unit_axis(geometry)), first[result])
+
+
+def _canonical(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
+    axes = tuple(range(len(geometry.window)))
+    low = [lo for lo, _ in geometry.padding]
+    sizes = tuple(zip(geometry.spatial, geometry.span, geometry.reach, low, strict=True))
+    if result == "output":
+        return _conv(
+            a, b, geometry.padding, strides=geometry.strides, kernel_dilation=geometry.dilation
+        )
+    if result == "input":
+        padding = tuple((r - 1 - lo, size - span + lo) for size, span, r, lo in sizes)
+        return _conv(
+            a,
+            jnp.flip(b, axes).swapaxes(-1, -2),
+            padding,
+            input_dilation=geometry.strides,
+            kernel_dilation=geometry.dilation,
+        )
+    padding = tuple((lo, r + span - 1 - size - lo) for size, span, r, lo in sizes)
+    dk = _conv(
+        jnp.swapaxes(a, 0, -1),
+        jnp.moveaxis(b, 0, -2),
+        padding,
+        strides=geometry.dilation,
+        kernel_dilation=geometry.strides,
+    )
+    return jnp.moveaxis(dk, 0, -2)
+
+
+def _conv(
+    x: Array,
+    kernel: Array,
+    padding: Pairs,
+    *,
+    strides: tuple[int, ...] | None = None,
+    input_dilation: tuple[int, ...] | None = None,
+    kernel_dilation: tuple[int, ...],
+) -> Array:
+    n = len(padding)
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1,) * n if strides is None else strides,
+        padding,
+        lhs_dilation=input_dilation,
+        rhs_dilation=kernel_dilation,
+        dimension_numbers=channels_last(n),
+    )
+
+
+def _with_unit_axis(g: Geometry) -> Geometry:
+    one = (1,)
+    return Geometry(
+        one + g.spatial,
+        one + g.window,
+        one + g.out_spatial,
+        one + g.strides,
+        one + g.dilation,
+        ((0, 0), *g.padding),
+    )
+
+
+# --- Slices and matmuls -----------------------------------------------------------------------
+
+
+def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
+    """One model's map with all windows as the rows of one matrix."""
+
+    def forward(x: Array, kernel: Array) -> Array:
+        rows = jnp.concatenate(_tap_rows(x, geometry), axis=-1)
+        return rows @ kernel.reshape(-1, kernel.shape[-1])
+
+    return _by_transposing(forward, a, b, result, geometry)
+
+
+def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
+    """One model's map with a matmul per window position."""
+
+    def forward(x: Array, kernel: Array) -> Array:
+        rows = _tap_rows(x, geometry)
+        weights = jnp.unstack(kernel.reshape(len(rows), *kernel.shape[-2:]))
+        return sum(row @ weight for row, weight in zip(rows, weights, strict=True))
+
+    return _by_transposing(forward, a, b, result, geometry)
+
+
+def _tap_rows(x: Array, geometry: Geometry) -> list[Array]:
+    x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
+    rows = []
+    for tap in itertools.product(*map(range, geometry.window)):
+        start = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
+        stop = [first + span for first, span in zip(start, geometry.span, strict=True)]
+        part = lax.slice(x, (0, *start, 0), (len(x), *stop, x.shape[-1]), (1, *geometry.strides, 1))
+        rows.append(part.reshape(-1, x.shape[-1]))
+    return rows
+
+
+def _by_transposing(
+    forward: Callable[[Array, Array], Array],
+    a: Array,
+    b: Array,
+    result: Result,
+    geometry: Geometry,
+) -> Array:
+    if result == "output":
+        return forward(a, b).reshape(len(a), *geometry.out_spatial, b.shape[-1])
+    if result == "input":
+        x = jax.ShapeDtypeStruct((len(a), *geometry.spatial, b.shape[-2]), a.dtype)
+        (dx,) = jax.linear_transpose(lambda x: forward(x, b), x)(a.reshape(-1, a.shape[-1]))
+        return dx
+    kernel = jax.ShapeDtypeStruct((*geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
+    (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
+    return dk

@@ -1,0 +1,30 @@
+"""The sizes a convolution is made of, and the three bilinear maps that share them."""
+
+from typing import Literal, NamedTuple
+
+Pairs = tuple[tuple[int, int], ...]
+# With x (input), k (kernel) and y (output), <y, conv(x, k)> is linear in each of the three, and so
+# convolution and its two transposes are one family, closed under transposition: two of the three
+# go in, the third comes out.
+Result = Literal["output", "input", "kernel"]
+
+
+class Geometry(NamedTuple):
+    """One entry per spatial axis in every field; hashable, so that it may be a static argument."""
+
+    spatial: tuple[int, ...]
+    window: tuple[int, ...]
+    out_spatial: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: Pairs
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """How many input positions the dilated window spans."""
+        return tuple((w - 1) * d + 1 for w, d in zip(self.window, self.dilation, strict=True))
+
+    @property
+    def span(self) -> tuple[int, ...]:
+        """How many input positions lie from the first window's start to the last window's."""
+        return tuple((o - 1) * s + 1 for o, s in zip(self.out_spatial, self.strides, strict=True))

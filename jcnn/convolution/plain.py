@@ -1,0 +1,44 @@
+"""`lax.conv_general_dilated` and its own transposes: right for GPU and TPU."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jcnn.convolution.geometry import Geometry, Result
+
+
+def plain(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
+    """One of the three maps, by `lax`; an axis of models becomes groups of channels."""
+    if result == "output":
+        return _forward(a, b, geometry)
+    if result == "input":
+        x = jax.ShapeDtypeStruct((*a.shape[:2], *geometry.spatial, b.shape[-2]), a.dtype)
+        (dx,) = jax.linear_transpose(lambda x: _forward(x, b, geometry), x)(a)
+        return dx
+    kernel = jax.ShapeDtypeStruct((a.shape[0], *geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
+    (dk,) = jax.linear_transpose(lambda k: _forward(a, k, geometry), kernel)(b)
+    return dk
+
+
+def _forward(x: Array, kernel: Array, geometry: Geometry) -> Array:
+    models = x.shape[0]
+    y = lax.conv_general_dilated(
+        _models_into_channels(x),
+        _models_into_channels(kernel),
+        geometry.strides,
+        geometry.padding,
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=channels_last(len(geometry.window)),
+        feature_group_count=models,
+    )
+    return jnp.moveaxis(y.reshape(*y.shape[:-1], models, kernel.shape[-1]), -2, 0)
+
+
+def _models_into_channels(a: Array) -> Array:
+    return jnp.moveaxis(a, 0, -2).reshape(*a.shape[1:-1], -1)
+
+
+def channels_last(spatial_axes: int) -> tuple[str, str, str]:
+    """Dimension numbers in the one layout that XLA:CPU's fast convolutions accept."""
+    letters = "DHW"[-spatial_axes:]
+    return f"N{letters}C", f"{letters}IO", f"N{letters}C"

@@ -1,0 +1,25 @@
+"""Data sets: readers, a registry of names, splits; `jcnn.data.augmentation` for random changes.
+
+Everything here is numpy; scikit-learn and Pillow are imported by the functions that need them, and
+jax only by `augmentation`, which is imported when it is first asked for.
+"""
+
+import importlib
+from types import ModuleType
+
+from jcnn.data.arrays import from_arrays as from_arrays
+from jcnn.data.dataset import Dataset as Dataset
+from jcnn.data.errors import DataError as DataError
+from jcnn.data.idx import read_idx as read_idx
+from jcnn.data.images import load_image_folder as load_image_folder
+from jcnn.data.npz import load_npz as load_npz
+from jcnn.data.registry import Entry as Entry
+from jcnn.data.registry import available as available
+from jcnn.data.registry import load as load
+from jcnn.data.split import split_validation as split_validation
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name == "augmentation":
+        return importlib.import_module("jcnn.data.augmentation")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,126 @@
+"""A Dataset from arrays in memory: the one road that readers and users share."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from jcnn.data.dataset import Dataset
+from jcnn.data.errors import DataError
+from jcnn.data.split import split_validation
+
+
+def from_arrays(
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    *,
+    test_inputs: ArrayLike | None = None,
+    test_targets: ArrayLike | None = None,
+    name: str = "arrays",
+    classes: Sequence[str] | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    source: str = "arrays in memory",
+) -> Dataset:
+    """Check arrays and make a Dataset of them, splitting off test examples where none are given.
+
+    `inputs` are `(n, features)`, `(n, height, width)` (a channel axis of 1 is added) or
+    `(n, *spatial, channels)` with two or more spatial axes; a signal with one spatial axis is
+    written `(n, length, 1, channels)` or given to `Dataset` directly. uint8 stays uint8, every
+    other number becomes float32.
+
+    Integer targets `(n,)` or `(n, 1)` mean classification: with `classes` they are indices into it,
+    without it the distinct values, in order, are the classes. Float targets mean regression.
+
+    Without test arrays, `test_fraction` of the examples is split off by `seed`, by class.
+
+    Raises DataError naming the argument that does not fit.
+
+    >>> import numpy as np
+    >>> from jcnn.data import from_arrays
+    >>> data = from_arrays(np.zeros((10, 8, 8), np.uint8), np.arange(10) % 2)
+    >>> data.train_inputs.shape, data.classes
+    ((8, 8, 8, 1), ('0', '1'))
+    """
+    x, y = _pair(name, "", inputs, targets)
+    if test_inputs is None and test_targets is None:
+        names, (y,) = _encode(name, [y], classes)
+        train, test = split_validation(y, test_fraction, seed=seed, stratify=names is not None)
+        return Dataset(name, x[train], y[train], x[test], y[test], classes=names, source=source)
+    if test_inputs is None or test_targets is None:
+        raise DataError(f"{name}: test_inputs and test_targets go together; give both or neither")
+    test_x, test_y = _pair(name, "test_", test_inputs, test_targets)
+    names, (y, test_y) = _encode(name, [y, test_y], classes)
+    return Dataset(name, x, y, test_x, test_y, classes=names, source=source)
+
+
+def _pair(
+    name: str, prefix: str, inputs: ArrayLike, targets: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    x = _numbers(name, f"{prefix}inputs", inputs)
+    y = _numbers(name, f"{prefix}targets", targets)
+    if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
+        raise DataError(
+            f"{name}: {prefix}inputs of shape {x.shape} and {prefix}targets of shape {y.shape} do "
+            "not belong together; expected (n, ...) with n targets"
+        )
+    if x.ndim == 3:
+        x = x[..., None]
+    return (x if x.dtype == np.uint8 else _float32(x)), y
+
+
+def _numbers(name: str, field: str, values: ArrayLike) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name}: {field} is not a regular array ({error})") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name}: {field} has dtype {array.dtype}, expected integers or floats")
+    return array
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    # What overflows becomes infinite, and Dataset refuses that by name.
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _encode(
+    name: str, targets: list[np.ndarray], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...] | None, list[np.ndarray]]:
+    """Class names (None for regression) and the targets in the dtype that Dataset keeps."""
+    if all(part.dtype.kind == "f" for part in targets):
+        if classes is not None:
+            raise DataError(
+                f"{name}: targets are floats, but classes are given; use integer labels"
+            )
+        return None, [_float32(part) for part in targets]
+    if any(part.dtype.kind == "f" for part in targets):
+        raise DataError(f"{name}: targets are integers in one part and floats in the other")
+    labels = [_one_label_each(name, part) for part in targets]
+    if classes is not None:
+        return tuple(classes), [_indices(name, part, len(classes)) for part in labels]
+    values = np.unique(np.concatenate(labels))
+    names = tuple(str(int(value)) for value in values)
+    return names, [np.searchsorted(values, part).astype(np.int32) for part in labels]
+
+
+def _one_label_each(name: str, labels: np.ndarray) -> np.ndarray:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(
+            f"{name}: integer targets have shape {labels.shape}, expected one label per example; "
+            "turn one-hot rows into indices with targets.argmax(axis=1)"
+        )
+    return labels
+
+
+def _indices(name: str, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    # Checked before the cast: a label beyond int32 would wrap round to a valid one.
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise DataError(
+            f"{name}: label {wrong[0]} is outside 0 to {num_classes - 1} for {num_classes} classes"
+        )
+    return labels.astype(np.int32)

@@ -1,0 +1,86 @@
+"""Random changes of a batch of images, signals, volumes or clips, drawn anew for each example.
+
+All are pure functions of a key and a batch `(n, *spatial, channels)`, keep shape and dtype, and
+work under `jit` and `vmap`. Use typed threefry keys (`jax.random.key`): under `vmap` an "rbg" key
+would draw the same numbers for every run. Gradients flow through the pixels that are kept and are 0
+for those that are dropped.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+
+def random_shift(key: Array, images: ArrayLike, *, max_shift: int) -> Array:
+    """Shift each example by whole pixels, uniform in `[-max_shift, max_shift]` per spatial axis.
+
+    What comes in at the border is 0.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from jcnn.data.augmentation import random_shift
+    >>> random_shift(jax.random.key(0), jnp.ones((5, 8, 8, 1)), max_shift=2).shape
+    (5, 8, 8, 1)
+    """
+    images = _checked(images)
+    if max_shift < 0:
+        raise ValueError(f"max_shift is {max_shift}, expected 0 or more pixels")
+    spatial = images.ndim - 2
+    margins = [(0, 0), *[(max_shift, max_shift)] * spatial, (0, 0)]
+    padded = jnp.pad(images, margins)
+    starts = jax.random.randint(key, (images.shape[0], spatial), 0, 2 * max_shift + 1)
+
+    def window(example: Array, start: Array) -> Array:
+        corner = (*start, jnp.zeros((), start.dtype))
+        return lax.dynamic_slice(example, corner, images.shape[1:])
+
+    return jax.vmap(window)(padded, starts)
+
+
+def random_flip(key: Array, images: ArrayLike) -> Array:
+    """Mirror each example along its last spatial axis (left to right) with probability 1/2.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from jcnn.data.augmentation import random_flip
+    >>> random_flip(jax.random.key(0), jnp.ones((5, 8, 8, 1))).shape
+    (5, 8, 8, 1)
+    """
+    images = _checked(images)
+    mirrored = jax.random.bernoulli(key, 0.5, (images.shape[0],) + (1,) * (images.ndim - 1))
+    return jnp.where(mirrored, jnp.flip(images, axis=-2), images)
+
+
+def cutout(key: Array, images: ArrayLike, *, size: int) -> Array:
+    """Set to 0 one square (cube) of `size` pixels per spatial axis around a uniform random pixel.
+
+    The square is cut off at the border, so its area varies, as in DeVries and Taylor 2017
+    (arXiv:1708.04552).
+
+    >>> import jax, jax.numpy as jnp
+    >>> from jcnn.data.augmentation import cutout
+    >>> cutout(jax.random.key(0), jnp.ones((5, 8, 8, 1)), size=4).shape
+    (5, 8, 8, 1)
+    """
+    images = _checked(images)
+    if size < 0:
+        raise ValueError(f"size is {size}, expected 0 or more pixels")
+    inside = jnp.ones((1,) * images.ndim, dtype=bool)
+    for axis, axis_key in enumerate(jax.random.split(key, images.ndim - 2), start=1):
+        length = images.shape[axis]
+        centre = jax.random.randint(axis_key, (images.shape[0], 1), 0, length)
+        offset = jnp.arange(length, dtype=centre.dtype)[None] - centre + size // 2
+        along = (offset >= 0) & (offset < size)
+        shape = [images.shape[0]] + [1] * (images.ndim - 1)
+        shape[axis] = length
+        inside = inside & along.reshape(shape)
+    return jnp.where(inside, jnp.zeros_like(images), images)
+
+
+def _checked(images: ArrayLike) -> Array:
+    images = jnp.asarray(images)
+    if images.ndim < 3:
+        raise ValueError(
+            f"images have shape {images.shape}, expected (n, *spatial, channels) with at least one "
+            "spatial axis; add the channel axis with images[..., None]"
+        )
+    return images

@@ -1,0 +1,81 @@
+"""The IDX format of MNIST and its kin: a magic number, the sizes, then the elements."""
+
+import gzip
+import io
+import math
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from jcnn.data.errors import DataError
+from jcnn.data.reading import DEFLATE_LIMIT, MAX_BYTES, check_budget, fill, reading
+
+_ELEMENT_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_DIMENSIONS = 32
+
+
+def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.ndarray:
+    """Read one IDX file, plain or gzipped (told apart by content), as an array of native order.
+
+    The format is two zero bytes, a type byte, the number of dimensions, each size as a big-endian
+    32-bit number, then the elements in C order (http://yann.lecun.com/exdb/mnist). All six element
+    types are read. Sizes are checked against the bytes that are there, and against `max_bytes`,
+    before memory is taken.
+
+    Raises DataError naming the file and the field that is wrong.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a file, expected an IDX file")
+    with reading(path, "IDX file"), path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        held = os.fstat(raw.fileno()).st_size
+        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
+        dtype, shape = _read_header(path, stream)
+        needed = math.prod(shape) * dtype.itemsize
+        check_budget(path, f"sizes {shape} of {dtype.name}", needed, max_bytes)
+        room = held * DEFLATE_LIMIT if packed else held - 4 - 4 * len(shape)
+        if needed > room:
+            raise _truncated(path, shape, needed, f"holds at most {max(room, 0):,}")
+        array = np.empty(shape, dtype)
+        filled = fill(stream, array)
+        if filled < needed:
+            raise _truncated(path, shape, needed, f"holds {filled:,}")
+        if stream.read(1):
+            raise DataError(
+                f"{path}: sizes {shape} need {needed:,} bytes of elements, but the file goes on "
+                "after them; the header or the file is wrong, fetch it again"
+            )
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_header(path: Path, stream: io.BufferedIOBase) -> tuple[np.dtype, tuple[int, ...]]:
+    magic = stream.read(4)
+    if len(magic) < 4:
+        raise DataError(f"{path}: magic number is cut off; fetch the file again")
+    if magic[:2] != b"\0\0" or magic[2] not in _ELEMENT_TYPES:
+        raise DataError(
+            f"{path}: magic number is {magic.hex()}, expected 0000TTNN with an element type TT of "
+            f"{', '.join(f'{code:02x}' for code in _ELEMENT_TYPES)}; this is not an IDX file"
+        )
+    if not 1 <= magic[3] <= _MOST_DIMENSIONS:
+        raise DataError(
+            f"{path}: number of dimensions is {magic[3]}, expected 1 to {_MOST_DIMENSIONS}"
+        )
+    sizes = stream.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(f"{path}: sizes are cut off; fetch the file again")
+    shape = struct.unpack(f">{magic[3]}I", sizes)
+    if 0 in shape:
+        raise DataError(f"{path}: sizes are {shape}, expected none of them 0")
+    return np.dtype(_ELEMENT_TYPES[magic[2]]), shape
+
+
+def _truncated(path: Path, shape: tuple[int, ...], needed: int, found: str) -> DataError:
+    return DataError(
+        f"{path}: sizes {shape} need {needed:,} bytes of elements, but the file {found}; "
+        "it is truncated, fetch it again"
+    )

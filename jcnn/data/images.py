@@ -1,0 +1,128 @@
+"""A folder of images, one sub-folder per class."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from jcnn.data.arrays import from_arrays
+from jcnn.data.dataset import Dataset
+from jcnn.data.errors import DataError
+from jcnn.data.reading import MAX_BYTES, blaming, check_budget, reading
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_GREY_MODES = ("1", "L", "LA")
+_COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+
+
+def load_image_folder(
+    root: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: int = 0
+) -> Dataset:
+    """A Dataset from `root/train/<class>/*.jpg` with `root/test/<class>/*.jpg` (or .jpeg, .png).
+
+    Without `test`, and for `root/<class>/*.png`, 20% of each class is split off by `seed`. Classes
+    are the sub-folders, sorted by name. All images must have one size and one kind: grey ones give
+    1 channel, all others 3 (RGB; transparency is dropped). Files with other suffixes and hidden
+    files are left alone. Memory is taken once, after its amount is checked against `max_bytes`.
+
+    Raises DataError naming the first image or folder that does not fit, and the fix.
+    """
+    root = Path(root)
+    with reading(root, "image folder"):
+        train_root = root / "train" if _holds_folders(root / "train") else root
+        classes = _class_names(train_root)
+        test_root = root / "test"
+        has_test = train_root != root and test_root.is_dir()
+        if has_test:
+            unknown = sorted(set(_class_names(test_root)) - set(classes))
+            if unknown:
+                raise DataError(f"{test_root / unknown[0]}: class is not among {train_root}'s")
+        train_files, train_labels = _list_files(train_root, classes)
+        test_files, test_labels = _list_files(test_root, classes) if has_test else ([], [])
+    images = _read_images(root, train_files + test_files, max_bytes)
+    cut = len(train_files)
+    with blaming(root):
+        return from_arrays(
+            images[:cut],
+            np.array(train_labels),
+            test_inputs=images[cut:] if has_test else None,
+            test_targets=np.array(test_labels) if has_test else None,
+            name=root.resolve().name,
+            classes=classes,
+            seed=seed,
+            source=str(root),
+        )
+
+
+def _holds_folders(folder: Path) -> bool:
+    """Tells a part called "train" from a class of pictures of trains."""
+    return folder.is_dir() and any(item.is_dir() for item in folder.iterdir())
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    names = sorted(
+        item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith(".")
+    )
+    if len(names) < 2:
+        raise DataError(
+            f"{folder}: classes are {names}, expected a sub-folder of images for each of at least "
+            "two classes"
+        )
+    return tuple(names)
+
+
+def _list_files(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], list[int]]:
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        items = (folder / name).iterdir() if (folder / name).is_dir() else ()
+        found = sorted(
+            item
+            for item in items
+            if item.suffix.lower() in _SUFFIXES and not item.name.startswith(".")
+        )
+        if not found:
+            raise DataError(
+                f"{folder / name}: class has no images; add {', '.join(_SUFFIXES)} files or remove "
+                "the class"
+            )
+        files += found
+        labels += [label] * len(found)
+    return files, labels
+
+
+def _read_images(root: Path, files: list[Path], max_bytes: int) -> np.ndarray:
+    from PIL import Image
+
+    first: tuple[tuple[int, int], str] | None = None
+    for index, path in enumerate(files):
+        with reading(path, "image"), Image.open(path, formats=("JPEG", "PNG")) as image:
+            found = image.size, _kind(path, image.mode)
+            if first is None:
+                first = found
+                shape = (len(files), image.height, image.width, 1 if first[1] == "L" else 3)
+                check_budget(root, f"{shape} images in uint8", math.prod(shape), max_bytes)
+                images = np.empty(shape, np.uint8)
+            elif found != first:
+                raise DataError(
+                    f"{path}: image is {_describe(*found)}, but {files[0]} is {_describe(*first)}; "
+                    "bring all images to one size and mode first"
+                )
+            images[index] = np.asarray(image.convert(first[1])).reshape(shape[1:])
+    return images
+
+
+def _kind(path: Path, mode: str) -> str:
+    if mode in _GREY_MODES:
+        return "L"
+    if mode in _COLOUR_MODES:
+        return "RGB"
+    raise DataError(
+        f"{path}: image has Pillow mode {mode}, expected 8 bits per channel (L or RGB); "
+        "convert it, or save the arrays as .npz"
+    )
+
+
+def _describe(size: tuple[int, int], kind: str) -> str:
+    return f"{size[0]}x{size[1]} {'grey' if kind == 'L' else 'colour'}"

@@ -1,0 +1,9 @@
+"""Many runs as one program: groups of one structure, and the devices that carry the runs axis."""
+
+from jcnn.engine.devices import use_all_cores as use_all_cores
+from jcnn.engine.group import CompiledGroup as CompiledGroup
+from jcnn.engine.group import Group as Group
+from jcnn.engine.group import Outcome as Outcome
+from jcnn.engine.group import Run as Run
+from jcnn.engine.group import steps_per_epoch as steps_per_epoch
+from jcnn.engine.heldout import device_data as device_data

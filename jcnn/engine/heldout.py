@@ -1,0 +1,46 @@
+"""The data of a study on the device: training, validation and test examples."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jcnn.data import Dataset, split_validation
+from jcnn.training.run import Data
+
+EVALUATION_BATCH = 256
+
+
+def device_data(dataset: Dataset, validation_fraction: float) -> Data:
+    """Split validation from training, and put everything where `training.advance` expects it.
+
+    The split depends on the data alone, so it is the same in every run. Mean and deviation are
+    those of the training images; images stay uint8.
+    """
+    stratify = dataset.task == "classification"
+    train, validation = split_validation(
+        dataset.train_targets, validation_fraction, stratify=stratify
+    )
+    parts = [
+        _batched(dataset.train_inputs[validation], dataset.train_targets[validation]),
+        _batched(dataset.test_inputs, dataset.test_targets),
+    ]
+    held = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    return Data(
+        jnp.asarray(dataset.train_inputs[train]),
+        jnp.asarray(dataset.train_targets[train]),
+        *(jnp.asarray(array) for array in held),
+        jnp.int32(len(parts[0][0])),
+        jnp.asarray(dataset.mean),
+        jnp.asarray(dataset.std),
+    )
+
+
+def _batched(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    count = -(-len(inputs) // EVALUATION_BATCH)
+    extra = count * EVALUATION_BATCH - len(inputs)
+    weights = np.pad(np.ones(len(inputs), np.float32), (0, extra))
+
+    def reshape(array: np.ndarray) -> np.ndarray:
+        full = np.pad(array, ((0, extra),) + ((0, 0),) * (array.ndim - 1))
+        return full.reshape(count, EVALUATION_BATCH, *array.shape[1:])
+
+    return reshape(inputs), reshape(targets), weights.reshape(count, EVALUATION_BATCH)

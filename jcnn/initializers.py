@@ -1,0 +1,151 @@
+"""Initial values for kernels `(*window, in, out)`, as `init(key, shape, dtype=float32)`.
+
+Members that need no argument are initializers themselves; `normal`, `constant`, `orthogonal` and
+others that do are factories. "normal" here is the plain normal distribution; jax's functions of
+that name truncate, and stand here as `*_truncated_normal`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.nn import initializers as jax_initializers
+
+Initializer = Callable[..., Array]
+
+variance_scaling = jax_initializers.variance_scaling
+zeros = jax_initializers.zeros
+ones = jax_initializers.ones
+normal = jax_initializers.normal
+constant = jax_initializers.constant
+
+
+def _untruncated(scale: float, mode: str) -> Initializer:
+    """Normal with variance `scale / fan`; fans count the window (receptive field)."""
+
+    def init(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        fan_in, fan_out = fans(shape)
+        fan = {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[mode]
+        std = jnp.asarray(math.sqrt(scale / fan), dtype)
+        return jax.random.normal(key, tuple(shape), dtype) * std
+
+    return init
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """`(fan_in, fan_out)` of a kernel `(*window, in, out)`: the window's size times in, or out."""
+    if len(shape) < 2:
+        raise ValueError(f"shape {tuple(shape)} has no fans; expected (*window, in, out)")
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
+
+
+# Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998: variance 2/(in + out), 2/in, 1/in.
+glorot_normal = xavier_normal = _untruncated(1.0, "fan_avg")
+glorot_uniform = xavier_uniform = jax_initializers.glorot_uniform()
+glorot_truncated_normal = jax_initializers.glorot_normal()
+he_normal = kaiming_normal = _untruncated(2.0, "fan_in")
+he_uniform = kaiming_uniform = jax_initializers.he_uniform()
+he_truncated_normal = jax_initializers.he_normal()
+lecun_normal = _untruncated(1.0, "fan_in")
+lecun_uniform = jax_initializers.lecun_uniform()
+lecun_truncated_normal = jax_initializers.lecun_normal()
+# U(-1/sqrt(in), 1/sqrt(in)), variance 1/(3 in): the "standard" one of Glorot and Bengio 2010.
+standard_uniform = variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """Orthonormal columns (or rows, whichever are fewer) of the flattened kernel, times `gain`.
+
+    Source: Saxe et al. 2014.
+    """
+    return jax_initializers.orthogonal(gain)
+
+
+def delta_orthogonal(gain: float = 1.0) -> Initializer:
+    """Zero but for the window's centre, which is orthogonal (Xiao et al. 2018); needs in <= out."""
+
+    def init(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        if len(shape) == 2:
+            return orthogonal(gain)(key, tuple(shape), dtype)
+        if shape[-2] > shape[-1]:
+            raise ValueError(
+                f"delta_orthogonal: shape {tuple(shape)} has in > out; expected in <= out, since "
+                "a norm cannot be kept in fewer channels"
+            )
+        centre = jax_initializers.orthogonal(gain)(key, tuple(shape[-2:]), dtype)
+        return jnp.zeros(tuple(shape), dtype).at[_centre(shape)].set(centre)
+
+    return init
+
+
+def dirac(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+    """The convolution that copies input channel i to output channel i (the identity)."""
+    del key
+    centre = jnp.eye(shape[-2], shape[-1], dtype=dtype)
+    return jnp.zeros(tuple(shape), dtype).at[_centre(shape)].set(centre)
+
+
+def scaled(initializer: Initializer, gain: float) -> Initializer:
+    """`gain` times what `initializer` gives."""
+
+    def init(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        return initializer(key, shape, dtype) * jnp.asarray(gain, dtype)
+
+    return init
+
+
+def gain(activation: Callable[[Array], Array]) -> float:
+    """`E[f(z)^2] ** -0.5`, z standard normal: the kernel gain that keeps the second moment.
+
+    This is He et al.'s rule for any activation (sqrt 2 for relu); `activations.facts(f).gain`
+    divides by the variance instead, for signals that are centred on the way.
+
+    >>> import jax
+    >>> round(gain(jax.nn.relu), 4)
+    1.4142
+    """
+    z = np.linspace(-10, 10, 200_001)
+    weights = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
+    values = np.asarray(activation(jnp.asarray(z, jnp.float32)), np.float64)
+    return float((weights @ values**2) ** -0.5)
+
+
+def lsuv(
+    preactivations: Callable[[list[Array]], list[Array]],
+    kernels: Sequence[Array],
+    *,
+    tolerance: float = 0.05,
+    max_iterations: int = 10,
+) -> list[Array]:
+    """Layer-sequential unit variance: scale each kernel until its layer's output has variance 1.
+
+    `preactivations(kernels)` returns every layer's output before its activation for one batch, in
+    forward order. Layers are scaled first to last, each until its standard deviation is within
+    `tolerance` of 1 (one division is enough where the layer is linear in its kernel). Start from
+    orthogonal kernels for the published method (Mishkin and Matas 2016).
+
+    Raises ValueError for a layer whose output does not vary.
+    """
+    scaled_kernels = list(kernels)
+    for layer in range(len(scaled_kernels)):
+        for _ in range(max_iterations):
+            std = jnp.std(preactivations(scaled_kernels)[layer].astype(jnp.float32))
+            if float(std) == 0.0 or not bool(jnp.isfinite(std)):
+                raise ValueError(
+                    f"lsuv: the output of layer {layer} has standard deviation {float(std)}; "
+                    "expected a positive one: start from other kernels or another batch"
+                )
+            if abs(float(std) - 1) <= tolerance:
+                break
+            kernel = scaled_kernels[layer]
+            scaled_kernels[layer] = (kernel / std.astype(kernel.dtype)).astype(kernel.dtype)
+    return scaled_kernels
+
+
+def _centre(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple((size - 1) // 2 for size in shape[:-2])

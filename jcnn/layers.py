@@ -1,0 +1,223 @@
+"""Thin Flax NNX modules: parameters, and a call to one of jcnn's pure functions.
+
+Normalization modules are Flax's own; the factories here fix what a convolutional network needs
+(`batch_norm` averages over 10 steps, not 100; `group_norm` finds a group count that divides).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from jcnn import convolution, initializers
+from jcnn import dense as dense_function
+
+Initializer = Callable[..., Array]
+Normalization = Callable[..., Callable[[Array], Array]]
+
+
+class Conv(nnx.Module):
+    """Convolution of `(*batch, *spatial, in_features)`; see `jcnn.convolution.conv`.
+
+    `kernel` is `(*window_shape, in_features // groups, out_features)`, `bias` is `(out_features,)`.
+    With `dtype`, input and parameters are cast to it for the computation (mixed precision);
+    parameters are kept in `param_dtype`.
+
+    >>> import jax.numpy as jnp
+    >>> from flax import nnx
+    >>> Conv(1, 16, (3, 3), rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 1))).shape
+    (2, 8, 8, 16)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        window_shape: Sequence[int],
+        *,
+        strides: int | Sequence[int] = 1,
+        padding: str | Sequence[tuple[int, int]] = "SAME",
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        use_bias: bool = True,
+        kernel_init: Initializer = initializers.he_normal,
+        bias_init: Initializer = initializers.zeros,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ) -> None:
+        if groups < 1 or in_features % groups:
+            raise ValueError(f"groups={groups} must be positive and divide {in_features=}")
+        shape = (*window_shape, in_features // groups, out_features)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype))
+        if not use_bias:
+            self.bias = None
+        self.strides = strides
+        self.padding = padding
+        self.dilation = dilation
+        self.groups = groups
+        self.dtype = dtype
+
+    def __call__(self, x: Array) -> Array:
+        """Convolve `x`."""
+        x, kernel, bias = _cast(self.dtype, x, self.kernel, self.bias)
+        return convolution.conv(
+            x,
+            kernel,
+            bias,
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+
+class Dense(nnx.Module):
+    """`x @ kernel + bias` over the last axis; see `jcnn.dense.dense`."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        use_bias: bool = True,
+        kernel_init: Initializer = initializers.he_normal,
+        bias_init: Initializer = initializers.zeros,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.kernel = nnx.Param(
+            kernel_init(rngs.params(), (in_features, out_features), param_dtype)
+        )
+        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype))
+        if not use_bias:
+            self.bias = None
+        self.dtype = dtype
+
+    def __call__(self, x: Array) -> Array:
+        """Multiply `x` by the kernel and add the bias."""
+        return dense_function.dense(*_cast(self.dtype, x, self.kernel, self.bias))
+
+
+class Pool(nnx.Module):
+    """One pooling function with its window; `strides` default to the window."""
+
+    def __init__(
+        self,
+        pooling: Callable[..., Array],
+        window_shape: Sequence[int],
+        strides: int | Sequence[int] | None = None,
+        padding: str | Sequence[tuple[int, int]] = "VALID",
+    ) -> None:
+        self.pooling = pooling
+        self.window_shape = tuple(window_shape)
+        self.strides = strides
+        self.padding = padding
+
+    def __call__(self, x: Array) -> Array:
+        """Pool the spatial axes of `x`."""
+        return self.pooling(x, self.window_shape, self.strides, self.padding)
+
+
+class Activation(nnx.Module):
+    """An elementwise function as a layer, so that it has a name among the intermediates."""
+
+    def __init__(self, function: Callable[[Array], Array]) -> None:
+        self.function = function
+
+    def __call__(self, x: Array) -> Array:
+        """Apply the function."""
+        return self.function(x)
+
+
+class Flatten(nnx.Module):
+    """Collapse the axes of each example into one; see `jcnn.dense.flatten`."""
+
+    def __init__(self, start: int = 1) -> None:
+        self.start = start
+
+    def __call__(self, x: Array) -> Array:
+        """Collapse the axes from `start` on."""
+        return dense_function.flatten(x, start=self.start)
+
+
+class Dropout(nnx.Dropout):
+    """Flax's dropout: zero with probability `rate` in training, scale the rest by 1/(1-rate)."""
+
+
+class Sequential(nnx.Module):
+    """Named layers applied in order, which also returns what each of them gave.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from flax import nnx
+    >>> net = Sequential(dense=Dense(3, 2, rngs=nnx.Rngs(0)), activation=Activation(jnp.tanh))
+    >>> y, intermediates = net.intermediates(jnp.ones((4, 3)))
+    >>> list(intermediates), y.shape
+    (['dense', 'activation'], (4, 2))
+    """
+
+    def __init__(self, **layers: Callable[[Array], Array]) -> None:
+        self.names = tuple(layers)
+        for name, layer in layers.items():
+            if name in ("names", "intermediates"):
+                raise ValueError(f"a layer cannot be called {name!r}; choose another name")
+            setattr(self, name, layer)
+
+    def __call__(self, x: Array) -> Array:
+        """Apply every layer in order."""
+        return self.intermediates(x)[0]
+
+    def intermediates(self, x: Array) -> tuple[Array, dict[str, Array]]:
+        """Apply every layer, and return `(output, {name: output of that layer})`."""
+        values = {}
+        for name in self.names:
+            x = values[name] = getattr(self, name)(x)
+        return x, values
+
+
+def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
+    """Batch normalization whose running statistics average over about ten steps."""
+    return nnx.BatchNorm(num_features, momentum=0.9, rngs=rngs)
+
+
+def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Normalization of each position over its channels."""
+    return nnx.LayerNorm(num_features, rngs=rngs)
+
+
+def rms_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.RMSNorm:
+    """Division of each position by the root mean square of its channels."""
+    return nnx.RMSNorm(num_features, rngs=rngs)
+
+
+def group_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.GroupNorm:
+    """Group normalization with eight groups, or the largest divisor of eight that divides."""
+    return nnx.GroupNorm(num_features, num_groups=math.gcd(num_features, 8), rngs=rngs)
+
+
+class InstanceNorm(nnx.InstanceNorm):
+    """Normalization of each channel of each example over its spatial axes.
+
+    An input `(batch, features)` has no spatial axes to normalize over and comes back unchanged.
+    """
+
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+        """Normalize `x`."""
+        return x if x.ndim == 2 else super().__call__(x, mask=mask)
+
+
+def instance_norm(num_features: int, *, rngs: nnx.Rngs) -> InstanceNorm:
+    """Instance normalization; see `InstanceNorm`."""
+    return InstanceNorm(num_features, rngs=rngs)
+
+
+def _cast(dtype: Any, *arrays: Any) -> tuple[Any, ...]:
+    values = [a[...] if isinstance(a, nnx.Variable) else a for a in arrays]
+    if dtype is not None:
+        values = [None if value is None else jnp.asarray(value, dtype) for value in values]
+    return tuple(values)

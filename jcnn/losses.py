@@ -1,0 +1,109 @@
+"""Losses per example; `reduction="mean"` or `"sum"` reduces them, None (the default) does not.
+
+Half precision is computed and returned in float32: a loss is a statistic.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+
+def cross_entropy(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    label_smoothing: float = 0.0,
+    reduction: str | None = None,
+) -> Array:
+    """Softmax cross-entropy `-sum_c t_c log softmax(logits)_c`, shape `(*batch,)`, in nats.
+
+    `logits` are `(*batch, classes)`; `labels` are integers `(*batch,)`, or probabilities (one-hot)
+    of the logits' shape. With `label_smoothing` a, t becomes `(1 - a) t + a / classes`. The
+    gradient for the logits is `softmax(logits) - t`.
+
+    Raises ValueError where the shapes do not fit.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(cross_entropy(jnp.zeros(10), jnp.int32(3))), 4)
+    2.3026
+    """
+    logits, labels = _float32(logits), jnp.asarray(labels)
+    classes = logits.shape[-1]
+    if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
+        target = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
+    elif labels.shape == logits.shape:
+        target = labels.astype(logits.dtype)
+    else:
+        raise ValueError(
+            f"labels are {labels.dtype} of shape {labels.shape}; expected integers of shape "
+            f"{logits.shape[:-1]}, or probabilities of shape {logits.shape}"
+        )
+    target = (1 - label_smoothing) * target + label_smoothing / classes
+    return _reduce(-jnp.sum(target * jax.nn.log_softmax(logits), axis=-1), reduction)
+
+
+def binary_cross_entropy(
+    logits: ArrayLike, labels: ArrayLike, *, reduction: str | None = None
+) -> Array:
+    """Sigmoid cross-entropy of one logit an example: `log(1 + exp(-s z))`, s = 2 label - 1.
+
+    `logits` and `labels` (0 or 1, or probabilities) have one shape, which is that of the result.
+    The gradient for a logit is `sigmoid(z) - label`.
+    """
+    logits, labels = _float32(logits), _float32(labels)
+    _same_shape("logits", logits, "labels", labels)
+    loss = -labels * jax.nn.log_sigmoid(logits) - (1 - labels) * jax.nn.log_sigmoid(-logits)
+    return _reduce(loss, reduction)
+
+
+def mean_squared_error(
+    predictions: ArrayLike, targets: ArrayLike, *, reduction: str | None = None
+) -> Array:
+    """`mean((prediction - target)^2)` over the last axis: `(*batch, k)` gives `(*batch,)`.
+
+    In squared units of the targets. Raises ValueError where the shapes differ.
+    """
+    predictions, targets = _float32(predictions), _float32(targets)
+    _same_shape("predictions", predictions, "targets", targets)
+    return _reduce(jnp.mean(jnp.square(predictions - targets), axis=-1), reduction)
+
+
+def huber(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    *,
+    delta: float = 1.0,
+    reduction: str | None = None,
+) -> Array:
+    """Mean over the last axis of `e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`.
+
+    The gradient for a prediction is `clip(e, -delta, delta) / k` (Huber 1964).
+    """
+    predictions, targets = _float32(predictions), _float32(targets)
+    _same_shape("predictions", predictions, "targets", targets)
+    error = predictions - targets
+    inside = jnp.clip(error, -delta, delta)
+    return _reduce(jnp.mean(inside * (error - inside / 2), axis=-1), reduction)
+
+
+def _float32(value: ArrayLike) -> Array:
+    value = jnp.asarray(value)
+    wide = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize > 4
+    return value if wide else value.astype(jnp.float32)
+
+
+def _same_shape(name: str, value: Array, other_name: str, other: Array) -> None:
+    if value.shape != other.shape:
+        raise ValueError(
+            f"{name} have shape {value.shape} and {other_name} {other.shape}; expected one shape: "
+            "reshape one of them"
+        )
+
+
+def _reduce(loss: Array, reduction: str | None) -> Array:
+    if reduction is None:
+        return loss
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction={reduction!r}; expected None, 'mean' or 'sum'")
+    return jnp.mean(loss) if reduction == "mean" else jnp.sum(loss)

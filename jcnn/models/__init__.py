@@ -1,0 +1,7 @@
+"""Models: callables `(input_shape, outputs, *, activation, kernel_init, ..., rngs)` of nnx.Modules."""
+
+from jcnn.models.resnet import ResNet as ResNet
+from jcnn.models.sequential import lenet as lenet
+from jcnn.models.sequential import mlp as mlp
+from jcnn.models.sequential import plain_cnn as plain_cnn
+from jcnn.models.sequential import vgg as vgg

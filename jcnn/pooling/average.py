@@ -1,0 +1,217 @@
+"""Pooling by sums: average, L2 norm, Lp norm, weighted average, generalised mean, blur."""
+
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jcnn.pooling.window import Padding, Window, all_taps, pad, tile, tiles, window_sum, windows
+
+
+def avg_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    dilation: int | Sequence[int] | None = None,
+    count_include_pad: bool = True,
+) -> Array:
+    """The mean of each window; arguments as in `max_pool`.
+
+    Padded zeros count, unless `count_include_pad` is false: then each window is divided by the
+    number of its real values. Half precision is summed in float32. The gradient spreads evenly
+    over what was counted.
+
+    >>> import jax.numpy as jnp
+    >>> avg_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2))[..., 0].tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
+    """
+    x, over = _floating(x, window_shape, strides, padding, dilation)
+    total = window_sum(_wide(x), over)
+    if count_include_pad:
+        return (total / math.prod(window_shape)).astype(x.dtype)
+    return (total / _counts(x, over, total.dtype)).astype(x.dtype)
+
+
+def l2_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """The Euclidean norm `sqrt(sum x^2)` of each window; arguments as in `max_pool`.
+
+    The gradient is `x / y`, and 0 for a window of zeros (the subgradient of least norm).
+
+    >>> import jax, jax.numpy as jnp
+    >>> l2_pool(jnp.array([3.0, 4.0, 0.0, 0.0])[:, None], (2,))[:, 0].tolist()
+    [5.0, 0.0]
+    >>> jax.grad(lambda x: l2_pool(x, (2,)).sum())(jnp.zeros((4, 1)))[:, 0].tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+    x, over = _floating(x, window_shape, strides, padding, dilation)
+    total = window_sum(jnp.square(_wide(x)), over)
+    return _root(total, 2.0).astype(x.dtype)
+
+
+def lp_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    p: float,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """The norm `(sum |x|^p)^(1/p)` of each window, p >= 1; arguments as in `max_pool`.
+
+    p = 1 sums absolute values, p = 2 is `l2_pool`, and large p approaches the largest absolute
+    value. The gradient is 0 for a window of zeros, and 0 for a zero in any window.
+    """
+    if not p >= 1:
+        raise ValueError(f"p={p}; expected 1 or more, so that this is a norm")
+    x, over = _floating(x, window_shape, strides, padding, dilation)
+    size = jnp.abs(_wide(x))
+    nonzero = size != 0
+    powers = jnp.where(nonzero, jnp.where(nonzero, size, 1) ** p, 0)
+    return _root(window_sum(powers, over), p).astype(x.dtype)
+
+
+def weighted_avg_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    weights: ArrayLike | None = None,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """The weighted sum `sum_k weights_k x_k` of each window; arguments as in `max_pool`.
+
+    `weights` are `window_shape`, or `(*window_shape, channels)`, and may be learned: gradients
+    flow to them. They are used as given; the default sums to 1 and weighs the centre most: a
+    Gaussian whose standard deviation is a quarter of the window (at least half a position).
+
+    >>> import jax.numpy as jnp
+    >>> float(weighted_avg_pool(jnp.ones((3, 3, 1)), (3, 3))[0, 0, 0])
+    1.0
+    """
+    x, over = _floating(x, window_shape, strides, padding, dilation)
+    shape = tuple(window_shape)
+    given = gaussian_weights(shape) if weights is None else weights
+    wide = _wide(x)
+    scale = jnp.asarray(given).astype(wide.dtype)
+    if scale.shape not in (shape, (*shape, x.shape[-1])):
+        raise ValueError(
+            f"weights have shape {scale.shape}; expected {shape}, or {(*shape, x.shape[-1])} "
+            "with one set a channel"
+        )
+    scale = scale if scale.ndim > len(shape) else scale[..., None]
+    wide = pad(wide, over, 0)
+    if tiles(wide, over):
+        split, inner = tile(wide, over)
+        aligned = [1] * split.ndim
+        for axis, size in zip(inner, shape, strict=True):
+            aligned[axis] = size
+        aligned[-1] = scale.shape[-1]
+        return jnp.sum(split * scale.reshape(aligned), axis=inner).astype(x.dtype)
+    flat = scale.reshape(-1, scale.shape[-1])
+    seen = all_taps(wide, over)
+    total = sum(tap * flat[k].reshape((1,) * (tap.ndim - 1) + (-1,)) for k, tap in enumerate(seen))
+    return jnp.asarray(total).astype(x.dtype)
+
+
+def gem_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    p: ArrayLike = 3.0,
+    dilation: int | Sequence[int] | None = None,
+    epsilon: float = 1e-6,
+) -> Array:
+    """Generalised mean `(mean max(x, epsilon)^p)^(1/p)`; p may be learned (Radenovic et al. 2019).
+
+    p = 1 is the average (of positive inputs), large p the maximum. Below `epsilon` the gradient is
+    0. Padding counts as `epsilon`.
+    """
+    x, over = _floating(x, window_shape, strides, padding, dilation)
+    wide = pad(jnp.maximum(_wide(x), epsilon), over, epsilon)
+    power = jnp.asarray(p).astype(wide.dtype)
+    unpadded = [window._replace(low=0, high=0) for window in over]
+    mean = window_sum(wide**power, unpadded) / math.prod(window_shape)
+    return (mean ** (1 / power)).astype(x.dtype)
+
+
+def blur_pool(
+    x: ArrayLike,
+    strides: Sequence[int],
+    padding: Padding = "SAME",
+    *,
+    filter_size: int = 3,
+) -> Array:
+    """Subsample by `strides` after a binomial blur (Zhang 2019): shifts change the output less.
+
+    `len(strides)` says how many axes are spatial. `filter_size` 1 subsamples alone, 3 is
+    (1, 2, 1)/4 a axis, and so on. `padding` is `"SAME"` (zeros), `"VALID"`, pairs, or
+    `"CIRCULAR"`: the axis wraps around, and a shift by a stride shifts the output exactly.
+    """
+    x = jnp.asarray(x)
+    if filter_size < 1:
+        raise ValueError(f"filter_size={filter_size}; expected 1 or more")
+    n = len(strides)
+    row = np.array([math.comb(filter_size - 1, k) for k in range(filter_size)], np.float32)
+    weights = np.ones((), np.float32)
+    for _ in range(n):
+        weights = np.multiply.outer(weights, row / row.sum())
+    if padding == "CIRCULAR":
+        around = ((filter_size - 1) // 2, filter_size // 2)
+        pairs = ((0, 0),) * (x.ndim - n - 1) + (around,) * n + ((0, 0),)
+        x, padding = jnp.pad(x, pairs, mode="wrap"), "VALID"
+    return weighted_avg_pool(x, (filter_size,) * n, strides, padding, weights=weights)
+
+
+def gaussian_weights(window_shape: Sequence[int]) -> np.ndarray:
+    """Centre-weighted Gaussian weights that sum to 1, float32, of shape `window_shape`."""
+    weights = np.ones((), np.float64)
+    for size in window_shape:
+        position = np.arange(size) - (size - 1) / 2
+        weights = np.multiply.outer(weights, np.exp(-((position / max(size / 4, 0.5)) ** 2) / 2))
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def _floating(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Padding,
+    dilation: int | Sequence[int] | None,
+) -> tuple[Array, tuple[Window, ...]]:
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"x is {x.dtype}; expected a floating dtype: cast with .astype")
+    return x, windows(x, window_shape, strides, padding, dilation)
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+
+
+def _counts(x: Array, over: Sequence[Window], dtype: jnp.dtype) -> Array:
+    first = over[0].axis
+    shape = (1,) * first + x.shape[first:-1] + (1,)
+    return window_sum(jnp.ones(shape, dtype), over)
+
+
+def _root(total: Array, p: float) -> Array:
+    """`total ** (1/p)` with derivative 0 at 0."""
+    positive = total != 0
+    safe = jnp.where(positive, total, 1)
+    return jnp.where(positive, jnp.sqrt(safe) if p == 2 else safe ** (1 / p), 0)

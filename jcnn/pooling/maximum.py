@@ -1,0 +1,97 @@
+"""Max pooling, with the gradient to the first maximum and no select-and-scatter."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jcnn.pooling.window import Padding, Window, pad, taps, tile, tiles, windows
+
+
+def max_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """The largest value in each window.
+
+    `x` is `(*batch, *spatial, channels)` of any real dtype; `len(window_shape)` (1 to 3) says how
+    many axes are spatial. `strides` default to the window (Flax's default is 1). Padding never
+    wins. NaN in a window gives NaN.
+
+    The gradient goes to the maximum; at ties to the first one in row-major order of the window, as
+    in PyTorch. Forward mode and second derivatives work.
+
+    Raises ValueError where window, strides, padding or dilation do not fit `x`.
+
+    >>> import jax.numpy as jnp
+    >>> max_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2))[..., 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
+    """
+    x = jnp.asarray(x)
+    over = windows(x, window_shape, strides, padding, dilation)
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        least: float | int = -jnp.inf
+    else:
+        least = jnp.iinfo(x.dtype).min
+    x = pad(x, over, least)
+    if tiles(x, over):
+        split, inner = tile(x, over)
+        return tile_max(split, inner)
+    # Last axis first: the first row that holds the maximum, and in it the first column, is the
+    # first maximum in row-major order.
+    for window in reversed(over):
+        x = _max_along(x, window)
+    return x
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def tile_max(x: Array, axes: tuple[int, ...]) -> Array:
+    """The maximum over window axes; its derivative is that of the first maximum."""
+    return jnp.max(x, axis=axes)
+
+
+@tile_max.defjvp
+def _tile_max_jvp(
+    axes: tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    y = tile_max(x, axes)
+    hit = x == jnp.expand_dims(y, axes)
+    order = jnp.zeros((1,) * x.ndim, jnp.int32)
+    for axis in axes:
+        order = order * x.shape[axis] + jax.lax.broadcasted_iota(
+            jnp.int32, tuple(n if a == axis else 1 for a, n in enumerate(x.shape)), axis
+        )
+    last = jnp.iinfo(jnp.int32).max
+    first = jnp.min(jnp.where(hit, order, last), axis=axes, keepdims=True)
+    return y, jnp.sum(jnp.where(order == first, dx, jnp.zeros_like(dx)), axis=axes)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _max_along(x: Array, window: Window) -> Array:
+    first, *others = taps(x, window)
+    for other in others:
+        first = jnp.maximum(first, other)
+    return first
+
+
+@_max_along.defjvp
+def _max_along_jvp(
+    window: Window, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    y = _max_along(x, window)
+    free = jnp.ones(y.shape, bool)
+    dy = jnp.zeros_like(y)
+    for tap, tangent in zip(taps(x, window), taps(dx, window), strict=True):
+        hit = free & (tap == y)
+        dy = dy + jnp.where(hit, tangent, jnp.zeros_like(tangent))
+        free = free & ~hit
+    return y, dy

@@ -1,0 +1,98 @@
+"""Pooling between maximum and average: stochastic, mixed and soft."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jcnn.pooling.average import avg_pool
+from jcnn.pooling.maximum import max_pool
+from jcnn.pooling.window import Padding, Window, all_taps, pad, windows
+
+
+def mixed_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    alpha: ArrayLike = 0.5,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """`alpha * max_pool + (1 - alpha) * avg_pool`; alpha may be learned (Lee et al. 2016)."""
+    x = jnp.asarray(x)
+    share = jnp.asarray(alpha).astype(x.dtype)
+    largest = max_pool(x, window_shape, strides, padding, dilation=dilation)
+    mean = avg_pool(x, window_shape, strides, padding, dilation=dilation)
+    return share * largest + (1 - share) * mean
+
+
+def soft_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part."""
+    x, seen = _stacked(x, windows_of(x, window_shape, strides, padding, dilation), -jnp.inf)
+    weights = jax.nn.softmax(seen, axis=-1)
+    return jnp.sum(weights * jnp.where(weights > 0, seen, 0), axis=-1).astype(x.dtype)
+
+
+def stochastic_pool(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    dilation: int | Sequence[int] | None = None,
+    deterministic: bool = False,
+    key: Array | None = None,
+) -> Array:
+    """One value of each window, drawn with probability `max(x, 0) / sum` (Zeiler & Fergus 2013).
+
+    `deterministic` returns the mean under those probabilities instead. A window without positive
+    values gives 0. The gradient goes to the value drawn; the probabilities are constants. Padding
+    is zero, so it is never drawn.
+
+    Raises ValueError where `key` is missing and `deterministic` is false.
+    """
+    x, seen = _stacked(x, windows_of(x, window_shape, strides, padding, dilation), 0.0)
+    positive = jax.lax.stop_gradient(jnp.maximum(seen, 0))
+    total = jnp.sum(positive, axis=-1, keepdims=True)
+    if deterministic:
+        weights = positive / jnp.where(total > 0, total, 1)
+        return jnp.sum(weights * seen, axis=-1).astype(x.dtype)
+    if key is None:
+        raise ValueError("stochastic_pool draws values: give key=, or deterministic=True")
+    cumulative = jnp.cumsum(positive, axis=-1)
+    mark = jax.random.uniform(key, total.shape, seen.dtype) * total
+    drawn = jnp.argmax(cumulative > mark, axis=-1, keepdims=True)
+    value = jnp.take_along_axis(seen, drawn, axis=-1)
+    return jnp.where(total > 0, value, jnp.where(jnp.isnan(total), total, 0))[..., 0].astype(
+        x.dtype
+    )
+
+
+def windows_of(
+    x: ArrayLike,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Padding,
+    dilation: int | Sequence[int] | None,
+) -> tuple[Window, ...]:
+    """The checked windows of `x`."""
+    return windows(jnp.asarray(x), window_shape, strides, padding, dilation)
+
+
+def _stacked(x: ArrayLike, over: tuple[Window, ...], padding_value: float) -> tuple[Array, Array]:
+    """`x`, and in float32 or wider what each window sees, on a new last axis."""
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"x is {x.dtype}; expected a floating dtype: cast with .astype")
+    wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+    return x, jnp.stack(all_taps(pad(wide, over, padding_value), over), axis=-1)

@@ -1,0 +1,88 @@
+"""Pooling to a fixed output: over everything (global), or into so many bins (adaptive)."""
+
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jcnn.pooling.average import avg_pool, l2_pool
+from jcnn.pooling.maximum import max_pool, tile_max
+
+
+def global_max_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
+    """The maximum over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`."""
+    return _global(max_pool, x, spatial_ndim)
+
+
+def global_avg_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
+    """The mean over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`."""
+    return _global(avg_pool, x, spatial_ndim)
+
+
+def global_l2_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
+    """The Euclidean norm over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`."""
+    return _global(l2_pool, x, spatial_ndim)
+
+
+def adaptive_max_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
+    """The maximum of each of `output_shape` bins; see `adaptive_avg_pool` for the bins."""
+
+    def reduce(values: Array, axis: int) -> Array:
+        return tile_max(values, (axis,))
+
+    return _adaptive(reduce, x, output_shape)
+
+
+def adaptive_avg_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
+    """The mean of each of `output_shape` bins, one size a spatial axis.
+
+    Bin i of m on an axis of length n spans `floor(i n / m)` to `ceil((i + 1) n / m)`, PyTorch's
+    rule: bins differ by at most one in size and may share a position.
+
+    >>> import jax.numpy as jnp
+    >>> adaptive_avg_pool(jnp.arange(5.0)[:, None], (2,))[:, 0].tolist()
+    [1.0, 3.0]
+    """
+
+    def reduce(values: Array, axis: int) -> Array:
+        wide = values.astype(jnp.float32) if values.dtype.itemsize < 4 else values
+        return jnp.mean(wide, axis=axis).astype(values.dtype)
+
+    return _adaptive(reduce, x, output_shape)
+
+
+def _global(pool: Callable[..., Array], x: ArrayLike, spatial_ndim: int) -> Array:
+    x = jnp.asarray(x)
+    if not 1 <= spatial_ndim <= 3 or x.ndim < spatial_ndim + 1:
+        raise ValueError(
+            f"x has shape {x.shape} and spatial_ndim={spatial_ndim}; expected 1 to 3 spatial axes "
+            "before the channels"
+        )
+    spatial = x.shape[-spatial_ndim - 1 : -1]
+    pooled = pool(x, spatial)
+    return pooled.reshape(*x.shape[: -spatial_ndim - 1], x.shape[-1])
+
+
+def _adaptive(
+    reduce: Callable[[Array, int], Array], x: ArrayLike, output_shape: Sequence[int]
+) -> Array:
+    x = jnp.asarray(x)
+    n = len(output_shape)
+    if not 1 <= n <= 3 or x.ndim < n + 1 or min(output_shape) < 1:
+        raise ValueError(
+            f"output_shape={tuple(output_shape)} does not fit x of shape {x.shape}; expected 1 to "
+            "3 positive sizes, one for each spatial axis"
+        )
+    # Last axis first, so that the first maximum of a bin is the first in row-major order.
+    for axis in range(x.ndim - 2, x.ndim - 2 - n, -1):
+        length, bins = x.shape[axis], output_shape[axis - (x.ndim - 1 - n)]
+        parts = [
+            reduce(
+                lax.slice_in_dim(x, i * length // bins, -(-(i + 1) * length // bins), axis=axis),
+                axis,
+            )
+            for i in range(bins)
+        ]
+        x = jnp.stack(parts, axis=axis)
+    return x

@@ -1,0 +1,179 @@
+"""Windows over spatial axes: arguments checked once, and the two ways to look through them.
+
+Every pooling function sees its windows either *tiled* (they do not overlap and cover the axis: a
+reshape) or as *taps* (one strided slice for each window position). Neither needs `reduce_window`,
+whose gradient is a select-and-scatter: slow on CPU, and without a fixed order of sums on GPU.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+Padding = str | Sequence[tuple[int, int]]
+
+
+class Window(NamedTuple):
+    """One spatial axis: `size` taps, `stride` between windows, `dilation` between taps."""
+
+    axis: int
+    size: int
+    stride: int
+    dilation: int
+    low: int
+    high: int
+
+    def outputs(self, length: int) -> int:
+        """How many windows fit an axis of this length once padded."""
+        return (length + self.low + self.high - self.reach) // self.stride + 1
+
+    @property
+    def reach(self) -> int:
+        """How many positions the window spans."""
+        return (self.size - 1) * self.dilation + 1
+
+
+def windows(
+    x: Array,
+    window_shape: Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Padding,
+    dilation: int | Sequence[int] | None,
+) -> tuple[Window, ...]:
+    """One `Window` a spatial axis, last axis first counted from the channels; errors say the fix."""
+    shape = tuple(window_shape)
+    n = len(shape)
+    if not 1 <= n <= 3 or any(size < 1 for size in shape):
+        raise ValueError(
+            f"window_shape={shape}; expected 1 to 3 positive sizes, one for each spatial axis"
+        )
+    if x.ndim < n + 1:
+        raise ValueError(
+            f"x has shape {x.shape}, but window_shape={shape} needs (*batch, *spatial, channels) "
+            f"with {n} spatial axes: add the missing axes"
+        )
+    steps = shape if strides is None else _per_axis("strides", strides, n)
+    spread = (1,) * n if dilation is None else _per_axis("dilation", dilation, n)
+    lengths = x.shape[-n - 1 : -1]
+    pads = _pads(padding, lengths, shape, steps, spread)
+    made = tuple(
+        Window(x.ndim - n - 1 + i, shape[i], steps[i], spread[i], *pads[i]) for i in range(n)
+    )
+    for window, length in zip(made, lengths, strict=True):
+        if window.outputs(length) < 1 or length == 0:
+            raise ValueError(
+                f"window_shape={shape} with dilation {spread} spans {window.reach} positions, but "
+                f"x of shape {x.shape} has {length} on axis {window.axis}: use a smaller window, "
+                "or more padding"
+            )
+        if max(window.low, window.high) >= window.reach:
+            raise ValueError(
+                f"padding {pads} would give windows of padding alone; expected less than the "
+                f"{window.reach} positions that the window spans"
+            )
+    return made
+
+
+def pad(x: Array, over: Sequence[Window], value: float | int) -> Array:
+    """Pad the spatial axes with `value`."""
+    config = [(0, 0, 0)] * x.ndim
+    for window in over:
+        config[window.axis] = (window.low, window.high, 0)
+    if not any(low or high for low, high, _ in config):
+        return x
+    return lax.pad(x, jnp.asarray(value, x.dtype), config)
+
+
+def tiles(x: Array, over: Sequence[Window]) -> bool:
+    """Whether the windows lie side by side on the padded `x`."""
+    del x
+    return all(w.stride == w.size and w.dilation == 1 for w in over)
+
+
+def tile(x: Array, over: Sequence[Window]) -> tuple[Array, tuple[int, ...]]:
+    """Split each axis of length `outputs * size` in two; returns the array and its window axes.
+
+    What is left at the end of an axis belongs to no window and is cut off.
+    """
+    shape, inner = [], []
+    sizes = {w.axis: w.size for w in over}
+    for axis, length in enumerate(x.shape):
+        if axis in sizes:
+            x = lax.slice_in_dim(x, 0, length // sizes[axis] * sizes[axis], axis=axis)
+            shape += [length // sizes[axis], sizes[axis]]
+            inner.append(len(shape) - 1)
+        else:
+            shape.append(length)
+    return x.reshape(shape), tuple(inner)
+
+
+def taps(x: Array, window: Window) -> list[Array]:
+    """What each position of the window sees along its axis, in order; `x` is padded already."""
+    length = x.shape[window.axis]
+    count = (length - window.reach) // window.stride + 1
+    return [
+        lax.slice_in_dim(
+            x,
+            k * window.dilation,
+            k * window.dilation + (count - 1) * window.stride + 1,
+            window.stride,
+            window.axis,
+        )
+        for k in range(window.size)
+    ]
+
+
+def all_taps(x: Array, over: Sequence[Window]) -> list[Array]:
+    """What each position of the whole window sees, in row-major order of positions."""
+    found = [x]
+    for window in over:
+        found = [tap for array in found for tap in taps(array, window)]
+    return found
+
+
+def window_sum(x: Array, over: Sequence[Window]) -> Array:
+    """The sum over each window, axis by axis (a sum over a box is separable); padding is zero."""
+    x = pad(x, over, 0)
+    if tiles(x, over):
+        split, inner = tile(x, over)
+        return jnp.sum(split, axis=inner)
+    for window in reversed(over):
+        first, *others = taps(x, window)
+        for other in others:
+            first = first + other
+        x = first
+    return x
+
+
+def _per_axis(name: str, value: int | Sequence[int], n: int) -> tuple[int, ...]:
+    values = (value,) * n if isinstance(value, int) else tuple(value)
+    if len(values) != n or min(values) < 1:
+        raise ValueError(
+            f"{name}={value!r}; expected a positive integer, or {n} of them, one a spatial axis"
+        )
+    return values
+
+
+def _pads(
+    padding: Padding,
+    lengths: Sequence[int],
+    shape: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[tuple[int, int], ...]:
+    if padding == "VALID":
+        return ((0, 0),) * len(shape)
+    if padding == "SAME":
+        totals = [
+            max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+            for n, k, s, d in zip(lengths, shape, strides, dilation, strict=True)
+        ]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    pairs = () if isinstance(padding, str) else tuple((int(a), int(b)) for a, b in padding)
+    if len(pairs) != len(shape) or min(min(pair) for pair in pairs) < 0:
+        raise ValueError(
+            f"padding={padding!r}; expected 'SAME', 'VALID', or {len(shape)} (low, high) pairs of "
+            "non-negative integers, one a spatial axis"
+        )
+    return pairs

@@ -1,0 +1,189 @@
+"""One training run as pure functions of state, hyperparameters and data.
+
+A model is split once into its static part and its state; the functions here merge it inside, so
+they work under plain `jax.jit`, `vmap`, `lax.map` and `shard_map`, with NNX graph mode on or off.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from jcnn.training.optimizers import Optimizer, schedule
+from jcnn.training.task import Task
+
+NEVER = -1
+
+
+class Data(NamedTuple):
+    """Arrays on the device: raw inputs, and what normalizes them (one number a channel).
+
+    Held-out examples come in batches `(batches, size, ...)` with weight 0 on padding; the first
+    `validation_batches` (an int32 scalar) of them are validation, the rest test.
+    """
+
+    inputs: Array
+    targets: Array
+    held_inputs: Array
+    held_targets: Array
+    held_weights: Array
+    validation_batches: Array
+    mean: Array
+    std: Array
+
+
+class RunState(NamedTuple):
+    """Everything that changes while a run trains."""
+
+    params: Any
+    rest: Any
+    optimizer: Any
+    step: Array
+    diverged_at: Array
+
+
+class Hyperparameters(NamedTuple):
+    """The numbers that are traced: a new value never costs a compilation."""
+
+    learning_rate: Any
+    momentum: Any
+    weight_decay: Any
+
+
+class History(NamedTuple):
+    """Means over one chunk of steps, and over the held-out batches asked for."""
+
+    train: dict[str, Array]
+    validation: dict[str, Array]
+    test: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is static in a run: a change here is another program."""
+
+    task: Task
+    optimizer: Optimizer
+    schedule: str
+    total_steps: int
+    warmup_steps: int
+    gradient_clip: float | None
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A model's static parts: as it trains and as it is evaluated."""
+
+    train: Any
+    evaluate: Any
+
+
+def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
+    """`(structure, params, rest)` of a model; `rest` is batch statistics, random keys and so on."""
+    model.eval()
+    evaluate, *_ = nnx.split(model, nnx.Param, ...)
+    model.train()
+    train, params, rest = nnx.split(model, nnx.Param, ...)
+    return Structure(train, evaluate), params, rest
+
+
+def start(recipe: Recipe, params: Any, rest: Any) -> RunState:
+    """The state before the first step. The optimizer's state depends on shapes only."""
+    zeros = Hyperparameters(jnp.float32(0), jnp.float32(0), jnp.float32(0))
+    optimizer = _optimizer(recipe, zeros).init(params)
+    return RunState(params, rest, optimizer, jnp.int32(0), jnp.int32(NEVER))
+
+
+def advance(
+    structure: Structure,
+    recipe: Recipe,
+    state: RunState,
+    hyperparameters: Hyperparameters,
+    batches: Array,
+    data: Data,
+    held_range: Array,
+) -> tuple[RunState, History]:
+    """Train on `batches` (`(steps, batch_size)` indices), then evaluate held-out batches.
+
+    `held_range` is `[start, stop)` over the held-out batches: an empty range evaluates nothing and
+    gives NaN. The first step whose loss is not finite is kept in `state.diverged_at`.
+    """
+    optimizer = _optimizer(recipe, hyperparameters)
+    step = _make_step(structure, recipe, optimizer, data)
+    state, train = jax.lax.scan(step, state, batches)
+    validation, test = _evaluate(structure, recipe.task, state, data, held_range)
+    return state, History(jax.tree.map(jnp.mean, train), validation, test)
+
+
+def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
+    rate = schedule(
+        recipe.schedule,
+        values.learning_rate,
+        total_steps=recipe.total_steps,
+        warmup_steps=recipe.warmup_steps,
+    )
+    optimizer = recipe.optimizer(rate, momentum=values.momentum, weight_decay=values.weight_decay)
+    if recipe.gradient_clip is None:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(recipe.gradient_clip), optimizer)
+
+
+def _make_step(
+    structure: Structure, recipe: Recipe, optimizer: optax.GradientTransformation, data: Data
+) -> Callable[[RunState, Array], tuple[RunState, dict[str, Array]]]:
+    task = recipe.task
+
+    def loss_of(params: Any, rest: Any, inputs: Array, targets: Array) -> tuple[Array, Any]:
+        model = nnx.merge(structure.train, params, rest, copy=True)
+        outputs = model(inputs)
+        _, _, rest = nnx.split(model, nnx.Param, ...)
+        metrics = {name: jnp.mean(f(outputs, targets)) for name, f in task.metrics.items()}
+        return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
+
+    def step(state: RunState, indices: Array) -> tuple[RunState, dict[str, Array]]:
+        inputs = normalize(jnp.take(data.inputs, indices, axis=0), data)
+        targets = jnp.take(data.targets, indices, axis=0)
+        (loss, (rest, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+            state.params, state.rest, inputs, targets
+        )
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        first = (state.diverged_at == NEVER) & ~jnp.isfinite(loss)
+        diverged_at = jnp.where(first, state.step, state.diverged_at)
+        return RunState(params, rest, optimizer_state, state.step + 1, diverged_at), metrics
+
+    return step
+
+
+def normalize(inputs: Array, data: Data) -> Array:
+    """Raw inputs (uint8 or float32) to zero mean and unit variance a channel, in float32."""
+    shape = (1,) * (inputs.ndim - 1) + (-1,)
+    return (inputs.astype(jnp.float32) - data.mean.reshape(shape)) / data.std.reshape(shape)
+
+
+def _evaluate(
+    structure: Structure, task: Task, state: RunState, data: Data, held_range: Array
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    model = nnx.merge(structure.evaluate, state.params, state.rest, copy=True)
+    names = list(task.metrics)
+
+    def add(i: Array, sums: Array) -> Array:
+        inputs = jax.lax.dynamic_index_in_dim(data.held_inputs, i, keepdims=False)
+        targets = jax.lax.dynamic_index_in_dim(data.held_targets, i, keepdims=False)
+        weights = jax.lax.dynamic_index_in_dim(data.held_weights, i, keepdims=False)
+        outputs = model(normalize(inputs, data))
+        columns = [task.metrics[name](outputs, targets) for name in names]
+        values = jnp.stack([jnp.sum(weights * jnp.where(weights > 0, c, 0)) for c in columns])
+        row = jnp.concatenate([values, jnp.sum(weights)[None]])
+        return sums.at[jnp.where(i < data.validation_batches, 0, 1)].add(row)
+
+    sums = jax.lax.fori_loop(
+        held_range[0], held_range[1], add, jnp.zeros((2, len(names) + 1), jnp.float32)
+    )
+    means = sums[:, :-1] / sums[:, -1:]
+    return tuple({name: row[j] for j, name in enumerate(names)} for row in means)  # type: ignore[return-value]

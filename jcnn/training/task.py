@@ -1,0 +1,72 @@
+"""What a network is trained to do: its loss per example, and the metrics it is judged by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jax import Array
+
+from jcnn import losses
+
+
+@dataclass(frozen=True)
+class Task:
+    """A loss and metrics, all per example, of `(outputs, targets)`.
+
+    `metric` is the name of the one by which runs are compared; `higher_is_better` its direction.
+    """
+
+    name: str
+    metric: str
+    higher_is_better: bool
+    loss: Callable[[Array, Array], Array]
+    metrics: dict[str, Callable[[Array, Array], Array]]
+
+
+def _accuracy(logits: Array, labels: Array) -> Array:
+    return jnp.where(jnp.argmax(logits, axis=-1) == labels, jnp.float32(1), jnp.float32(0))
+
+
+def _binary_loss(logits: Array, labels: Array) -> Array:
+    return losses.binary_cross_entropy(logits[..., 0], labels)
+
+
+def _binary_accuracy(logits: Array, labels: Array) -> Array:
+    return jnp.where((logits[..., 0] > 0) == (labels == 1), jnp.float32(1), jnp.float32(0))
+
+
+def _squared_error(outputs: Array, targets: Array) -> Array:
+    return losses.mean_squared_error(outputs, _as_outputs(targets, outputs))
+
+
+def _absolute_error(outputs: Array, targets: Array) -> Array:
+    difference = jnp.abs(outputs - _as_outputs(targets, outputs))
+    return jnp.mean(difference.astype(jnp.float32), axis=-1)
+
+
+def _as_outputs(targets: Array, outputs: Array) -> Array:
+    return targets.reshape(outputs.shape).astype(outputs.dtype)
+
+
+def classification(*, label_smoothing: float = 0.0) -> Task:
+    """Softmax cross-entropy; accuracy is the fraction of largest logits that are right."""
+
+    def loss(logits: Array, labels: Array) -> Array:
+        return losses.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+    def plain(logits: Array, labels: Array) -> Array:
+        return losses.cross_entropy(logits, labels)
+
+    return Task("classification", "accuracy", True, loss, {"loss": plain, "accuracy": _accuracy})
+
+
+def binary() -> Task:
+    """Two classes as one logit: sigmoid cross-entropy; a positive logit means class 1."""
+    metrics = {"loss": _binary_loss, "accuracy": _binary_accuracy}
+    return Task("binary", "accuracy", True, _binary_loss, metrics)
+
+
+def regression() -> Task:
+    """Mean squared error; `error` is the mean absolute error, in the units of the targets."""
+    metrics = {"loss": _squared_error, "error": _absolute_error}
+    return Task("regression", "error", False, _squared_error, metrics)
