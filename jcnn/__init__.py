@@ -1,3 +1,44 @@
-"""jcnn: which parts should a convolutional network be made of, and why does one not train?"""
+"""jcnn: which parts should a convolutional network be made of, and why does one not train?
+
+The parts stand on their own (`jcnn.pooling.l2_pool`, `jcnn.layers.Conv`, `jcnn.models.lenet`), and
+`jcnn.Study` compares them. Submodules are imported when first used, so `import jcnn` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from jcnn.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from jcnn import activations as activations
+    from jcnn import convolution as convolution
+    from jcnn import data as data
+    from jcnn import dense as dense
+    from jcnn import engine as engine
+    from jcnn import initializers as initializers
+    from jcnn import layers as layers
+    from jcnn import losses as losses
+    from jcnn import models as models
+    from jcnn import normalization as normalization
+    from jcnn import pooling as pooling
+    from jcnn import study as study
+    from jcnn import testing as testing
+    from jcnn import training as training
+    from jcnn.study import Result as Result
+    from jcnn.study import Study as Study
+
+_SUBMODULES = frozenset(
+    ["activations", "convolution", "data", "dense", "engine", "initializers", "layers", "losses", "models", "normalization", "pooling", "study", "testing", "training"]
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"jcnn.{name}")
+    if name in ("Study", "Result"):
+        return getattr(importlib.import_module("jcnn.study"), name)
+    raise AttributeError(f"module 'jcnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES, "Study", "Result"})

@@ -53,9 +53,7 @@ class Conv(nnx.Module):
             raise ValueError(f"groups={groups} must be positive and divide {in_features=}")
         shape = (*window_shape, in_features // groups, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
-        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype))
-        if not use_bias:
-            self.bias = None
+        self.bias = _bias(bias_init, out_features, param_dtype, rngs) if use_bias else None
         self.strides = strides
         self.padding = padding
         self.dilation = dilation
@@ -94,9 +92,7 @@ class Dense(nnx.Module):
         self.kernel = nnx.Param(
             kernel_init(rngs.params(), (in_features, out_features), param_dtype)
         )
-        self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype))
-        if not use_bias:
-            self.bias = None
+        self.bias = _bias(bias_init, out_features, param_dtype, rngs) if use_bias else None
         self.dtype = dtype
 
     def __call__(self, x: Array) -> Array:
@@ -214,6 +210,10 @@ class InstanceNorm(nnx.InstanceNorm):
 def instance_norm(num_features: int, *, rngs: nnx.Rngs) -> InstanceNorm:
     """Instance normalization; see `InstanceNorm`."""
     return InstanceNorm(num_features, rngs=rngs)
+
+
+def _bias(init: Initializer, features: int, dtype: Any, rngs: nnx.Rngs) -> nnx.Param:
+    return nnx.Param(init(rngs.params(), (features,), dtype))
 
 
 def _cast(dtype: Any, *arrays: Any) -> tuple[Any, ...]:

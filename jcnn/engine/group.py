@@ -50,7 +50,7 @@ class Group:
 
 @dataclass
 class Outcome:
-    """What one run left: means per epoch, test metrics at the end, where its loss stopped being finite.
+    """What one run left: means per epoch, test metrics at the end, the step at which it diverged.
 
     `curves` maps "train_loss", "validation_accuracy" and the like to one value per epoch.
     """

@@ -1,6 +1,5 @@
 """Many runs as one compiled program."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,10 +7,10 @@ from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jcnn.engine.devices import RUNS
-from jcnn.training.run import Data, Recipe, Structure, advance
+from jcnn.training.run import Data, Hyperparameters, Recipe, RunState, Structure, advance
 
 
-def runs_program(structure: Structure, recipe: Recipe, mesh: Mesh) -> Callable[..., Any]:
+def runs_program(structure: Structure, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrapped:
     """`advance` for a runs axis that is sharded over `mesh`: one program, however many runs.
 
     The program takes `(states, hyperparameters, batches, data, held_range)`; the first three have
@@ -22,8 +21,9 @@ def runs_program(structure: Structure, recipe: Recipe, mesh: Mesh) -> Callable[.
     one_by_one = mesh.devices.flat[0].platform == "cpu"
 
     def local(states: Any, values: Any, batches: Array, data: Data, held: Array) -> Any:
-        def one(run: Any) -> Any:
-            return advance(structure, recipe, *run, data, held)
+        def one(run: tuple[RunState, Hyperparameters, Array]) -> Any:
+            state, numbers, order = run
+            return advance(structure, recipe, state, numbers, order, data, held)
 
         runs = (states, values, batches)
         return jax.lax.map(one, runs) if one_by_one else jax.vmap(one)(runs)

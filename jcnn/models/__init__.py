@@ -1,4 +1,4 @@
-"""Models: callables `(input_shape, outputs, *, activation, kernel_init, ..., rngs)` of nnx.Modules."""
+"""Models: `(input_shape, outputs, *, activation, kernel_init, ..., rngs)` gives an nnx.Module."""
 
 from jcnn.models.resnet import ResNet as ResNet
 from jcnn.models.sequential import lenet as lenet

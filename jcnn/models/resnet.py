@@ -96,7 +96,7 @@ class ResNet(nnx.Module):
             "rngs": rngs,
         }
         self.stem = layers.Sequential(**conv_block("", channels, width, window, **parts))
-        self.blocks = nnx.List([])
+        self.blocks: nnx.List[ResidualBlock] = nnx.List([])
         features = width
         for stage in range(3):
             for i in range((depth - 2) // 6):

@@ -114,7 +114,7 @@ def weighted_avg_pool(
         )
     scale = scale if scale.ndim > len(shape) else scale[..., None]
     wide = pad(wide, over, 0)
-    if tiles(wide, over):
+    if tiles(over):
         split, inner = tile(wide, over)
         aligned = [1] * split.ndim
         for axis, size in zip(inner, shape, strict=True):

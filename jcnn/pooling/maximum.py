@@ -41,7 +41,7 @@ def max_pool(
     else:
         least = jnp.iinfo(x.dtype).min
     x = pad(x, over, least)
-    if tiles(x, over):
+    if tiles(over):
         split, inner = tile(x, over)
         return tile_max(split, inner)
     # Last axis first: the first row that holds the maximum, and in it the first column, is the

@@ -38,7 +38,9 @@ def soft_pool(
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
     """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part."""
-    x, seen = _stacked(x, windows_of(x, window_shape, strides, padding, dilation), -jnp.inf)
+    x, seen = _stacked(
+        x, windows(jnp.asarray(x), window_shape, strides, padding, dilation), -jnp.inf
+    )
     weights = jax.nn.softmax(seen, axis=-1)
     return jnp.sum(weights * jnp.where(weights > 0, seen, 0), axis=-1).astype(x.dtype)
 
@@ -61,7 +63,7 @@ def stochastic_pool(
 
     Raises ValueError where `key` is missing and `deterministic` is false.
     """
-    x, seen = _stacked(x, windows_of(x, window_shape, strides, padding, dilation), 0.0)
+    x, seen = _stacked(x, windows(jnp.asarray(x), window_shape, strides, padding, dilation), 0.0)
     positive = jax.lax.stop_gradient(jnp.maximum(seen, 0))
     total = jnp.sum(positive, axis=-1, keepdims=True)
     if deterministic:
@@ -76,17 +78,6 @@ def stochastic_pool(
     return jnp.where(total > 0, value, jnp.where(jnp.isnan(total), total, 0))[..., 0].astype(
         x.dtype
     )
-
-
-def windows_of(
-    x: ArrayLike,
-    window_shape: Sequence[int],
-    strides: int | Sequence[int] | None,
-    padding: Padding,
-    dilation: int | Sequence[int] | None,
-) -> tuple[Window, ...]:
-    """The checked windows of `x`."""
-    return windows(jnp.asarray(x), window_shape, strides, padding, dilation)
 
 
 def _stacked(x: ArrayLike, over: tuple[Window, ...], padding_value: float) -> tuple[Array, Array]:

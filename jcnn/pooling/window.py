@@ -41,7 +41,7 @@ def windows(
     padding: Padding,
     dilation: int | Sequence[int] | None,
 ) -> tuple[Window, ...]:
-    """One `Window` a spatial axis, last axis first counted from the channels; errors say the fix."""
+    """One checked `Window` for each spatial axis."""
     shape = tuple(window_shape)
     n = len(shape)
     if not 1 <= n <= 3 or any(size < 1 for size in shape):
@@ -85,9 +85,8 @@ def pad(x: Array, over: Sequence[Window], value: float | int) -> Array:
     return lax.pad(x, jnp.asarray(value, x.dtype), config)
 
 
-def tiles(x: Array, over: Sequence[Window]) -> bool:
-    """Whether the windows lie side by side on the padded `x`."""
-    del x
+def tiles(over: Sequence[Window]) -> bool:
+    """Whether the windows lie side by side."""
     return all(w.stride == w.size and w.dilation == 1 for w in over)
 
 
@@ -135,7 +134,7 @@ def all_taps(x: Array, over: Sequence[Window]) -> list[Array]:
 def window_sum(x: Array, over: Sequence[Window]) -> Array:
     """The sum over each window, axis by axis (a sum over a box is separable); padding is zero."""
     x = pad(x, over, 0)
-    if tiles(x, over):
+    if tiles(over):
         split, inner = tile(x, over)
         return jnp.sum(split, axis=inner)
     for window in reversed(over):

@@ -1,6 +1,6 @@
 """What a network is trained to do: its loss per example, and the metrics it is judged by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ class Task:
     metric: str
     higher_is_better: bool
     loss: Callable[[Array, Array], Array]
-    metrics: dict[str, Callable[[Array, Array], Array]]
+    metrics: Mapping[str, Callable[[Array, Array], Array]]
 
 
 def _accuracy(logits: Array, labels: Array) -> Array:

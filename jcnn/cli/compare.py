@@ -1,0 +1,227 @@
+"""`jcnn compare`: train every combination and rank them."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jcnn import names
+
+if TYPE_CHECKING:
+    from jcnn.study import Progress, Result, Study
+
+FACTORS = ("activation", "kernel_init", "normalization", "pooling", "optimizer", "schedule")
+SETTINGS: dict[str, type] = {
+    "epochs": int,
+    "batch_size": int,
+    "task": str,
+    "validation_fraction": float,
+    "warmup_steps": int,
+    "gradient_clip": float,
+    "label_smoothing": float,
+    "data_dir": str,
+}
+
+
+class UsageError(Exception):
+    """The command's words are off."""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "compare",
+        help="train every combination over seeds and learning rates, and rank them",
+        description="Train every combination of the factors' values over paired seeds and learning "
+        "rates. Without arguments: activation x kernel init x normalization on digits, 300 runs.",
+    )
+    parser.add_argument("study", nargs="?", help="a study file (TOML); flags override it")
+    parser.add_argument("--data", help="a name (see `jcnn data list`), a .npz file or a folder")
+    parser.add_argument("--model", help=f"{', '.join(names.TABLES['model'])}, or module:attribute")
+    for factor in FACTORS:
+        flag = f"--{factor.replace('_', '-')}"
+        known = ", ".join(names.TABLES[factor])
+        parser.add_argument(flag, nargs="+", metavar="VALUE", help=f"any of {known}")
+    parser.add_argument(
+        "--factor",
+        action="append",
+        nargs="+",
+        metavar=("NAME", "VALUE"),
+        help="any other keyword of the model, or weight_decay, momentum, batch_size",
+    )
+    parser.add_argument("--learning-rate", nargs="+", type=float, metavar="RATE")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default 5)")
+    for setting, kind in SETTINGS.items():
+        parser.add_argument(f"--{setting.replace('_', '-')}", type=kind)
+    parser.add_argument("--out", help="the directory to leave results in (default runs/<name>)")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run the study that the file and the flags describe."""
+    keywords = study_keywords(chosen)
+
+    from jcnn import engine
+
+    engine.use_all_cores()
+    from jcnn.study import Study
+
+    study = Study(**keywords)
+    out = Path(chosen.out) if chosen.out else _free_name(study)
+    quiet = chosen.quiet or chosen.json
+    if not quiet:
+        print(
+            f"{study.runs} runs, {study.compilations} compilations: "
+            f"{len(study.combinations)} combinations x {len(study.learning_rates)} learning rates "
+            f"x {len(study.seed_values)} seeds, {study.epochs} epochs each",
+            flush=True,
+        )
+    try:
+        result = _with_progress(study, out, quiet)
+    except KeyboardInterrupt:
+        kept = f"finished groups are in {out}" if out.exists() else "nothing was finished"
+        print(f"\njcnn compare: interrupted; {kept}", file=sys.stderr)
+        return 130
+    if chosen.json:
+        print(result.to_json())
+    else:
+        _print(result, out)
+    return 0
+
+
+def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The keywords of `Study`: the file's, overridden by the flags."""
+    from jcnn.study.file import read_study
+
+    try:
+        keywords = read_study(chosen.study) if chosen.study else {}
+    except FileNotFoundError:
+        raise UsageError(f"there is no study file {chosen.study}") from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    factors = {name: getattr(chosen, name) for name in FACTORS if getattr(chosen, name)}
+    for words in chosen.factor or []:
+        if len(words) < 2:
+            raise UsageError(f"--factor {words[0]} needs values: --factor {words[0]} 1 2")
+        factors[words[0]] = [_number(word) for word in words[1:]]
+    for factor, values in factors.items():
+        for value in values if factor in names.TABLES else []:
+            names.lookup(factor, value)
+    if factors:
+        keywords["factors"] = keywords.get("factors", {}) | factors
+    for name in ("data", "model", "seeds", *SETTINGS):
+        if getattr(chosen, name) is not None:
+            keywords[name] = getattr(chosen, name)
+    if chosen.learning_rate:
+        keywords["learning_rates"] = chosen.learning_rate
+    return keywords
+
+
+def _number(word: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _free_name(study: "Study") -> Path:
+    described = study.describe()
+    base = f"{Path(described['data']).stem}-{described['model'].replace(':', '.')}"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{base}-{stamp}"
+
+
+def _with_progress(study: "Study", out: Path, quiet: bool) -> "Result":
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet:
+        return study.run(out)
+    if not console.is_terminal:
+        return study.run(out, on_progress=_plain_lines())
+
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}  {task.description}"),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("compiling", total=study.runs, left="")
+
+        def show(at: "Progress") -> None:
+            best = f", best so far {at.best}" if at.best else ""
+            bar.update(
+                task,
+                completed=int(at.runs_done),
+                description=f"{at.combination}{best}",
+                left=f"{_left(at):.0f} s left",
+            )
+
+        return study.run(out, on_progress=show)
+
+
+def _plain_lines() -> Callable[["Progress"], None]:
+    last = 0.0
+
+    def show(at: "Progress") -> None:
+        nonlocal last
+        if at.seconds - last < 5 and at.runs_done < at.runs:
+            return
+        last = at.seconds
+        best = f", best so far {at.best}" if at.best else ""
+        print(
+            f"{at.combination}: {int(at.runs_done)} of {at.runs} runs, {at.seconds:.0f} s, "
+            f"about {_left(at):.0f} s left{best}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return show
+
+
+def _left(at: "Progress") -> float:
+    return at.seconds / max(at.runs_done, 1e-9) * (at.runs - at.runs_done)
+
+
+def _print(result: "Result", out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    factors = [factor.replace("_", " ") for factor in result.combinations[0]]
+    table.add_column("")
+    table.add_column(", ".join(factors) or "combination", overflow="fold")
+    for column in ("rate", f"test {result.metric}", "spread", "diverged"):
+        table.add_column(column, justify="right")
+    rows = result.ranking()
+    for place, row in enumerate(rows, start=1):
+        table.add_row(
+            str(place),
+            Text(", ".join(row.levels.values())),
+            f"{row.learning_rate:g}{'*' if row.at_edge else ' '}",
+            result.show(row.mean),
+            result.show(row.std),
+            f"{row.diverged}/{row.runs}" if row.diverged else "",
+        )
+    console.print(table)
+    seeds = len(rows[0].values) if rows else 0
+    print(f"\nmean and standard deviation of the test {result.metric} over {seeds} seeds,")
+    print("at the learning rate chosen on validation for each combination")
+    if any(row.at_edge for row in rows):
+        print("* chosen at the edge of the rates tried: a better one may lie outside")
+    print()
+    for sentence in result.effects():
+        console.print(Text(f"- {sentence}"))
+    print(f"\n{result.environment['seconds']:.0f} s on {result.environment['device']}; in {out}")

@@ -1,0 +1,36 @@
+"""`jcnn data list`: what can be used, and where each was found."""
+
+import argparse
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("data", help="list the data sets and where each was found")
+    parser.add_argument("action", choices=["list"], help="what to do")
+    parser.add_argument("--data-dir", help="a directory to look in first (or JCNN_DATA)")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from jcnn import data
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "what", "example", "train", "test", "classes", "where"):
+        table.add_column(column, overflow="fold")
+    for entry in data.available(data_dir=chosen.data_dir):
+        table.add_row(
+            entry.name,
+            entry.description,
+            "x".join(map(str, entry.input_shape)),
+            str(entry.train_examples),
+            str(entry.test_examples),
+            "-" if entry.num_classes is None else str(entry.num_classes),
+            entry.found,
+        )
+    Console().print(table)
+    return 0

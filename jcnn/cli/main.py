@@ -1,0 +1,55 @@
+"""Commands and their errors: exit 0 done, 1 failed, 2 bad usage, 130 interrupted."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from jcnn import names
+from jcnn.cli import compare, data
+from jcnn.version import __version__
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one line on stderr, and an unknown flag meets its nearest."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and leave with 2."""
+        prefix = "unrecognized arguments: "
+        if message.startswith(prefix):
+            word = message.removeprefix(prefix).split()[0]
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            message = str(names.nearest("argument", word, flags))
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    parser = Parser(prog="jcnn", description="Compare the parts of convolutional networks.")
+    parser.add_argument("--version", action="version", version=f"jcnn {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (compare, data):
+        module.add(commands)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen, unknown = parser.parse_known_args(given)
+    if unknown:
+        commands.choices[chosen.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    try:
+        return int(chosen.run(chosen))
+    except KeyboardInterrupt:
+        print("jcnn: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except names.UnknownNameError as error:
+        print(f"jcnn {chosen.command}: {error}", file=sys.stderr)
+        return 2
+    except compare.UsageError as error:
+        print(f"jcnn {chosen.command}: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, TypeError, OSError) as error:
+        line = " ".join(str(error).split())
+        print(f"jcnn {chosen.command}: {line}", file=sys.stderr)
+        return 1

@@ -1,0 +1,141 @@
+"""Names for values, looked up once, at the edge: the command line and study files.
+
+Each table maps a name to where the value lives (`module:attribute`, called with no argument where
+it ends in `()`), so that listing names imports nothing. Besides its table's names, every kind takes
+`mymodule:attribute`, and parametric ones take a number: `normal:0.01`.
+"""
+
+import difflib
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+
+def _all_from(module: str, names: str) -> dict[str, str]:
+    return {name: f"{module}:{name}" for name in names.split()}
+
+
+TABLES: dict[str, dict[str, str]] = {
+    "activation": _all_from(
+        "jcnn.activations",
+        "sigmoid tanh scaled_tanh relu leaky_relu prelu elu selu celu gelu silu mish softplus "
+        "softsign hard_tanh hard_sigmoid hard_silu log_sigmoid relu6 identity",
+    ),
+    "kernel_init": _all_from(
+        "jcnn.initializers",
+        "glorot_normal glorot_uniform glorot_truncated_normal xavier_normal xavier_uniform "
+        "he_normal he_uniform he_truncated_normal kaiming_normal kaiming_uniform lecun_normal "
+        "lecun_uniform lecun_truncated_normal standard_uniform dirac zeros",
+    )
+    | {
+        "orthogonal": "jcnn.initializers:orthogonal()",
+        "delta_orthogonal": "jcnn.initializers:delta_orthogonal()",
+        "normal": "jcnn.initializers:normal()",
+    },
+    "normalization": {"none": "jcnn.names:NONE"}
+    | {name: f"jcnn.layers:{name}_norm" for name in ("batch", "layer", "group", "instance", "rms")},
+    "pooling": {
+        name: f"jcnn.pooling:{name}_pool"
+        for name in ("max", "avg", "l2", "weighted_avg", "mixed", "soft", "gem")
+    },
+    "optimizer": _all_from(
+        "jcnn.training.optimizers", "sgd momentum nesterov adagrad rmsprop adam adamw lion muon"
+    ),
+    "schedule": {name: f"jcnn.names:{name.upper()}" for name in ("constant", "cosine", "linear")},
+    "model": {
+        "lenet": "jcnn.models:lenet",
+        "mlp": "jcnn.models:mlp",
+        "plain": "jcnn.models:plain_cnn",
+        "vgg": "jcnn.models:vgg",
+        "resnet": "jcnn.models:ResNet",
+    },
+}
+
+PARAMETRIC: dict[str, dict[str, str]] = {
+    "activation": {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"},
+    "kernel_init": {"normal": "", "constant": "", "orthogonal": "", "delta_orthogonal": ""},
+    "pooling": {"lp": "p", "gem": "p", "mixed": "alpha"},
+}
+
+NONE = None
+CONSTANT, COSINE, LINEAR = "constant", "cosine", "linear"
+
+
+class UnknownNameError(ValueError):
+    """A name that no table has; the message offers the nearest."""
+
+
+def nearest(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for an unknown `name`, with the nearest known ones or, failing those, all."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return UnknownNameError(f"unknown {kind} {name!r}; {hint}")
+
+
+def lookup(kind: str, name: str) -> Any:
+    """The value that `name` stands for among values of this kind.
+
+    >>> lookup("activation", "tanh").__name__
+    'tanh'
+    """
+    table = TABLES.get(kind, {})
+    if name in table:
+        return _resolve(table[name])
+    head, _, tail = name.partition(":")
+    if tail and head in PARAMETRIC.get(kind, {}):
+        return _with_number(kind, head, tail)
+    if tail:
+        return _imported(kind, name, head, tail)
+    raise nearest(kind, name, table)
+
+
+def name_of(kind: str, value: Any) -> str:
+    """The name of a value: the table's, or `module:qualname` of a callable, or its text."""
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    for name, place in TABLES.get(kind, {}).items():
+        if not place.endswith("()") and _resolve(place) is value:
+            return name
+    module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    return f"{module}:{qualname}" if module and qualname else repr(value)
+
+
+def _resolve(place: str) -> Any:
+    module, _, attribute = place.removesuffix("()").partition(":")
+    value = getattr(importlib.import_module(module), attribute)
+    return value() if place.endswith("()") else value
+
+
+def _with_number(kind: str, head: str, tail: str) -> Any:
+    try:
+        number = float(tail)
+    except ValueError:
+        raise ValueError(f"{kind} {head}:{tail}: expected a number after the colon") from None
+    keyword = PARAMETRIC[kind][head]
+    module = {
+        "activation": "jcnn.activations",
+        "kernel_init": "jcnn.initializers",
+        "pooling": "jcnn.pooling",
+    }[kind]
+    function = _resolve(f"{module}:{head}_pool" if kind == "pooling" else f"{module}:{head}")
+    return functools.partial(function, **{keyword: number}) if keyword else function(number)
+
+
+def _imported(kind: str, name: str, module: str, attribute: str) -> Any:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        value = importlib.import_module(module)
+        for part in attribute.split("."):
+            value = getattr(value, part)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{kind} {name!r} could not be imported: {type(error).__name__}: {reason}; expected "
+            "module:attribute, the module in this directory or installed"
+        ) from error
+    return value

@@ -1,0 +1,104 @@
+"""What a study trains: combinations of factor levels, and the groups that share a program."""
+
+import inspect
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jcnn import names
+
+# Factors of the training recipe; every other factor is a keyword of the model.
+TRACED = ("momentum", "weight_decay")
+RECIPE = ("optimizer", "schedule", "batch_size", *TRACED)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of a factor, and the name it goes by."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One level of every factor."""
+
+    levels: tuple[tuple[str, Level], ...]
+
+    def value(self, factor: str, default: Any = None) -> Any:
+        """The value of a factor, or `default` where the study does not vary or set it."""
+        return next((level.value for name, level in self.levels if name == factor), default)
+
+    def names(self) -> dict[str, str]:
+        """The name of each factor's level."""
+        return {factor: level.name for factor, level in self.levels}
+
+    def structure(self) -> tuple[tuple[str, str], ...]:
+        """What decides the program: all but initial values (`*_init`) and traced numbers."""
+        return tuple(
+            (factor, level.name)
+            for factor, level in self.levels
+            if not factor.endswith("_init") and factor not in TRACED
+        )
+
+
+def levels(factor: str, values: Any) -> list[Level]:
+    """The levels of a factor: names are looked up, other values stand for themselves.
+
+    A mapping gives names to values of one's own.
+    """
+    if isinstance(values, Mapping):
+        found = [Level(str(name), value) for name, value in values.items()]
+    else:
+        given = [values] if isinstance(values, str) or not isinstance(values, Sequence) else values
+        found = [_level(factor, value) for value in given]
+    if not found:
+        raise ValueError(f"factor {factor!r} has no values; give at least one or drop the factor")
+    seen = [level.name for level in found]
+    if len(set(seen)) < len(seen):
+        raise ValueError(f"factor {factor!r} names a value twice: {', '.join(seen)}")
+    return found
+
+
+def combinations(factors: Mapping[str, Sequence[Level]]) -> list[Combination]:
+    """Every combination, the last factor varying fastest."""
+    products = itertools.product(*factors.values())
+    return [Combination(tuple(zip(factors, chosen, strict=True))) for chosen in products]
+
+
+def group(combined: Sequence[Combination]) -> list[list[int]]:
+    """Indices of combinations that share a structure, in order of first appearance."""
+    groups: dict[Any, list[int]] = {}
+    for index, combination in enumerate(combined):
+        groups.setdefault(combination.structure(), []).append(index)
+    return list(groups.values())
+
+
+def model_arguments(
+    model: Callable[..., Any],
+    combination: Combination,
+    context: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Keywords for the model: the combination's, and what of `context` its signature takes.
+
+    Raises ValueError for a factor that the model does not take, with the nearest it does.
+    """
+    parameters = inspect.signature(model).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    arguments = {name: value for name, value in context.items() if open_ended or name in parameters}
+    for factor, level in combination.levels:
+        if factor in RECIPE:
+            continue
+        if not open_ended and factor not in parameters:
+            known = [name for name in (*parameters, *RECIPE) if name not in (*context, "rngs")]
+            raise names.nearest("factor", factor, known)
+        arguments[factor] = level.value
+    return arguments
+
+
+def _level(factor: str, value: Any) -> Level:
+    if isinstance(value, str) and factor in names.TABLES:
+        return Level(value, names.lookup(factor, value))
+    return Level("none" if value is None else names.name_of(factor, value), value)

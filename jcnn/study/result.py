@@ -1,0 +1,193 @@
+"""What a study found: runs, the ranking at each combination's chosen rate, and effects in words."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jcnn.engine.group import Outcome
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished training."""
+
+    combination: int
+    learning_rate: float
+    seed: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the ranking: a combination at the rate chosen on validation.
+
+    `values` are the test metric of each seed, in the study's order of seeds; `mean` and `std`
+    (n - 1) describe those that did not diverge and are NaN where there are too few. `diverged`
+    counts diverged runs over all rates. `at_edge` says that the chosen rate is the least or
+    greatest tried, so that a better one may lie outside.
+    """
+
+    combination: int
+    levels: Mapping[str, str]
+    learning_rate: float
+    values: Sequence[float]
+    mean: float
+    std: float
+    validation: float
+    diverged: int
+    runs: int
+    at_edge: bool
+
+
+@dataclass
+class Result:
+    """The runs of a study, and what follows from them."""
+
+    study: Mapping[str, Any]
+    metric: str
+    higher_is_better: bool
+    combinations: Sequence[Mapping[str, str]]
+    records: list[RunRecord] = field(default_factory=list)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def ranking(self) -> list[Row]:
+        """Combinations from best to worst by mean test metric at the chosen learning rate.
+
+        The rate of a combination is the one with the best mean validation metric at the last
+        epoch over seeds (the smaller rate at a tie); a rate at which a run diverged is chosen only
+        where all have one.
+        """
+        rows = [self._row(index) for index in range(len(self.combinations)) if self._of(index)]
+        return sorted(rows, key=lambda row: self._badness(row.mean))
+
+    def curves(self) -> list[dict[str, Any]]:
+        """Every run's curves: its levels, rate and seed, and one value per epoch of each metric."""
+        return [
+            {
+                **self.combinations[record.combination],
+                "learning_rate": record.learning_rate,
+                "seed": record.seed,
+                "diverged_at": record.outcome.diverged_at,
+                **record.outcome.curves,
+            }
+            for record in self.records
+        ]
+
+    def effects(self) -> list[str]:
+        """A sentence a factor: its levels from best to worst, averaged over the other factors.
+
+        These are descriptions of the runs made, not tests: no interval stands behind them.
+        """
+        rows = self.ranking()
+        varied = [
+            factor
+            for factor in (self.combinations[0] if self.combinations else {})
+            if len({levels[factor] for levels in self.combinations}) > 1
+        ]
+        return [self._effect(factor, rows) for factor in varied]
+
+    def to_json(self) -> str:
+        """Everything, as strict JSON: a number that is not finite is null."""
+        content = {
+            "study": dict(self.study),
+            "environment": self.environment,
+            "metric": self.metric,
+            "higher_is_better": self.higher_is_better,
+            "combinations": [dict(levels) for levels in self.combinations],
+            "ranking": [asdict(row) for row in self.ranking()],
+            "effects": self.effects(),
+            "runs": [asdict(record) for record in self.records],
+        }
+        return json.dumps(_finite(content), indent=1, allow_nan=False)
+
+    def show(self, value: float) -> str:
+        """A metric as people read it: accuracy in percent."""
+        if not math.isfinite(value):
+            return "-"
+        return f"{100 * value:.2f}%" if self.metric == "accuracy" else f"{value:.4g}"
+
+    def _of(self, combination: int) -> list[RunRecord]:
+        return [record for record in self.records if record.combination == combination]
+
+    def _row(self, combination: int) -> Row:
+        records = self._of(combination)
+        rates = sorted({record.learning_rate for record in records})
+        scores = {rate: self._validation(records, rate) for rate in rates}
+        chosen = min(rates, key=lambda rate: (self._badness(scores[rate]), rate))
+        at_rate = sorted(
+            (record for record in records if record.learning_rate == chosen),
+            key=lambda record: record.seed,
+        )
+        values = [
+            math.nan
+            if record.outcome.diverged_at is not None
+            else record.outcome.test.get(self.metric, math.nan)
+            for record in at_rate
+        ]
+        finite = [value for value in values if math.isfinite(value)]
+        return Row(
+            combination,
+            self.combinations[combination],
+            chosen,
+            values,
+            float(np.mean(finite)) if finite else math.nan,
+            float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan,
+            scores[chosen],
+            sum(record.outcome.diverged_at is not None for record in records),
+            len(records),
+            len(rates) > 1 and chosen in (rates[0], rates[-1]),
+        )
+
+    def _validation(self, records: Sequence[RunRecord], rate: float) -> float:
+        outcomes = [record.outcome for record in records if record.learning_rate == rate]
+        if any(outcome.diverged_at is not None for outcome in outcomes):
+            return math.nan
+        return float(np.mean([o.curves[f"validation_{self.metric}"][-1] for o in outcomes]))
+
+    def _badness(self, value: float) -> float:
+        if not math.isfinite(value):
+            return math.inf
+        return -value if self.higher_is_better else value
+
+    def _effect(self, factor: str, rows: Sequence[Row]) -> str:
+        names = list(dict.fromkeys(levels[factor] for levels in self.combinations))
+        table = {
+            name: {
+                tuple(v for k, v in row.levels.items() if k != factor): row.mean
+                for row in rows
+                if row.levels[factor] == name and math.isfinite(row.mean)
+            }
+            for name in names
+        }
+        shared = set.intersection(*(set(means) for means in table.values()))
+        if not shared:
+            return f"{factor}: every setting has a level that diverged, so levels are not compared."
+        means = {name: float(np.mean([table[name][s] for s in shared])) for name in names}
+        best, *others = sorted(names, key=lambda name: self._badness(means[name]))
+        behind = ", ".join(f"{name} {self._gap(means[best], means[name])}" for name in others)
+        runner_up = others[0]
+        wins = sum(
+            self._badness(table[best][s]) < self._badness(table[runner_up][s]) for s in shared
+        )
+        return (
+            f"{factor}: {best} does best on average ({self.show(means[best])}); behind it {behind}. "
+            f"{best} is ahead of {runner_up} in {wins} of {len(shared)} settings of the other "
+            "factors."
+        )
+
+    def _gap(self, best: float, other: float) -> str:
+        if self.metric == "accuracy":
+            return f"by {100 * (best - other):.1f} points"
+        return f"by {abs(other - best):.3g}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
