@@ -27,8 +27,21 @@ if TYPE_CHECKING:
     from jcnn.study import Result as Result
     from jcnn.study import Study as Study
 
-_SUBMODULES = frozenset(
-    ["activations", "convolution", "data", "dense", "engine", "initializers", "layers", "losses", "models", "normalization", "pooling", "study", "testing", "training"]
+_SUBMODULES = (
+    "activations",
+    "convolution",
+    "data",
+    "dense",
+    "engine",
+    "initializers",
+    "layers",
+    "losses",
+    "models",
+    "normalization",
+    "pooling",
+    "study",
+    "testing",
+    "training",
 )
 
 

@@ -99,6 +99,7 @@ def _batch(
 ) -> tuple[Array, int]:
     size = next(a.shape[d] for a, d in zip(operands, dims, strict=True) if d is not None)
     a, b = operands
+    folds: tuple[int | None, int | None]
     if dims[0] is not None and dims[1] is not None:
         folds, axis = (0, 0), 0
     else:
@@ -106,7 +107,7 @@ def _batch(
         source, axis = _FOLDS[result][mapped]
         folds = (source, None) if mapped == 0 else (None, source)
     a, b = (
-        array if d is None else _fold(array, d, fold)
+        array if d is None or fold is None else _fold(array, d, fold)
         for array, d, fold in zip((a, b), dims, folds, strict=True)
     )
     out = conv_p.bind(a, b, result=result, geometry=geometry)

@@ -23,7 +23,7 @@ def conv(
 ) -> Array:
     """Convolution (cross-correlation, as in every CNN library) over 1 to 3 spatial axes.
 
-    ``y[b, p, o] = bias[o] + sum_{w, i} x[b, p * strides + w * dilation - low, i] * kernel[w, i, o]``
+    ``y[b, p, o] = bias[o] + sum_{w, i} x[b, p * strides + w * dilation - low, i] kernel[w, i, o]``
 
     ``x`` is ``(*batch, *spatial, in)`` with any number of batch axes, none included; ``kernel`` is
     ``(*window, in // groups, out)`` and decides the number of spatial axes; ``bias`` is ``(out,)``.

@@ -10,8 +10,10 @@ Three forms, each for the shapes where it measured fastest:
 Gradients of the last two are JAX's own: slices, pads and matmuls, which need no canonical form.
 """
 
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable
 
 import jax
@@ -36,7 +38,7 @@ def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
         out = form(a[0], b[0], result, geometry)[None]
     elif form is canonical:
         # A batched convolution would be a grouped one; a loop keeps each on the fast path.
-        out = lax.map(lambda ab: canonical(*ab, result, geometry), (a, b))
+        out = lax.map(lambda ab: canonical(ab[0], ab[1], result, geometry), (a, b))
     else:
         out = jax.vmap(lambda a, b: form(a, b, result, geometry))(a, b)
     return out.astype(dtype)
@@ -159,7 +161,7 @@ def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
     def forward(x: Array, kernel: Array) -> Array:
         rows = _tap_rows(x, geometry)
         weights = jnp.unstack(kernel.reshape(len(rows), *kernel.shape[-2:]))
-        return sum(row @ weight for row, weight in zip(rows, weights, strict=True))
+        return functools.reduce(operator.add, map(jnp.matmul, rows, weights))
 
     return _by_transposing(forward, a, b, result, geometry)
 

@@ -27,7 +27,9 @@ def device_data(dataset: Dataset, validation_fraction: float) -> Data:
     return Data(
         jnp.asarray(dataset.train_inputs[train]),
         jnp.asarray(dataset.train_targets[train]),
-        *(jnp.asarray(array) for array in held),
+        jnp.asarray(held[0]),
+        jnp.asarray(held[1]),
+        jnp.asarray(held[2]),
         jnp.int32(len(parts[0][0])),
         jnp.asarray(dataset.mean),
         jnp.asarray(dataset.std),

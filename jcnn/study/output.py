@@ -1,4 +1,4 @@
-"""The directory a study leaves: study file, environment, results; each written whole or not at all."""
+"""The directory a study leaves; every file is written whole or not at all."""
 
 import json
 import os
@@ -19,7 +19,7 @@ class Output:
     """`runs/<name>/`, created at once so that an unwritable place is known before training."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        """Create the directory; raises ValueError where it holds a study, OSError where it cannot."""
+        """Create the directory; ValueError where it holds a study, OSError where it cannot."""
         self.path = Path(directory)
         if (self.path / "results.json").exists() or (self.path / "study.toml").exists():
             raise ValueError(

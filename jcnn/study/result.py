@@ -174,7 +174,8 @@ class Result:
             self._badness(table[best][s]) < self._badness(table[runner_up][s]) for s in shared
         )
         return (
-            f"{factor}: {best} does best on average ({self.show(means[best])}); behind it {behind}. "
+            f"{factor}: {best} does best on average ({self.show(means[best])}); "
+            f"behind it {behind}. "
             f"{best} is ahead of {runner_up} in {wins} of {len(shared)} settings of the other "
             "factors."
         )

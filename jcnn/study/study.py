@@ -213,7 +213,8 @@ class Study:
         for plan, compiled in _compiled_ahead(plans, data):
             before = len(result.records)
             outcomes: list[engine.Outcome] = []
-            for steps, outcomes in compiled.train():
+            for steps, latest in compiled.train():
+                outcomes = latest
                 if on_progress is not None:
                     share = steps / plan.recipe.total_steps * len(plan.runs)
                     ranking = result.ranking()

@@ -1,0 +1,147 @@
+"""Normalization as pure functions: `(x - mean) / sqrt(variance + epsilon) * scale + bias`.
+
+`x` is `(*batch, *spatial, channels)`; `scale` and `bias` are `(channels,)` or None. Statistics are
+taken in float32 (two passes, so a large mean does not cancel), results keep the dtype of `x`. An
+input that does not vary gives the bias, with a finite gradient because of `epsilon`.
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+
+def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:
+    """Mean and variance (divided by n) over `axes`, kept as axes of length 1, in float32.
+
+    >>> import jax.numpy as jnp
+    >>> mean, variance = moments(jnp.array([[1.0], [3.0]]), (0,))
+    >>> float(mean[0, 0]), float(variance[0, 0])
+    (2.0, 1.0)
+    """
+    wide = _wide(jnp.asarray(x))
+    mean = jnp.mean(wide, axis=tuple(axes), keepdims=True)
+    return mean, jnp.mean(jnp.square(wide - mean), axis=tuple(axes), keepdims=True)
+
+
+def batch_norm(
+    x: ArrayLike,
+    mean: ArrayLike,
+    variance: ArrayLike,
+    scale: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Array:
+    """Normalize each channel with the moments given, so that the function stays pure.
+
+    `mean` and `variance` are `(channels,)` or broadcast against `x`: in training those of
+    `moments(x, all axes but the last)`, through which the gradient flows; in evaluation running
+    averages. Source: Ioffe and Szegedy 2015.
+    """
+    x = jnp.asarray(x)
+    return _normalize(x, _aligned(x, mean), _aligned(x, variance), scale, bias, epsilon)
+
+
+def layer_norm(
+    x: ArrayLike,
+    scale: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    *,
+    epsilon: float = 1e-6,
+) -> Array:
+    """Normalize each position over its channels (Ba et al. 2016)."""
+    x = jnp.asarray(x)
+    return _normalize(x, *moments(x, (-1,)), scale, bias, epsilon)
+
+
+def group_norm(
+    x: ArrayLike,
+    scale: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    *,
+    groups: int,
+    spatial_ndim: int = 2,
+    epsilon: float = 1e-6,
+) -> Array:
+    """Normalize each example over its spatial axes and each of `groups` runs of channels.
+
+    Source: Wu and He 2018. Raises ValueError where `groups` does not divide the channels.
+    """
+    x = jnp.asarray(x)
+    channels = x.shape[-1]
+    if groups < 1 or channels % groups:
+        raise ValueError(f"groups={groups}; expected a divisor of the {channels} channels")
+    if not 0 <= spatial_ndim < x.ndim:
+        raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
+    split = x.reshape(*x.shape[:-1], groups, channels // groups)
+    axes = (*range(split.ndim - 2 - spatial_ndim, split.ndim - 2), split.ndim - 1)
+    mean, variance = moments(split, axes)
+    each = (*mean.shape[:-2], channels)
+    mean = jnp.broadcast_to(mean, (*mean.shape[:-1], split.shape[-1])).reshape(each)
+    variance = jnp.broadcast_to(variance, (*variance.shape[:-1], split.shape[-1])).reshape(each)
+    return _normalize(x, mean, variance, scale, bias, epsilon)
+
+
+def instance_norm(
+    x: ArrayLike,
+    scale: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    *,
+    spatial_ndim: int = 2,
+    epsilon: float = 1e-6,
+) -> Array:
+    """Normalize each channel of each example over its spatial axes (Ulyanov et al. 2016)."""
+    x = jnp.asarray(x)
+    if not 1 <= spatial_ndim < x.ndim:
+        raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
+    axes = range(x.ndim - 1 - spatial_ndim, x.ndim - 1)
+    return _normalize(x, *moments(x, axes), scale, bias, epsilon)
+
+
+def rms_norm(x: ArrayLike, scale: ArrayLike | None = None, *, epsilon: float = 1e-6) -> Array:
+    """Divide each position by the root mean square of its channels (Zhang and Sennrich 2019)."""
+    x = jnp.asarray(x)
+    square = jnp.mean(jnp.square(_wide(x)), axis=-1, keepdims=True)
+    return _normalize(x, jnp.zeros_like(square), square, scale, None, epsilon)
+
+
+def standardize_kernel(kernel: ArrayLike, *, epsilon: float = 1e-5) -> Array:
+    """Zero mean and unit variance for each output channel's weights (Qiao et al. 2019).
+
+    `kernel` is `(*window, in, out)`; multiply by `fan_in ** -0.5` and the activation's gain for a
+    kernel that keeps the variance.
+    """
+    kernel = jnp.asarray(kernel)
+    return _normalize(kernel, *moments(kernel, range(kernel.ndim - 1)), None, None, epsilon)
+
+
+def _normalize(
+    x: Array,
+    mean: Array,
+    variance: Array,
+    scale: ArrayLike | None,
+    bias: ArrayLike | None,
+    epsilon: float,
+) -> Array:
+    y = (_wide(x) - mean) / jnp.sqrt(variance + epsilon)
+    if scale is not None:
+        y = y * _aligned(x, scale)
+    if bias is not None:
+        y = y + _aligned(x, bias)
+    return y.astype(x.dtype)
+
+
+def _aligned(x: Array, value: ArrayLike) -> Array:
+    wide = _wide(jnp.asarray(value))
+    if wide.shape[-1:] not in (x.shape[-1:], (1,)):
+        raise ValueError(
+            f"got a parameter of shape {wide.shape} for x of shape {x.shape}; expected "
+            f"{x.shape[-1:]}, one number a channel"
+        )
+    return wide.reshape((1,) * (x.ndim - wide.ndim) + wide.shape)
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x

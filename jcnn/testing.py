@@ -1,0 +1,84 @@
+"""Checks that users run on their own layers, on chex and `jax.test_util`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+from jax.test_util import check_grads
+
+
+def assert_layer(
+    layer: Callable[[Array], Array],
+    x: Array,
+    *,
+    shape: tuple[int, ...] | None = None,
+    batched: bool = True,
+    gradients: bool = True,
+    tolerance: float = 2e-2,
+) -> None:
+    """Check a layer (an `nnx.Module` or a pure function) on `x`, a small batch.
+
+    The output has the dtype of `x`, and `shape` where given; it and its gradients, for the input
+    and every parameter, are finite; they match numerical ones within `tolerance` (float32, both
+    modes); jit agrees with eager; a batch agrees with its examples one by one (`batched=False` for
+    layers whose examples meet, such as batch normalization in training); the second call does not
+    recompile. Modules are checked in the mode (train or eval) they are in, state unchanged.
+
+    Raises AssertionError saying which.
+
+    >>> import jax, jax.numpy as jnp
+    >>> assert_layer(jnp.tanh, jax.random.normal(jax.random.key(0), (2, 3)), shape=(2, 3))
+    """
+    apply, params = _pure(layer)
+    y = apply(params, x)
+    if y.dtype != x.dtype:
+        raise AssertionError(f"dtype: the input is {x.dtype} and the output {y.dtype}")
+    if shape is not None:
+        chex.assert_shape(y, shape)
+    chex.assert_tree_all_finite(y)
+    _check_compiled(apply, params, x, y)
+    if batched:
+        rows = [apply(params, x[i : i + 1]) for i in range(len(x))]
+        np.testing.assert_allclose(
+            _float(y), _float(jnp.concatenate(rows)), rtol=1e-4, atol=_closeness(x), err_msg="batch"
+        )
+    if gradients:
+        _check_gradients(apply, params, x, tolerance)
+
+
+def _pure(layer: Callable[[Array], Array]) -> tuple[Callable[[Any, Array], Array], Any]:
+    if not isinstance(layer, nnx.Module):
+        return (lambda _, x: layer(x)), {}
+    graph, params, rest = nnx.split(layer, nnx.Param, ...)
+    return (lambda p, x: nnx.merge(graph, p, rest, copy=True)(x)), params
+
+
+def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
+    traced = chex.assert_max_traces(apply, n=1)
+    compiled = jax.jit(traced)
+    for _ in range(2):
+        np.testing.assert_allclose(
+            _float(compiled(params, x)), _float(y), rtol=1e-3, atol=_closeness(x), err_msg="jit"
+        )
+
+
+def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, tolerance: float) -> None:
+    def total(params: Any, x: Array) -> Array:
+        return jnp.sum(jnp.sin(apply(params, x).astype(jnp.float32)))
+
+    chex.assert_tree_all_finite(jax.grad(total, argnums=(0, 1))(params, x))
+    if x.dtype.itemsize >= 4:
+        check_grads(total, (params, x), order=1, atol=tolerance, rtol=tolerance, eps=1e-2)
+
+
+def _float(value: Array) -> np.ndarray:
+    return np.asarray(value.astype(jnp.float32) if value.dtype.itemsize < 4 else value)
+
+
+def _closeness(x: Array) -> float:
+    return 1e-5 if x.dtype.itemsize >= 4 else 2e-2

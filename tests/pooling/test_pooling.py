@@ -1,0 +1,318 @@
+"""Pooling against plain loops, Flax and PyTorch: values, gradients, singular points, errors."""
+
+import itertools
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import pooling
+from tests import reference
+
+# spatial shape, window, strides, padding, dilation
+CASES = [
+    ((6,), (2,), (2,), "VALID", (1,)),
+    ((7,), (3,), (2,), "SAME", (1,)),
+    ((7,), (2,), (1,), ((1, 0),), (3,)),
+    ((4, 6), (2, 2), (2, 2), "VALID", (1, 1)),
+    ((5, 5), (2, 2), (2, 2), "VALID", (1, 1)),
+    ((5, 5), (2, 2), (2, 2), "SAME", (1, 1)),
+    ((6, 7), (3, 3), (2, 2), "SAME", (1, 1)),
+    ((5, 6), (3, 2), (1, 2), ((1, 1), (0, 1)), (1, 2)),
+    ((4, 4, 4), (2, 2, 2), (2, 2, 2), "VALID", (1, 1, 1)),
+    ((3, 4, 4), (2, 3, 2), (1, 2, 1), "SAME", (1, 1, 1)),
+]
+
+
+def largest(values, inside):
+    masked = np.where(inside, values, -np.inf)
+    return masked.max(), np.eye(len(values))[masked.argmax()]
+
+
+def mean(values, inside):
+    return values.sum() / len(values), np.full(len(values), 1 / len(values))
+
+
+def mean_of_real(values, inside):
+    return values.sum() / inside.sum(), inside / inside.sum()
+
+
+def norm(p):
+    def reduce(values, inside):
+        total = (np.abs(values) ** p).sum() ** (1 / p)
+        if total == 0:
+            return 0.0, np.zeros(len(values))
+        return total, np.sign(values) * (np.abs(values) / total) ** (p - 1)
+
+    return reduce
+
+
+def gaussian(window):
+    weights = pooling.gaussian_weights(window).astype(np.float64).ravel()
+    return lambda values, inside: (values @ weights, weights)
+
+
+def soft(values, inside):
+    shifted = np.where(inside, np.exp(values - values[inside].max()), 0)
+    weights = shifted / shifted.sum()
+    y = weights @ values
+    return y, weights * (1 + values - y)
+
+
+POOLINGS = {
+    "max": (pooling.max_pool, lambda w: largest),
+    "avg": (pooling.avg_pool, lambda w: mean),
+    "avg_real": (
+        lambda *a, **k: pooling.avg_pool(*a, count_include_pad=False, **k),
+        lambda w: mean_of_real,
+    ),
+    "l2": (pooling.l2_pool, lambda w: norm(2)),
+    "lp": (lambda *a, **k: pooling.lp_pool(*a, p=3.0, **k), lambda w: norm(3)),
+    "weighted_avg": (pooling.weighted_avg_pool, gaussian),
+    "soft": (pooling.soft_pool, lambda w: soft),
+}
+
+
+def sample(spatial, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(2, *spatial, 2)).astype(np.float32)
+    # Ties and zeros, so that the rules for them are exercised.
+    x[rng.random(x.shape) < 0.3] = 0.0
+    return x.astype(dtype)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_and_gradients_match_plain_loops(name, case):
+    spatial, window, strides, padding, dilation = case
+    function, reduce = POOLINGS[name]
+    x = sample(spatial)
+
+    def apply(x):
+        return function(x, window, strides, padding, dilation=dilation)
+
+    y, pullback = jax.vjp(apply, jnp.asarray(x))
+    dy = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
+    expected, dx = reference.pool(x, window, strides, padding, dilation, reduce(window), dy)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(pullback(jnp.asarray(dy))[0], dx, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_comes_back_and_is_summed_in_float32(name, dtype):
+    function, _ = POOLINGS[name]
+    x = jnp.asarray(sample((9, 9))).astype(dtype)
+    y = function(x, (3, 3), 2, "SAME")
+    assert y.dtype == dtype
+    exact = function(x.astype(jnp.float32), (3, 3), 2, "SAME").astype(dtype)
+    np.testing.assert_array_equal(y.astype(jnp.float32), exact.astype(jnp.float32))
+
+
+def test_long_sums_keep_their_value_in_half_precision():
+    ones = jnp.ones((1, 64, 64, 1), jnp.bfloat16)
+    assert float(pooling.avg_pool(ones, (64, 64))[0, 0, 0, 0]) == 1.0
+    assert float(pooling.l2_pool(ones, (64, 64))[0, 0, 0, 0]) == 64.0
+
+
+def test_max_of_integers():
+    x = jnp.arange(-8, 8, dtype=jnp.int32).reshape(4, 4, 1)
+    y = pooling.max_pool(x, (3, 3), 2, "SAME")
+    assert y.dtype == jnp.int32
+    assert y[..., 0].tolist() == [[2, 3], [6, 7]]
+
+
+@pytest.mark.parametrize("strides", [2, 1])
+def test_the_first_maximum_takes_the_gradient(strides):
+    x = jnp.ones((2, 4, 1)) if strides == 1 else jnp.ones((4, 4, 1))
+    grad = jax.grad(lambda x: pooling.max_pool(x, (2, 2), strides).sum())(x)[..., 0]
+    if strides == 2:
+        assert grad.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
+    else:
+        assert grad.tolist() == [[1, 1, 1, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("strides", [2, 1])
+def test_zero_windows_have_finite_gradients_and_nan_spreads(name, strides):
+    function, _ = POOLINGS[name]
+    zeros = jnp.zeros((4, 4, 1))
+    assert jnp.isfinite(jax.grad(lambda x: function(x, (2, 2), strides).sum())(zeros)).all()
+    assert jnp.isnan(function(zeros.at[0, 0, 0].set(jnp.nan), (2, 2), strides)[0, 0, 0])
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_jit_vmap_batches_and_forward_mode_agree(name):
+    function, _ = POOLINGS[name]
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 2, 6, 6, 2)), jnp.float32)
+
+    def apply(x):
+        return function(x, (3, 3), 2, "SAME")
+
+    y = jax.jit(apply)(x)
+    single = jnp.stack([jnp.stack([apply(image) for image in row]) for row in x])
+    np.testing.assert_allclose(y, single, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.vmap(apply)(x), y, rtol=1e-5, atol=1e-6)
+    assert apply(x[:0]).shape == (0, 2, 3, 3, 2)
+    small = x[0, 0, :4, :4, :1]
+    forward, reverse = jax.jacfwd(apply)(small), jax.jacrev(apply)(small)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-4, atol=1e-6)
+
+
+def test_second_derivatives():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 4, 1)), jnp.float32)
+
+    def curved(x):
+        return jnp.sum(pooling.max_pool(x, (3, 3), 1) ** 3 + pooling.l2_pool(x, (2, 2), 1)[1:, 1:])
+
+    v = jnp.ones_like(x)
+    product = jax.jvp(jax.grad(curved), (x,), (v,))[1]
+    step = 1e-2
+    numerical = (jax.grad(curved)(x + step * v) - jax.grad(curved)(x - step * v)) / (2 * step)
+    np.testing.assert_allclose(product, numerical, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c[4] == (1,) * len(c[4])], ids=str)
+def test_agrees_with_flax(case):
+    spatial, window, strides, padding, _ = case
+    x = jnp.asarray(sample(spatial))
+    for ours, theirs in ((pooling.max_pool, linen.max_pool), (pooling.avg_pool, linen.avg_pool)):
+        expected = theirs(x, window, strides, padding)
+        np.testing.assert_allclose(
+            ours(x, window, strides, padding), expected, rtol=1e-5, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize(("window", "stride"), [((2, 2), 2), ((3, 3), 2), ((3, 2), 1)])
+def test_agrees_with_pytorch(window, stride):
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    x = sample((7, 8))
+    pairs = {
+        "max": (pooling.max_pool, functional.max_pool2d),
+        "avg": (pooling.avg_pool, functional.avg_pool2d),
+        "l2": (pooling.l2_pool, lambda x, w, s: functional.lp_pool2d(x, 2.0, w, s)),
+    }
+    for name, (ours, theirs) in pairs.items():
+        values = x if name != "l2" else x + 3
+        y, pullback = jax.vjp(lambda v, ours=ours: ours(v, window, stride), jnp.asarray(values))
+        dy = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
+        t = torch.tensor(values.transpose(0, 3, 1, 2).copy(), requires_grad=True)
+        expected = theirs(t, window, stride)
+        expected.backward(torch.tensor(dy.transpose(0, 3, 1, 2).copy()))
+        np.testing.assert_allclose(y, expected.detach().numpy().transpose(0, 2, 3, 1), rtol=1e-5)
+        gradient = t.grad.numpy().transpose(0, 2, 3, 1)
+        np.testing.assert_allclose(pullback(jnp.asarray(dy))[0], gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("strides", [2, 1])
+def test_no_gradient_is_a_select_and_scatter(strides):
+    x = jnp.ones((2, 6, 6, 3))
+    for function, _ in POOLINGS.values():
+        text = (
+            jax.jit(jax.grad(lambda x, f=function: jnp.sum(f(x, (2, 2), strides) ** 2)))
+            .lower(x)
+            .as_text()
+        )
+        assert "select_and_scatter" not in text
+        assert "reduce_window" not in text
+
+
+def test_weights_are_learned():
+    x = jnp.asarray(sample((5, 5)))
+    for strides in (2, 1):
+        weights = jnp.ones((2, 2, 2)) / 4
+
+        def apply(w, strides=strides):
+            return pooling.weighted_avg_pool(x, (2, 2), strides, weights=w)
+
+        average = pooling.avg_pool(x, (2, 2), strides)
+        np.testing.assert_allclose(apply(weights), average, rtol=1e-5, atol=1e-6)
+        gradient = jax.grad(lambda w, apply=apply: apply(w).sum())(weights)
+        corner = x[:, : 5 - 1 : strides, : 5 - 1 : strides].sum((0, 1, 2))
+        np.testing.assert_allclose(gradient[0, 0], corner, rtol=1e-5, atol=1e-5)
+    assert pooling.gaussian_weights((3, 3)).argmax() == 4
+    assert abs(pooling.gaussian_weights((4, 3, 2)).sum() - 1) < 1e-6
+
+
+def test_global_pools_reduce_all_positions():
+    x = jnp.asarray(sample((4, 5)))
+    np.testing.assert_allclose(pooling.global_max_pool(x), x.max((1, 2)))
+    np.testing.assert_allclose(pooling.global_avg_pool(x), x.mean((1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(pooling.global_l2_pool(x), jnp.sqrt((x**2).sum((1, 2))), rtol=1e-5)
+    tied = jax.grad(lambda x: pooling.global_max_pool(x).sum())(jnp.ones((1, 3, 3, 1)))
+    assert tied.sum() == 1
+    assert tied[0, 0, 0, 0] == 1
+
+
+@pytest.mark.parametrize("output", [(2, 3), (3, 5), (1, 1)])
+def test_adaptive_pools_match_loops(output):
+    x = sample((5, 7))
+    for function, reduce in (
+        (pooling.adaptive_max_pool, np.max),
+        (pooling.adaptive_avg_pool, np.mean),
+    ):
+        y = function(jnp.asarray(x), output)
+        for i, j in itertools.product(range(output[0]), range(output[1])):
+            rows = slice(i * 5 // output[0], -(-(i + 1) * 5 // output[0]))
+            columns = slice(j * 7 // output[1], -(-(j + 1) * 7 // output[1]))
+            expected = reduce(x[:, rows, columns], axis=(1, 2))
+            np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_stochastic_pool_draws_in_proportion(key):
+    x = jnp.array([1.0, 3.0, 0.0, -2.0]).reshape(4, 1)
+    keys = jax.random.split(key, 4000)
+    drawn = jax.vmap(lambda k: pooling.stochastic_pool(x, (4,), key=k))(keys)[:, 0, 0]
+    assert set(drawn.tolist()) == {1.0, 3.0}
+    assert abs(float(jnp.mean(jnp.where(drawn == 3.0, 1.0, 0.0))) - 0.75) < 0.03
+    mean = pooling.stochastic_pool(x, (4,), deterministic=True)
+    assert float(mean[0, 0]) == pytest.approx(0.25 * 1 + 0.75 * 3)
+    assert float(pooling.stochastic_pool(-jnp.abs(x), (4,), key=key)[0, 0]) == 0.0
+    with pytest.raises(ValueError, match="give key="):
+        pooling.stochastic_pool(x, (4,))
+
+
+def test_mixtures_lie_between_their_ends():
+    x = jnp.abs(jnp.asarray(sample((6, 6)))) + 0.1
+    largest, average = pooling.max_pool(x, (2, 2)), pooling.avg_pool(x, (2, 2))
+    np.testing.assert_allclose(pooling.mixed_pool(x, (2, 2), alpha=1.0), largest)
+    np.testing.assert_allclose(pooling.mixed_pool(x, (2, 2), alpha=0.0), average)
+    np.testing.assert_allclose(pooling.gem_pool(x, (2, 2), p=1.0), average, rtol=1e-5)
+    np.testing.assert_allclose(pooling.gem_pool(x, (2, 2), p=60.0), largest, rtol=0.05)
+    assert jnp.isfinite(jax.grad(lambda p: pooling.gem_pool(x, (2, 2), p=p).sum())(3.0))
+
+
+def test_circular_blur_moves_with_its_input():
+    x = jnp.asarray(sample((8, 8)))
+    y = pooling.blur_pool(x, (2, 2), "CIRCULAR")
+    moved = pooling.blur_pool(jnp.roll(x, 2, axis=1), (2, 2), "CIRCULAR")
+    np.testing.assert_allclose(moved, jnp.roll(y, 1, axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(pooling.blur_pool(x, (2, 2), filter_size=1), x[:, ::2, ::2])
+    ones = pooling.blur_pool(jnp.ones((8, 8, 1)), (2, 2), "CIRCULAR")
+    np.testing.assert_allclose(ones, 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"window_shape": (0, 2)}, "expected 1 to 3 positive sizes"),
+        ({"window_shape": (2, 2), "strides": (1, 2, 3)}, "strides=\\(1, 2, 3\\)"),
+        ({"window_shape": (2, 2), "padding": "FULL"}, "expected 'SAME', 'VALID'"),
+        ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
+        ({"window_shape": (9, 9)}, "use a smaller window"),
+        ({"window_shape": (2, 2, 2)}, "add the missing axes"),
+    ],
+)
+def test_errors_say_what_to_change(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pooling.max_pool(jnp.ones((4, 4, 1)), **arguments)
+
+
+def test_norms_need_floats_and_a_norm():
+    with pytest.raises(TypeError, match="cast with .astype"):
+        pooling.avg_pool(jnp.ones((4, 4, 1), jnp.int32), (2, 2))
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        pooling.lp_pool(jnp.ones((4, 4, 1)), (2, 2), p=0.5)
