@@ -140,10 +140,9 @@ def _measure(function: Callable[..., Array], name: str) -> Facts:
     slopes = np.asarray(jax.vmap(jax.grad(function))(x), np.float64)
     ends = (abs(slopes[0]) < 1e-3, abs(slopes[-1]) < 1e-3)
     mean, variance = _moments(function)
-    spread = float(values.max() - values.min())
     return Facts(
         name=name,
-        range=(_bound(values, slopes, min, spread), _bound(values, slopes, max, spread)),
+        range=(_bound(values, slopes, min), _bound(values, slopes, max)),
         zero_centred=abs(mean) < 1e-4,
         saturates=tuple(end for end, flat in zip(("low", "high"), ends, strict=True) if flat),
         max_derivative=round(float(np.abs(slopes).max()), 6),
@@ -151,16 +150,14 @@ def _measure(function: Callable[..., Array], name: str) -> Facts:
     )
 
 
-def _bound(
-    values: np.ndarray, slopes: np.ndarray, extreme: Callable[..., float], spread: float
-) -> float:
+def _bound(values: np.ndarray, slopes: np.ndarray, extreme: Callable[..., float]) -> float:
     """The least or greatest value, infinite where it lies at an end that still moves on."""
     bound = float(extreme(values))
     sign = 1.0 if extreme is max else -1.0
-    # A bounded function may creep to its limit (softsign): its last tenth adds little to its range.
-    for end, inner, slope in ((0, 100, slopes[0]), (-1, -101, slopes[-1])):
-        still_moves = sign * (values[end] - values[inner]) > 1e-2 * max(spread, 1e-12)
-        if values[end] == bound and still_moves and abs(slope) > 1e-6:
+    # A bounded function may creep to its limit (softsign): from |x| = 141 to 1000 by under 5%.
+    for end, inner in ((0, 100), (-1, -101)):
+        still_moves = sign * (values[end] - values[inner]) > 0.05 * abs(values[end])
+        if values[end] == bound and still_moves and slopes[end] != 0:
             return sign * float("inf")
     return round(bound, 2) if abs(bound - round(bound, 2)) < 2e-3 else bound
 

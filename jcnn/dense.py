@@ -26,7 +26,7 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> Arr
             f"x has shape {x.shape} and kernel {kernel.shape}; expected (*batch, in) and (in, out)"
             " with the same in"
         )
-    wide = jnp.promote_types(x.dtype, jnp.float32) if x.dtype.itemsize < 4 else x.dtype
+    wide = jnp.float32 if x.dtype.itemsize < 4 else x.dtype
     y = lax.dot_general(
         x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
     ).astype(x.dtype)

@@ -68,8 +68,9 @@ def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array
 
 
 def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, tolerance: float) -> None:
-    def total(params: Any, x: Array) -> Array:
-        return jnp.sum(jnp.sin(apply(params, x).astype(jnp.float32)))
+    def total(params: Any, x: Any) -> Array:
+        y = apply(jax.tree.map(jnp.asarray, params), jnp.asarray(x))
+        return jnp.sum(jnp.sin(y.astype(jnp.float32)))
 
     chex.assert_tree_all_finite(jax.grad(total, argnums=(0, 1))(params, x))
     if x.dtype.itemsize >= 4:

@@ -13,6 +13,7 @@ output `(models, batch, *out_spatial, out)`.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.extend.core
@@ -71,7 +72,7 @@ _OPERANDS: dict[Result, tuple[Result, Result]] = {
 
 
 def _transpose(
-    unknown: int, ct: Array, a: Array, b: Array, *, result: Result, geometry: Geometry
+    unknown: int, ct: Array, a: Any, b: Any, *, result: Result, geometry: Geometry
 ) -> Array:
     names = _OPERANDS[result]
     given = {result: ct, names[1 - unknown]: (a, b)[1 - unknown]}

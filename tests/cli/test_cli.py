@@ -1,0 +1,123 @@
+"""The command line: results, errors in one line, exit codes, nothing left behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jcnn.cli import main
+
+QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
+
+
+def test_compare_prints_a_ranking_and_leaves_a_directory(tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["compare", "--activation", "tanh", "relu", "--pooling", "avg", *QUICK]
+    assert main([*arguments, "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "2 runs, 2 compilations" in text
+    assert "tanh, avg" in text
+    assert "- activation: " in text
+    assert (out / "results.json").exists()
+    assert (
+        main(
+            [
+                "compare",
+                str(out / "study.toml"),
+                "--activation",
+                "tanh",
+                "--json",
+                "--out",
+                str(tmp_path / "again"),
+            ]
+        )
+        == 0
+    )
+    assert len(json.loads(capsys.readouterr().out)["combinations"]) == 1
+
+
+def test_ones_own_model_and_images(tmp_path, capsys, monkeypatch):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label in ("dark", "light"):
+        folder = tmp_path / "images" / "train" / label
+        folder.mkdir(parents=True)
+        for i in range(20):
+            low = 0 if label == "dark" else 128
+            pixels = rng.integers(low, low + 128, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    (tmp_path / "mymodule_for_test.py").write_text(
+        "from flax import nnx\n"
+        "class Net(nnx.Module):\n"
+        "    def __init__(self, *, rngs): self.layer = nnx.Linear(64, 2, rngs=rngs)\n"
+        "    def __call__(self, x): return self.layer(x.reshape(len(x), -1))\n"
+    )
+    (tmp_path / "s.toml").write_text("[factors]\nweight_decay = [0.0, 0.1]\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["s.toml", "--model", "mymodule_for_test:Net", "--data", "images", *QUICK[:-1], "8"]
+    assert main(["compare", *arguments, "--quiet", "--out", "o"]) == 0
+    assert "weight decay" in capsys.readouterr().out
+
+
+def test_data_list(capsys):
+    assert main(["data", "list"]) == 0
+    assert "digits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["compare", "--activation", "relo"], 2, "did you mean relu"),
+        (["compare", "--activaton", "relu"], 2, "did you mean --activation"),
+        (["compare", "--epochs", "many"], 2, "invalid int value"),
+        (["compare", "missing.toml"], 2, "no study file"),
+        (["compare", "bad.toml"], 2, "did you mean epochs"),
+        (["compare", "--data", "nowhere"], 1, "nowhere"),
+        (["compare", "--data", "broken.npz"], 1, "broken.npz"),
+        (["compare", "--out", "file/x"], 1, "file"),
+        (["compare", "--factor", "depth"], 2, "needs values"),
+        (["compare", "--model", "raising:make"], 1, "raised ZeroDivisionError"),
+        (["nothing"], 2, "invalid choice"),
+        ([], 2, "required"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    arguments, code, message, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text("epocs = 1")
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 not a zip")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "raising.py").write_text(
+        "def make(*, activation, kernel_init, normalization, rngs): 1 / 0"
+    )
+    before = sorted(p.name for p in tmp_path.iterdir())
+    try:
+        got = main(arguments)
+    except SystemExit as stop:
+        got = stop.code
+    error = capsys.readouterr().err
+    assert got == code
+    assert message in error
+    assert error.strip().count("\n") == 0
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "__pycache__") == before
+
+
+@pytest.mark.parametrize("mode", ["true", "false"])
+def test_nnx_graph_mode_on_and_off(mode, tmp_path):
+    code = (
+        "from jcnn.cli import main\n"
+        "import sys\n"
+        f"sys.exit(main(['compare', '--activation', 'tanh', '--normalization', 'batch', "
+        f"*{QUICK!r}, '--json', '--out', {str(tmp_path / 'o')!r}]))"
+    )
+    environment = os.environ | {"NNX_GRAPH_MODE": mode, "NNX_GRAPH_UPDATES": mode}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ranking"][0]["mean"] > 0.2

@@ -1,0 +1,132 @@
+"""Every layer and model by `jcnn.testing.assert_layer`, and what `assert_layer` must catch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn import initializers, layers, models, names, pooling
+from jcnn.testing import assert_layer
+
+
+def images(*shape):
+    return jax.random.normal(jax.random.key(1), shape)
+
+
+LAYERS = {
+    "conv": lambda r: (layers.Conv(2, 3, (3, 3), rngs=r), (2, 4, 4, 2), (2, 4, 4, 3)),
+    "conv1d": lambda r: (layers.Conv(2, 3, (3,), strides=2, rngs=r), (2, 5, 2), (2, 3, 3)),
+    "dense": lambda r: (layers.Dense(3, 4, use_bias=False, rngs=r), (2, 3), (2, 4)),
+    "pool": lambda r: (layers.Pool(pooling.l2_pool, (2, 2)), (2, 4, 4, 2), (2, 2, 2, 2)),
+    "activation": lambda r: (layers.Activation(jnp.tanh), (2, 3), (2, 3)),
+    "flatten": lambda r: (layers.Flatten(), (2, 3, 2), (2, 6)),
+    "layer": lambda r: (layers.layer_norm(4, rngs=r), (2, 3, 3, 4), (2, 3, 3, 4)),
+    "rms": lambda r: (layers.rms_norm(4, rngs=r), (2, 3, 3, 4), (2, 3, 3, 4)),
+    "group": lambda r: (layers.group_norm(12, rngs=r), (2, 3, 3, 12), (2, 3, 3, 12)),
+    "instance": lambda r: (layers.instance_norm(2, rngs=r), (2, 3, 3, 2), (2, 3, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name):
+    layer, shape, expected = LAYERS[name](nnx.Rngs(0))
+    assert_layer(layer, images(*shape), shape=expected)
+
+
+def test_batch_norm_and_dropout_in_evaluation():
+    for layer in (layers.batch_norm(3, rngs=nnx.Rngs(0)), layers.Dropout(0.5, rngs=nnx.Rngs(0))):
+        layer.eval()
+        assert_layer(layer, images(2, 4, 4, 3), shape=(2, 4, 4, 3))
+
+
+MODELS = {
+    "lenet": (models.lenet, (8, 8, 1), {"features": (4, 4), "hidden": (8,)}),
+    "lenet 1-D": (models.lenet, (12, 2), {"features": (4,)}),
+    "lenet 3-D": (models.lenet, (4, 6, 6, 1), {"features": (2,), "hidden": (4,)}),
+    "mlp": (models.mlp, (3, 3, 1), {"hidden": (8,)}),
+    "plain": (models.plain_cnn, (6, 6, 1), {"depth": 3, "width": 4}),
+    "vgg": (models.vgg, (8, 8, 1), {"width": 2}),
+    "resnet": (models.ResNet, (6, 6, 1), {"depth": 8, "width": 2, "normalization": None}),
+    "resnet 1-D": (models.ResNet, (9, 1), {"depth": 8, "width": 2}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name):
+    make, shape, options = MODELS[name]
+    model = make(shape, 3, activation=jnp.tanh, rngs=nnx.Rngs(0), **options)
+    model.eval()
+    # Numerical gradients of whole models are left to the layers: here shapes, batches and jit.
+    assert_layer(model, images(2, *shape), shape=(2, 3), gradients=False)
+
+
+@pytest.mark.parametrize("normalization", names.TABLES["normalization"])
+def test_every_normalization_fits_the_models(normalization):
+    norm = names.lookup("normalization", normalization)
+    model = models.lenet((8, 8, 1), 3, features=(4, 6), normalization=norm, rngs=nnx.Rngs(0))
+    y = model(images(4, 8, 8, 1))
+    assert y.shape == (4, 3)
+    assert jnp.isfinite(y).all()
+
+
+def test_the_kernel_initializer_is_used_everywhere():
+    model = models.vgg((8, 8, 1), 3, kernel_init=initializers.zeros, rngs=nnx.Rngs(0))
+    state = nnx.state(model, nnx.Param)
+    assert all(not leaf.any() for leaf in jax.tree.leaves(state))
+
+
+def test_sequential_returns_intermediates():
+    model = models.lenet((8, 8, 1), 3, rngs=nnx.Rngs(0))
+    x = images(2, 8, 8, 1)
+    y, values = model.intermediates(x)
+    assert list(values)[:3] == ["conv1", "activation1", "pool1"]
+    np.testing.assert_array_equal(values["output"], y)
+    assert values["pool2"].shape == (2, 2, 2, 32)
+
+
+def test_mixed_precision_keeps_float32_parameters():
+    model = models.lenet((8, 8, 1), 3, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    assert model(images(2, 8, 8, 1)).dtype == jnp.bfloat16
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda r: models.vgg((8, 8, 1), 3, depth=9, rngs=r), "expected one of 8, 11, 16"),
+        (lambda r: models.ResNet((8, 8, 1), 3, depth=9, rngs=r), "expected 6n \\+ 2"),
+        (lambda r: models.plain_cnn((8, 8, 1), 3, depth=0, rngs=r), "at least one convolution"),
+        (lambda r: models.lenet((2, 2, 1), 3, rngs=r), "fewer pooling stages"),
+        (lambda r: models.lenet((4,), 3, rngs=r), "use the mlp model"),
+        (lambda r: layers.Conv(3, 4, (3, 3), groups=2, rngs=r), "groups=2"),
+        (lambda r: layers.Sequential(names=jnp.tanh), "choose another name"),
+    ],
+)
+def test_errors_say_what_to_change(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(nnx.Rngs(0))
+
+
+@jax.custom_jvp
+def wrong_gradient(x):
+    return x * 2
+
+
+wrong_gradient.defjvp(lambda primals, tangents: (primals[0] * 2, tangents[0] * 3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda x: x.astype(jnp.bfloat16), "dtype"),
+        (lambda x: x[:, :1], "shape"),
+        (lambda x: x / 0, "[Ff]inite|NaN|nan|inf"),
+        (lambda x: x - x.mean(0), "batch"),
+        (wrong_gradient, ""),
+        (lambda x: jnp.asarray(np.random.default_rng().normal(size=x.shape), jnp.float32), ""),
+    ],
+)
+def test_assert_layer_catches(layer, message):
+    with pytest.raises(AssertionError, match=message):
+        assert_layer(layer, images(2, 3), shape=(2, 3))

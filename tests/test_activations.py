@@ -1,0 +1,126 @@
+"""Activations: formulas, kinks, facts against published constants, names."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import activations, names
+
+FORMULAS = {
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "scaled_tanh": lambda x: 1.7159 * np.tanh(2 * x / 3),
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "prelu": lambda x: np.where(x > 0, x, 0.25 * x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    "celu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "gelu": lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "softplus": lambda x: np.log1p(np.exp(x)),
+    "softsign": lambda x: x / (1 + abs(x)),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hard_silu": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "log_sigmoid": lambda x: -np.log1p(np.exp(-x)),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "identity": lambda x: x,
+}
+
+# Published variance-preserving gains (Brock et al. 2021), within 0.2%.
+GAINS = {
+    "relu": 1.71396,
+    "gelu": 1.70150,
+    "silu": 1.78813,
+    "elu": 1.27160,
+    "leaky_relu": 1.70590,
+    "log_sigmoid": 1.91935,
+    "relu6": 1.71315,
+    "selu": 1.00085,
+    "sigmoid": 4.80384,
+    "softsign": 2.33885,
+    "softplus": 1.92033,
+    "tanh": 1.59391,
+}
+
+
+def test_every_name_has_a_formula():
+    assert set(FORMULAS) == set(activations.ACTIVATIONS) == set(names.TABLES["activation"])
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values_dtypes_and_derivatives(name):
+    function = activations.ACTIVATIONS[name]
+    x = np.array([-5.3, -2.1, -0.7, -0.2, 0.1, 0.9, 2.2, 4.9])
+    values = function(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(values, FORMULAS[name](x), rtol=2e-5, atol=2e-6)
+    for dtype in (jnp.float16, jnp.bfloat16, jnp.float32):
+        assert function(jnp.asarray(x, dtype)).dtype == dtype
+    h = 1e-5
+    numerical = (FORMULAS[name](x + h) - FORMULAS[name](x - h)) / (2 * h)
+    derivative = jax.vmap(jax.grad(function))(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(derivative, numerical, rtol=1e-3, atol=1e-4)
+
+
+def test_derivatives_at_kinks():
+    assert jax.grad(activations.relu)(0.0) == 0.0
+    assert jax.grad(activations.prelu)(0.0, 0.25) == 0.25
+
+
+def test_sigmoid_derivative_is_s_times_one_minus_s():
+    x = jnp.linspace(-6, 6, 25)
+    s = activations.sigmoid(x)
+    np.testing.assert_allclose(
+        jax.vmap(jax.grad(activations.sigmoid))(x), s * (1 - s), rtol=1e-4, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("name", GAINS)
+def test_gains_are_the_published_ones(name):
+    assert activations.facts(name).gain == pytest.approx(GAINS[name], rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds", "centred", "saturates", "slope"),
+    [
+        ("sigmoid", (0, 1), False, ("low", "high"), 0.25),
+        ("tanh", (-1, 1), True, ("low", "high"), 1),
+        ("scaled_tanh", (-1.7159, 1.7159), True, ("low", "high"), 1.7159 * 2 / 3),
+        ("relu", (0, np.inf), False, ("low",), 1),
+        ("relu6", (0, 6), False, ("low", "high"), 1),
+        ("softplus", (0, np.inf), False, ("low",), 1),
+        ("softsign", (-1, 1), True, ("low", "high"), 1),
+        ("log_sigmoid", (-np.inf, 0), False, ("high",), 1),
+        ("leaky_relu", (-np.inf, np.inf), False, (), 1),
+        ("hard_tanh", (-1, 1), True, ("low", "high"), 1),
+        ("identity", (-np.inf, np.inf), True, (), 1),
+        ("elu", (-1, np.inf), False, ("low",), 1),
+    ],
+)
+def test_facts(name, bounds, centred, saturates, slope):
+    facts = activations.facts(name)
+    assert facts.range == pytest.approx(bounds, abs=3e-3)
+    assert facts.zero_centred is centred
+    assert facts.saturates == saturates
+    assert facts.max_derivative == pytest.approx(slope, rel=1e-3)
+
+
+def test_facts_of_a_function_of_ones_own():
+    facts = activations.facts(lambda x: 3 * jnp.tanh(x))
+    assert facts.max_derivative == pytest.approx(3)
+    assert facts.gain == pytest.approx(1.59391 / 3, rel=2e-3)
+    assert activations.facts(jax.nn.relu).name == "relu"
+
+
+def test_an_unknown_name_meets_its_nearest():
+    with pytest.raises(ValueError, match="did you mean relu"):
+        activations.facts("relo")
+
+
+def test_prelu_learns_one_slope_a_channel():
+    x = jnp.array([[-2.0, -4.0], [1.0, -1.0]])
+    grad = jax.grad(lambda s: activations.prelu(x, s).sum())(jnp.array([0.1, 0.2]))
+    assert grad.tolist() == [-2.0, -5.0]

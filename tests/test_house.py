@@ -1,0 +1,92 @@
+"""The house: imports point down, `import jcnn` is light, doctests and README snippets run."""
+
+import ast
+import doctest
+import importlib
+import importlib.util
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jcnn
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = [
+    {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
+    {"layers"},
+    {"models", "data"},
+    {"training"},
+    {"engine"},
+    {"study"},
+    {"cli"},
+]
+FLAX_FROM = 1
+OPTAX_FROM = 3
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            if node.module == "jcnn":
+                yield from (f"jcnn.{alias.name}" for alias in node.names)
+
+
+def floor_of(package):
+    return next((level for level, floor in enumerate(FLOORS) if package in floor), None)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jcnn").rglob("*.py")), ids=lambda p: p.stem)
+def test_imports_never_point_up(path):
+    package = path.relative_to(ROOT / "jcnn").parts[0].removesuffix(".py")
+    level = floor_of(package)
+    if level is None:
+        assert package in ("__init__", "names", "testing", "version"), f"{package} has no floor"
+        return
+    for module in imported(path):
+        parts = module.split(".")
+        if parts[0] == "jcnn" and len(parts) > 1 and floor_of(parts[1]) is not None:
+            assert floor_of(parts[1]) <= level, f"{path} imports {module} from above"
+        assert parts[0] != "flax" or level >= FLAX_FROM, f"{path} imports flax"
+        assert parts[0] != "optax" or level >= OPTAX_FROM, f"{path} imports optax"
+
+
+def test_help_and_import_need_no_jax():
+    code = (
+        "import sys, jcnn, jcnn.cli\n"
+        "try: jcnn.cli.main(['compare', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'jax' not in sys.modules, 'jax was imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--kernel-init" in done.stdout
+
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(jcnn.__path__, "jcnn.")
+    if ">>>" in Path(importlib.util.find_spec(module.name).origin).read_text()
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name):
+    module = importlib.import_module(name)
+    failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert tried > 0
+    assert failed == 0
+
+
+def test_readme_snippets_run(tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})  # noqa: S102

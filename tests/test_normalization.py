@@ -1,0 +1,79 @@
+"""Normalization against Flax's modules and plain numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn import normalization
+
+X = jnp.asarray(np.random.default_rng(0).normal(3, 2, size=(4, 5, 5, 8)), jnp.float32)
+
+
+def affine(module):
+    module.scale[...] = jnp.linspace(0.5, 2, 8)
+    if getattr(module, "bias", None) is not None:
+        module.bias[...] = jnp.linspace(-1, 1, 8)
+    return module
+
+
+def test_against_flax():
+    rngs = nnx.Rngs(0)
+    scale, bias = jnp.linspace(0.5, 2, 8), jnp.linspace(-1, 1, 8)
+    pairs = [
+        (affine(nnx.LayerNorm(8, rngs=rngs)), normalization.layer_norm(X, scale, bias)),
+        (affine(nnx.RMSNorm(8, rngs=rngs)), normalization.rms_norm(X, scale)),
+        (
+            affine(nnx.GroupNorm(8, 4, rngs=rngs)),
+            normalization.group_norm(X, scale, bias, groups=4),
+        ),
+        (affine(nnx.InstanceNorm(8, rngs=rngs)), normalization.instance_norm(X, scale, bias)),
+        (
+            affine(nnx.BatchNorm(8, rngs=rngs)),
+            normalization.batch_norm(X, *normalization.moments(X, (0, 1, 2)), scale, bias),
+        ),
+    ]
+    for module, ours in pairs:
+        np.testing.assert_allclose(module(X), ours, rtol=1e-3, atol=1e-3)
+
+
+def test_statistics_by_numpy():
+    x = np.asarray(X, np.float64)
+    mean, variance = normalization.moments(X, (0, 1, 2))
+    np.testing.assert_allclose(mean.ravel(), x.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(variance.ravel(), x.var((0, 1, 2)), rtol=1e-4)
+    y = np.asarray(normalization.group_norm(X, groups=2), np.float64).reshape(4, 25, 2, 4)
+    np.testing.assert_allclose(y.mean((1, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std((1, 3)), 1, rtol=1e-4)
+    single = normalization.group_norm(X[0], groups=2)
+    np.testing.assert_allclose(
+        normalization.group_norm(X, groups=2)[0], single, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_kernels_are_standardized_per_output_channel():
+    kernel = jnp.asarray(np.random.default_rng(0).normal(2, 3, size=(3, 3, 4, 6)), jnp.float32)
+    y = np.asarray(normalization.standardize_kernel(kernel))
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std((0, 1, 2)), 1, rtol=1e-3)
+
+
+def test_constant_input_has_finite_gradient_and_half_precision_comes_back():
+    flat = jnp.full((2, 4, 4, 8), 7.0)
+    grad = jax.grad(lambda x: jnp.sum(normalization.instance_norm(x) ** 2))(flat)
+    assert jnp.isfinite(grad).all()
+    half = normalization.layer_norm(X.astype(jnp.bfloat16))
+    assert half.dtype == jnp.bfloat16
+
+
+def test_a_large_mean_does_not_cancel():
+    x = X + 1e4
+    assert float(normalization.moments(x, (0, 1, 2))[1].min()) > 3.0
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="divisor of the 8 channels"):
+        normalization.group_norm(X, groups=3)
+    with pytest.raises(ValueError, match="one number a channel"):
+        normalization.layer_norm(X, jnp.ones(5))
