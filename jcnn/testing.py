@@ -19,7 +19,7 @@ def assert_layer(
     shape: tuple[int, ...] | None = None,
     batched: bool = True,
     gradients: bool = True,
-    tolerance: float = 2e-2,
+    tolerance: float = 3e-2,
 ) -> None:
     """Check a layer (an `nnx.Module` or a pure function) on `x`, a small batch.
 
@@ -59,12 +59,21 @@ def _pure(layer: Callable[[Array], Array]) -> tuple[Callable[[Any, Array], Array
 
 
 def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
-    traced = chex.assert_max_traces(apply, n=1)
-    compiled = jax.jit(traced)
+    # Counted here: chex counts by function, and every call of this check would be one too many.
+    traces = 0
+
+    def counted(params: Any, x: Array) -> Array:
+        nonlocal traces
+        traces += 1
+        return apply(params, x)
+
+    compiled = jax.jit(counted)
     for _ in range(2):
         np.testing.assert_allclose(
             _float(compiled(params, x)), _float(y), rtol=1e-3, atol=_closeness(x), err_msg="jit"
         )
+    if traces > 1:
+        raise AssertionError(f"the second call compiled again ({traces} traces)")
 
 
 def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, tolerance: float) -> None:
@@ -74,7 +83,7 @@ def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, toleran
 
     chex.assert_tree_all_finite(jax.grad(total, argnums=(0, 1))(params, x))
     if x.dtype.itemsize >= 4:
-        check_grads(total, (params, x), order=1, atol=tolerance, rtol=tolerance, eps=1e-2)
+        check_grads(total, (params, x), order=1, atol=tolerance, rtol=tolerance, eps=3e-3)
 
 
 def _float(value: Array) -> np.ndarray:

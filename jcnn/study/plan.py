@@ -1,5 +1,6 @@
 """What a study trains: combinations of factor levels, and the groups that share a program."""
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +86,10 @@ def model_arguments(
 
     Raises ValueError for a factor that the model does not take, with the nearest it does.
     """
-    parameters = inspect.signature(model).parameters
+    # The signature of an NNX class is its metaclass's, which takes anything.
+    parameters = inspect.signature(
+        functools.partial(model.__init__, None) if isinstance(model, type) else model
+    ).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     arguments = {name: value for name, value in context.items() if open_ended or name in parameters}
     for factor, level in combination.levels:

@@ -240,8 +240,9 @@ def test_every_optimizer_lowers_a_quadratic(optimizer):
         updates, state = transform.update(params, state, params)
         return jax.tree.map(jnp.add, params, updates), state
 
-    for _ in range(100):
-        params, state = step(params, state)
+    with jax.numpy_dtype_promotion("standard"):  # Optax's Adam multiplies float by int32
+        for _ in range(100):
+            params, state = step(params, state)
     assert all(float(jnp.abs(p).max()) < 0.35 for p in jax.tree.leaves(params))
 
 
