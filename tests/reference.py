@@ -18,7 +18,7 @@ def paddings(padding, lengths, window, strides, dilation):
 
 
 def windows(shape, window, strides, padding, dilation):
-    """For each output position, the input positions it sees in row-major order, None for padding."""
+    """The input positions that each output position sees, row-major; None is padding."""
     n = len(window)
     pads = paddings(padding, shape, window, strides, dilation)
     counts = [

@@ -89,4 +89,4 @@ def test_readme_snippets_run(tmp_path, monkeypatch):
     assert blocks
     monkeypatch.chdir(tmp_path)
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})  # noqa: S102
+        exec(compile(block, "README.md", "exec"), {})

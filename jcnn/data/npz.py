@@ -1,10 +1,12 @@
 """`.npz` files with inputs and targets, read without pickle and without trust in their sizes."""
 
+import io
 import math
 import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -101,7 +103,8 @@ def _read_array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
                 f"{info.compress_size:,} compressed bytes can hold; write the file again"
             )
         array = np.empty(shape[::-1] if fortran_order else shape, dtype)
-        if fill(member, array) < needed:
+        # zipfile's members are buffered readers, which its annotations do not say.
+        if fill(cast(io.BufferedIOBase, member), array) < needed:
             raise DataError(f"{path}: array {name} is truncated; write the file again")
     return array.T if fortran_order else array
 

@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -53,7 +52,7 @@ def check_budget(path: Path, field: str, needed: int, max_bytes: int) -> None:
         )
 
 
-def fill(stream: io.BufferedIOBase | IO[bytes], array: np.ndarray) -> int:
+def fill(stream: io.BufferedIOBase, array: np.ndarray) -> int:
     """Read into a contiguous array; the number of bytes that came, which may be too few."""
     view = memoryview(array.reshape(-1).view(np.uint8))
     filled = 0

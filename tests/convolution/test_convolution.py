@@ -180,7 +180,7 @@ def test_a_scanned_training_step_has_canonical_convolutions_alone():
     ("x", "kernel", "options", "error", "message"),
     [
         ((4, 4, 3), (3, 3, 2, 4), {}, ValueError, "channels are the last axis"),
-        ((4, 4, 3), (3, 3), {}, ValueError, "expected \\(\\*window, in // groups, out\\)"),
+        ((4, 4, 3), (3, 3), {}, ValueError, r"expected \(\*window, in // groups, out\)"),
         ((4, 3), (3, 3, 3, 4), {}, ValueError, "at least 3 axes"),
         ((4, 4, 3), (3, 3, 3, 4), {"groups": 2}, ValueError, "groups=2"),
         ((4, 4, 3), (3, 3, 3, 4), {"padding": "FULL"}, ValueError, "'CIRCULAR'"),

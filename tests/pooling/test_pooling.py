@@ -2,11 +2,11 @@
 
 import itertools
 
-import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen
 
 from jcnn import pooling
 from tests import reference
@@ -300,7 +300,7 @@ def test_circular_blur_moves_with_its_input():
     ("arguments", "message"),
     [
         ({"window_shape": (0, 2)}, "expected 1 to 3 positive sizes"),
-        ({"window_shape": (2, 2), "strides": (1, 2, 3)}, "strides=\\(1, 2, 3\\)"),
+        ({"window_shape": (2, 2), "strides": (1, 2, 3)}, r"strides=\(1, 2, 3\)"),
         ({"window_shape": (2, 2), "padding": "FULL"}, "expected 'SAME', 'VALID'"),
         ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
         ({"window_shape": (9, 9)}, "use a smaller window"),

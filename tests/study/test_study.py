@@ -29,6 +29,10 @@ def linear(input_shape, outputs, *, kernel_init=jcnn.initializers.lecun_normal, 
     return layers.Dense(input_shape[0], outputs, kernel_init=kernel_init, rngs=rngs)
 
 
+def flat_model(*, rngs):
+    return layers.Flatten()
+
+
 @pytest.fixture(scope="module")
 def result():
     factors = {"activation": ["tanh", "relu"], "kernel_init": ["he_normal", "orthogonal"]}
@@ -284,7 +288,7 @@ def test_nothing_is_left_of_a_study_that_fails(tmp_path):
     def broken(*, activation, rngs):
         raise RuntimeError("no such layer")
 
-    with pytest.raises(ValueError, match="raised RuntimeError with activation=tanh.*no such layer"):
+    with pytest.raises(ValueError, match=r"RuntimeError with activation=tanh.*no such layer"):
         Study(model=broken, factors={"activation": ["tanh"]}).run(tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == []
 
@@ -327,7 +331,7 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         ({"task": "binary"}, "does not fit"),
         ({"batch_size": 5000}, "use a smaller batch"),
         ({"factors": {"kernel_init": ["normal:big"]}}, "expected a number"),
-        ({"model": lambda *, rngs: layers.Flatten(), "factors": {}}, "take `outputs`"),
+        ({"model": flat_model, "factors": {}}, "take `outputs`"),
     ],
 )
 def test_errors_say_what_to_change(keywords, message):
