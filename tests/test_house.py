@@ -16,6 +16,7 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
+    {"padding"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers"},
     {"models", "data"},
@@ -24,8 +25,8 @@ FLOORS = [
     {"study"},
     {"cli"},
 ]
-FLAX_FROM = 1
-OPTAX_FROM = 3
+FLAX_FROM = 2
+OPTAX_FROM = 4
 
 
 def imported(path):

@@ -7,8 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.convolution.bilinear import Geometry, convolve
-
-Padding = str | Sequence[tuple[int, int]]
+from jcnn.padding import Padding, pads, per_axis
 
 
 def conv(
@@ -50,20 +49,20 @@ def conv(
     _check_arrays(x, kernel, groups)
     n = kernel.ndim - 2
     batch, spatial = x.shape[: x.ndim - n - 1], x.shape[x.ndim - n - 1 : -1]
-    strides, dilation = _per_axis("strides", strides, n), _per_axis("dilation", dilation, n)
+    strides, dilation = per_axis("strides", strides, n), per_axis("dilation", dilation, n)
     reach = tuple((w - 1) * d + 1 for w, d in zip(kernel.shape[:n], dilation, strict=True))
-    pads = _pads(padding, spatial, reach, strides)
+    pairs = pads(padding, spatial, reach, strides, circular=True)
     if padding == "CIRCULAR":
-        x = _wrap(x, pads)
-        spatial, pads = x.shape[len(batch) : -1], ((0, 0),) * n
-    sizes = [s + lo + hi - r for s, (lo, hi), r in zip(spatial, pads, reach, strict=True)]
+        x = _wrap(x, pairs)
+        spatial, pairs = x.shape[len(batch) : -1], ((0, 0),) * n
+    sizes = [s + lo + hi - r for s, (lo, hi), r in zip(spatial, pairs, reach, strict=True)]
     if min(sizes) < 0:
         raise ValueError(
             f"the window reaches over {reach} positions, but x has only {spatial} with padding "
-            f"{pads}; use a smaller kernel or dilation, or more padding"
+            f"{pairs}; use a smaller kernel or dilation, or more padding"
         )
     out_spatial = tuple(size // stride + 1 for size, stride in zip(sizes, strides, strict=True))
-    geometry = Geometry(spatial, kernel.shape[:n], out_spatial, strides, dilation, pads)
+    geometry = Geometry(spatial, kernel.shape[:n], out_spatial, strides, dilation, pairs)
     y = convolve(
         _group_input(x.reshape(-1, *spatial, x.shape[-1]), groups),
         _group_kernel(kernel, groups),
@@ -123,43 +122,6 @@ def _checked_bias(bias: Array, y: Array) -> Array:
     if bias.dtype != y.dtype:
         raise TypeError(f"bias is {bias.dtype}; expected {y.dtype}, as x: cast with .astype")
     return bias.reshape((1,) * (y.ndim - 1) + bias.shape)
-
-
-def _per_axis(name: str, value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    values = (value,) * n if isinstance(value, int) else tuple(value)
-    if len(values) != n or min(values) < 1:
-        raise ValueError(
-            f"{name}={value!r}; expected a positive integer, or {n} of them, one per window axis"
-        )
-    return values
-
-
-def _pads(
-    padding: Padding, spatial: tuple[int, ...], reach: tuple[int, ...], strides: tuple[int, ...]
-) -> tuple[tuple[int, int], ...]:
-    n = len(spatial)
-    if padding == "VALID":
-        return ((0, 0),) * n
-    if padding == "CIRCULAR":
-        return tuple(((r - 1) // 2, r // 2) for r in reach)
-    if padding == "SAME":
-        totals = [
-            max((-(-s // stride) - 1) * stride + r - s, 0)
-            for s, r, stride in zip(spatial, reach, strides, strict=True)
-        ]
-        return tuple((total // 2, total - total // 2) for total in totals)
-    if isinstance(padding, str):
-        raise ValueError(
-            f"padding={padding!r}; expected 'SAME', 'VALID', 'CIRCULAR' or one (low, high) pair "
-            "per spatial axis"
-        )
-    pads = tuple((int(low), int(high)) for low, high in padding)
-    if len(pads) != n or min(min(pair) for pair in pads) < 0:
-        raise ValueError(
-            f"padding={padding!r}; expected {n} (low, high) pairs of non-negative integers, one "
-            "per spatial axis"
-        )
-    return pads
 
 
 def _wrap(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:

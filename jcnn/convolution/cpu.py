@@ -49,12 +49,10 @@ def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
     channels = b.shape[-2] if result != "kernel" else a.shape[-1]
     positions = math.prod(geometry.out_spatial)
     if result == "output":
-        if channels == 1:
-            return taps
-        return columns if positions * channels <= 1024 else canonical
+        return columns if channels == 1 or positions * channels <= 1024 else canonical
     if result == "input":
         return columns if channels <= 4 or positions * channels <= 1024 else canonical
-    if channels <= 4:
+    if channels <= 4 or positions * channels <= 1024:
         return columns
     return taps if channels >= 64 and positions >= 256 else canonical
 

@@ -41,6 +41,22 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def runs_shapes(mesh: Mesh, tree: Any) -> Any:
+    """What `shard_runs` would place, as shapes to compile for."""
+    return _shapes(tree, NamedSharding(mesh, PartitionSpec(RUNS)))
+
+
+def replicated_shapes(mesh: Mesh, tree: Any) -> Any:
+    """What `replicate` would place, as shapes to compile for."""
+    return _shapes(tree, NamedSharding(mesh, PartitionSpec()))
+
+
 def padded(runs: int, mesh: Mesh) -> int:
     """`runs` rounded up to a multiple of the devices."""
     return -(-runs // mesh.size) * mesh.size
+
+
+def _shapes(tree: Any, sharding: NamedSharding) -> Any:
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+    )

@@ -1,31 +1,27 @@
 """A group: runs of one structure, so one compiled program; trained chunk by chunk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from jcnn.engine.devices import padded, replicate, runs_mesh, shard_runs
-from jcnn.engine.program import runs_program
-from jcnn.training.run import (
-    Data,
-    Hyperparameters,
-    Recipe,
-    RunState,
-    Structure,
-    split_model,
-    start,
+from jcnn.engine.devices import (
+    padded,
+    replicate,
+    replicated_shapes,
+    runs_mesh,
+    runs_shapes,
+    shard_runs,
 )
+from jcnn.engine.initial import Builder, Initialization
+from jcnn.engine.program import runs_program
+from jcnn.training.run import Data, Hyperparameters, Recipe
 
 # One call trains at most this many steps, counted over the runs of one device: the length of a
 # progress tick, and what an interruption can lose.
 STEPS_PER_CALL = 2000
-
-Builder = Callable[[nnx.Rngs], nnx.Module]
 
 
 @dataclass(frozen=True)
@@ -61,35 +57,44 @@ class Outcome:
 
 
 class CompiledGroup:
-    """A group whose program is compiled and whose runs stand before their first step."""
+    """A group whose programs are compiled; nothing has run yet.
+
+    Compiling runs no computation, so the next groups may be compiled in threads while one trains.
+    (Two threads that dispatch computations have been seen to wait for each other for ever.)
+    """
 
     def __init__(self, group: Group, data: Data) -> None:
-        """Build, initialize, trace and compile; a model that raises does so here."""
+        """Trace and compile; a model that raises does so here."""
         self.group = group
+        self.data = data
         self.mesh = runs_mesh(len(group.runs))
         self.size = padded(len(group.runs), self.mesh)
-        runs = [*group.runs, *[group.runs[-1]] * (self.size - len(group.runs))]
-        self.seeds = [run.seed for run in runs]
+        self.runs = [*group.runs, *[group.runs[-1]] * (self.size - len(group.runs))]
+        self.seeds = [run.seed for run in self.runs]
         self.examples = len(data.inputs)
         self.steps_per_epoch = steps_per_epoch(self.examples, group.batch_size)
         self.steps_per_call = _steps_per_call(self.steps_per_epoch, self.size // self.mesh.size)
-        structure, states = _initial_states(group.builders, runs, group.recipe)
-        columns = zip(*(run.hyperparameters for run in runs), strict=True)
-        values = Hyperparameters(*(jnp.asarray(column, jnp.float32) for column in columns))
-        self.states = shard_runs(self.mesh, states)
-        self.values = shard_runs(self.mesh, values)
-        self.data = replicate(self.mesh, data)
         self.held_batches = len(data.held_inputs)
-        self.validation_batches = int(data.validation_batches)
-        program = runs_program(structure, group.recipe, self.mesh)
-        batches = shard_runs(self.mesh, self._batches(0)[:, : self.steps_per_call])
+        self.validation_batches = data.validation_batches
+        self.initialization = Initialization(
+            group.builders, [run.builder for run in self.runs], self.seeds, group.recipe
+        )
+        program = runs_program(self.initialization.structure, group.recipe, self.mesh)
+        batches = np.zeros((self.size, self.steps_per_call, group.batch_size), np.int32)
         self._advance = program.lower(
-            self.states, self.values, batches, self.data, self._held(0, 0)
+            runs_shapes(self.mesh, self.initialization.shapes()),
+            runs_shapes(self.mesh, self._hyperparameters()),
+            runs_shapes(self.mesh, batches),
+            replicated_shapes(self.mesh, data),
+            replicated_shapes(self.mesh, np.zeros(2, np.int32)),
         ).compile()
 
     def train(self) -> Iterator[tuple[int, list[Outcome]]]:
         """Train every run to the end; after each call give `(steps done, outcomes so far)`."""
         outcomes = [Outcome() for _ in self.group.runs]
+        states = shard_runs(self.mesh, self.initialization.states())
+        values = shard_runs(self.mesh, self._hyperparameters())
+        data = replicate(self.mesh, self.data)
         calls = self.steps_per_epoch // self.steps_per_call
         for epoch in range(self.group.epochs):
             order = self._batches(epoch).reshape(
@@ -102,14 +107,16 @@ class CompiledGroup:
                 stop = self.held_batches if ends_run else self.validation_batches
                 held = self._held(0, stop if ends_epoch else 0)
                 batches = shard_runs(self.mesh, order[:, call])
-                self.states, history = self._advance(
-                    self.states, self.values, batches, self.data, held
-                )
+                states, history = self._advance(states, values, batches, data, held)
                 histories.append(jax.device_get(history))
                 if ends_epoch:
-                    diverged = np.asarray(self.states.diverged_at)
+                    diverged = np.asarray(states.diverged_at)
                     _record(outcomes, histories, diverged, ends_run)
                 yield epoch * self.steps_per_epoch + (call + 1) * self.steps_per_call, outcomes
+
+    def _hyperparameters(self) -> Hyperparameters:
+        columns = zip(*(run.hyperparameters for run in self.runs), strict=True)
+        return Hyperparameters(*(np.array(column, np.float32) for column in columns))
 
     def _batches(self, epoch: int) -> np.ndarray:
         by_seed = {
@@ -143,32 +150,6 @@ def _steps_per_call(steps: int, runs: int) -> int:
     """The largest divisor of an epoch that keeps a call short, so that one program serves all."""
     longest = max(STEPS_PER_CALL // runs, 1)
     return max(n for n in range(1, steps + 1) if steps % n == 0 and n <= longest)
-
-
-def _initial_states(
-    builders: Sequence[Builder], runs: Sequence[Run], recipe: Recipe
-) -> tuple[Structure, RunState]:
-    """The structure, and the runs' initial states stacked; a seed gives every builder one key.
-
-    The builders run eagerly: their pieces (draw normals, scale) are compiled once a shape by JAX
-    itself and shared by all initializers, where a jitted whole would be compiled for each.
-    """
-    structures: list[Structure] = []
-
-    def initial(build: Builder, key: jax.Array) -> RunState:
-        structure, params, rest = split_model(build(nnx.Rngs(key)))
-        structures.append(structure)
-        return start(recipe, params, rest)
-
-    indices = [i for b in range(len(builders)) for i, run in enumerate(runs) if run.builder == b]
-    parts = []
-    for b, build in enumerate(builders):
-        seeds = jnp.asarray([run.seed for run in runs if run.builder == b], jnp.uint32)
-        keys = jax.vmap(jax.random.key)(seeds)
-        parts.append(jax.vmap(lambda key, build=build: initial(build, key))(keys))
-    place = np.argsort(indices)
-    states = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[place], *parts)
-    return structures[0], states
 
 
 def _record(

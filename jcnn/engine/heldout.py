@@ -6,6 +6,7 @@ import numpy as np
 from jcnn.data import Dataset, split_validation
 from jcnn.training.run import Data
 
+# Held-out batches are at most this long: enough for full speed, and small enough for caches.
 EVALUATION_BATCH = 256
 
 
@@ -19,9 +20,10 @@ def device_data(dataset: Dataset, validation_fraction: float) -> Data:
     train, validation = split_validation(
         dataset.train_targets, validation_fraction, stratify=stratify
     )
+    size = evaluation_batch(len(validation), len(dataset.test_inputs))
     parts = [
-        _batched(dataset.train_inputs[validation], dataset.train_targets[validation]),
-        _batched(dataset.test_inputs, dataset.test_targets),
+        _batched(dataset.train_inputs[validation], dataset.train_targets[validation], size),
+        _batched(dataset.test_inputs, dataset.test_targets, size),
     ]
     held = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     return Data(
@@ -36,13 +38,21 @@ def device_data(dataset: Dataset, validation_fraction: float) -> Data:
     )
 
 
-def _batched(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    count = -(-len(inputs) // EVALUATION_BATCH)
-    extra = count * EVALUATION_BATCH - len(inputs)
+def evaluation_batch(*counts: int) -> int:
+    """The batch size, from half the longest to the longest, that pads all `counts` least."""
+    sizes = range(EVALUATION_BATCH, EVALUATION_BATCH // 2 - 1, -1)
+    return min(sizes, key=lambda size: sum(-count % size for count in counts))
+
+
+def _batched(
+    inputs: np.ndarray, targets: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    count = -(-len(inputs) // size)
+    extra = count * size - len(inputs)
     weights = np.pad(np.ones(len(inputs), np.float32), (0, extra))
 
     def reshape(array: np.ndarray) -> np.ndarray:
         full = np.pad(array, ((0, extra),) + ((0, 0),) * (array.ndim - 1))
-        return full.reshape(count, EVALUATION_BATCH, *array.shape[1:])
+        return full.reshape(count, size, *array.shape[1:])
 
-    return reshape(inputs), reshape(targets), weights.reshape(count, EVALUATION_BATCH)
+    return reshape(inputs), reshape(targets), weights.reshape(count, size)

@@ -8,7 +8,17 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jcnn.pooling.window import Padding, Window, all_taps, pad, tile, tiles, window_sum, windows
+from jcnn.pooling.window import (
+    Padding,
+    Window,
+    all_taps,
+    pad,
+    tile,
+    tile_sum,
+    tiles,
+    window_sum,
+    windows,
+)
 
 
 def avg_pool(
@@ -120,7 +130,7 @@ def weighted_avg_pool(
         for axis, size in zip(inner, shape, strict=True):
             aligned[axis] = size
         aligned[-1] = scale.shape[-1]
-        return jnp.sum(split * scale.reshape(aligned), axis=inner).astype(x.dtype)
+        return tile_sum(split * scale.reshape(aligned), inner).astype(x.dtype)
     flat = scale.reshape(-1, scale.shape[-1])
     seen = all_taps(wide, over)
     total = sum(tap * flat[k].reshape((1,) * (tap.ndim - 1) + (-1,)) for k, tap in enumerate(seen))

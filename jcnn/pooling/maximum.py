@@ -1,5 +1,6 @@
 """Max pooling, with the gradient to the first maximum and no select-and-scatter."""
 
+import functools
 from collections.abc import Sequence
 from functools import partial
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jcnn.pooling.window import Padding, Window, pad, taps, tile, tiles, windows
+from jcnn.pooling.window import Padding, Window, pad, taps, tile, tile_taps, tiles, windows
 
 
 def max_pool(
@@ -54,7 +55,8 @@ def max_pool(
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def tile_max(x: Array, axes: tuple[int, ...]) -> Array:
     """The maximum over window axes; its derivative is that of the first maximum."""
-    return jnp.max(x, axis=axes)
+    seen = tile_taps(x, axes)
+    return jnp.max(x, axis=axes) if seen is None else functools.reduce(jnp.maximum, seen)
 
 
 @tile_max.defjvp
@@ -63,15 +65,22 @@ def _tile_max_jvp(
 ) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     y = tile_max(x, axes)
-    hit = x == jnp.expand_dims(y, axes)
     order = jnp.zeros((1,) * x.ndim, jnp.int32)
     for axis in axes:
         order = order * x.shape[axis] + jax.lax.broadcasted_iota(
             jnp.int32, tuple(n if a == axis else 1 for a, n in enumerate(x.shape)), axis
         )
-    last = jnp.iinfo(jnp.int32).max
-    first = jnp.min(jnp.where(hit, order, last), axis=axes, keepdims=True)
-    return y, jnp.sum(jnp.where(order == first, dx, jnp.zeros_like(dx)), axis=axes)
+    seen = tile_taps(x, axes)
+    if seen is None:
+        last = jnp.iinfo(jnp.int32).max
+        hit = x == jnp.expand_dims(y, axes)
+        first = jnp.min(jnp.where(hit, order, last), axis=axes)
+    else:
+        first = jnp.full(y.shape, len(seen) - 1, jnp.int32)
+        for k in range(len(seen) - 2, -1, -1):
+            first = jnp.where(seen[k] == y, k, first)
+    chosen = jnp.expand_dims(first, axes) == order
+    return y, jnp.sum(jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axes)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -5,13 +5,21 @@ reshape) or as *taps* (one strided slice for each window position). Neither need
 whose gradient is a select-and-scatter: slow on CPU, and without a fixed order of sums on GPU.
 """
 
+import functools
+import itertools
+import math
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-Padding = str | Sequence[tuple[int, int]]
+from jcnn.padding import Padding, pads, per_axis
+
+# Windows of more positions than this are reduced, not unrolled.
+FEW = 16
 
 
 class Window(NamedTuple):
@@ -53,12 +61,13 @@ def windows(
             f"x has shape {x.shape}, but window_shape={shape} needs (*batch, *spatial, channels) "
             f"with {n} spatial axes: add the missing axes"
         )
-    steps = shape if strides is None else _per_axis("strides", strides, n)
-    spread = (1,) * n if dilation is None else _per_axis("dilation", dilation, n)
+    steps = shape if strides is None else per_axis("strides", strides, n)
+    spread = (1,) * n if dilation is None else per_axis("dilation", dilation, n)
     lengths = x.shape[-n - 1 : -1]
-    pads = _pads(padding, lengths, shape, steps, spread)
+    reach = [(size - 1) * d + 1 for size, d in zip(shape, spread, strict=True)]
+    pairs = pads(padding, lengths, reach, steps)
     made = tuple(
-        Window(x.ndim - n - 1 + i, shape[i], steps[i], spread[i], *pads[i]) for i in range(n)
+        Window(x.ndim - n - 1 + i, shape[i], steps[i], spread[i], *pairs[i]) for i in range(n)
     )
     for window, length in zip(made, lengths, strict=True):
         if window.outputs(length) < 1 or length == 0:
@@ -69,7 +78,7 @@ def windows(
             )
         if max(window.low, window.high) >= window.reach:
             raise ValueError(
-                f"padding {pads} would give windows of padding alone; expected less than the "
+                f"padding {pairs} would give windows of padding alone; expected less than the "
                 f"{window.reach} positions that the window spans"
             )
     return made
@@ -107,6 +116,37 @@ def tile(x: Array, over: Sequence[Window]) -> tuple[Array, tuple[int, ...]]:
     return x.reshape(shape), tuple(inner)
 
 
+def tile_taps(x: Array, inner: tuple[int, ...]) -> list[Array] | None:
+    """What each position of a tile sees, in row-major order; None where they are too many.
+
+    Elementwise work on a few slices fuses and vectorizes on every backend; a reduction over short
+    inner axes does neither on CPU.
+    """
+    if math.prod(x.shape[axis] for axis in inner) > FEW:
+        return None
+    found = []
+    for position in itertools.product(*(range(x.shape[axis]) for axis in inner)):
+        chosen: list[int | slice] = [slice(None)] * x.ndim
+        for axis, index in zip(inner, position, strict=True):
+            chosen[axis] = index
+        found.append(x[tuple(chosen)])
+    return found
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def tile_sum(x: Array, inner: tuple[int, ...]) -> Array:
+    """The sum over tile axes; its transpose is a broadcast."""
+    seen = tile_taps(x, inner)
+    return jnp.sum(x, axis=inner) if seen is None else functools.reduce(operator.add, seen)
+
+
+@tile_sum.defjvp
+def _tile_sum_jvp(
+    inner: tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    return tile_sum(primals[0], inner), jnp.sum(tangents[0], axis=inner)
+
+
 def taps(x: Array, window: Window) -> list[Array]:
     """What each position of the window sees along its axis, in order; `x` is padded already."""
     length = x.shape[window.axis]
@@ -135,44 +175,10 @@ def window_sum(x: Array, over: Sequence[Window]) -> Array:
     """The sum over each window, axis by axis (a sum over a box is separable); padding is zero."""
     x = pad(x, over, 0)
     if tiles(over):
-        split, inner = tile(x, over)
-        return jnp.sum(split, axis=inner)
+        return tile_sum(*tile(x, over))
     for window in reversed(over):
         first, *others = taps(x, window)
         for other in others:
             first = first + other
         x = first
     return x
-
-
-def _per_axis(name: str, value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    values = (value,) * n if isinstance(value, int) else tuple(value)
-    if len(values) != n or min(values) < 1:
-        raise ValueError(
-            f"{name}={value!r}; expected a positive integer, or {n} of them, one a spatial axis"
-        )
-    return values
-
-
-def _pads(
-    padding: Padding,
-    lengths: Sequence[int],
-    shape: Sequence[int],
-    strides: Sequence[int],
-    dilation: Sequence[int],
-) -> tuple[tuple[int, int], ...]:
-    if padding == "VALID":
-        return ((0, 0),) * len(shape)
-    if padding == "SAME":
-        totals = [
-            max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-            for n, k, s, d in zip(lengths, shape, strides, dilation, strict=True)
-        ]
-        return tuple((total // 2, total - total // 2) for total in totals)
-    pairs = () if isinstance(padding, str) else tuple((int(a), int(b)) for a, b in padding)
-    if len(pairs) != len(shape) or min(min(pair) for pair in pairs) < 0:
-        raise ValueError(
-            f"padding={padding!r}; expected 'SAME', 'VALID', or {len(shape)} (low, high) pairs of "
-            "non-negative integers, one a spatial axis"
-        )
-    return pairs
