@@ -6,4 +6,4 @@ from jcnn.engine.group import Group as Group
 from jcnn.engine.group import Outcome as Outcome
 from jcnn.engine.group import Run as Run
 from jcnn.engine.group import steps_per_epoch as steps_per_epoch
-from jcnn.engine.heldout import device_data as device_data
+from jcnn.engine.heldout import prepare as prepare

@@ -75,7 +75,7 @@ class CompiledGroup:
         self.steps_per_epoch = steps_per_epoch(self.examples, group.batch_size)
         self.steps_per_call = _steps_per_call(self.steps_per_epoch, self.size // self.mesh.size)
         self.held_batches = len(data.held_inputs)
-        self.validation_batches = data.validation_batches
+        self.validation_batches = int(data.validation_batches)
         self.initialization = Initialization(
             group.builders, [run.builder for run in self.runs], self.seeds, group.recipe
         )

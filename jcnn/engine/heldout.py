@@ -1,6 +1,5 @@
-"""The data of a study on the device: training, validation and test examples."""
+"""The data of a study as the engine takes it: training, validation and test examples."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from jcnn.data import Dataset, split_validation
@@ -10,7 +9,7 @@ from jcnn.training.run import Data
 EVALUATION_BATCH = 256
 
 
-def device_data(dataset: Dataset, validation_fraction: float) -> Data:
+def prepare(dataset: Dataset, validation_fraction: float) -> Data:
     """Split validation from training, and put everything where `training.advance` expects it.
 
     The split depends on the data alone, so it is the same in every run. Mean and deviation are
@@ -27,14 +26,14 @@ def device_data(dataset: Dataset, validation_fraction: float) -> Data:
     ]
     held = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     return Data(
-        jnp.asarray(dataset.train_inputs[train]),
-        jnp.asarray(dataset.train_targets[train]),
-        jnp.asarray(held[0]),
-        jnp.asarray(held[1]),
-        jnp.asarray(held[2]),
-        jnp.int32(len(parts[0][0])),
-        jnp.asarray(dataset.mean),
-        jnp.asarray(dataset.std),
+        dataset.train_inputs[train],
+        dataset.train_targets[train],
+        held[0],
+        held[1],
+        held[2],
+        np.int32(len(parts[0][0])),
+        np.asarray(dataset.mean),
+        np.asarray(dataset.std),
     )
 
 

@@ -1,6 +1,7 @@
 """The runs' initial states, drawn on the device by programs compiled beforehand."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -31,46 +32,47 @@ class Initialization:
         recipe: Recipe,
     ) -> None:
         structures: list[Structure] = []
-        self.parts: list[tuple[jax.stages.Compiled, np.ndarray]] = []
-        places: list[int] = []
-        for b, build in enumerate(builders):
 
-            def initial(seed: jax.Array, build: Builder = build) -> RunState:
-                structure, params, rest = split_model(build(nnx.Rngs(jax.random.key(seed))))
-                structures.append(structure)
-                return start(recipe, params, rest)
+        def initial(build: Builder, seed: jax.Array) -> RunState:
+            structure, params, rest = split_model(build(nnx.Rngs(jax.random.key(seed))))
+            structures.append(structure)
+            return start(recipe, params, rest)
 
-            mine = [i for i, builder in enumerate(assigned) if builder == b]
-            if mine:
-                own_seeds = np.array([seeds[i] for i in mine], np.uint32)
-                self.parts.append((_compile(initial, own_seeds), own_seeds))
-                places += mine
+        shares = [[i for i, a in enumerate(assigned) if a == b] for b in range(len(builders))]
+        order = np.argsort(np.concatenate(shares), kind="stable")
+
+        def stacked(seeds: Sequence[jax.Array]) -> RunState:
+            drawn = [
+                jax.vmap(partial(initial, build))(own)
+                for build, own in zip(builders, seeds, strict=True)
+            ]
+            together: RunState = jax.tree.map(
+                lambda *leaves: jnp.concatenate(leaves)[order], *drawn
+            )
+            return together
+
+        self.seeds = [np.array([seeds[i] for i in share], np.uint32) for share in shares]
+        self._program = _compile(stacked, self.seeds)
         self.structure = structures[0]
-        self.order = np.argsort(places)
 
     def shapes(self) -> RunState:
         """Shapes and dtypes of the stacked states."""
-        count = len(self.order)
-        shapes: RunState = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype),
-            self.parts[0][0].out_info,
-        )
+        shapes: RunState = self._program.out_info
         return shapes
 
     def states(self) -> RunState:
         """Draw the initial values, stacked in the order of the runs."""
-        drawn = [program(seeds) for program, seeds in self.parts]
-        states: RunState = jax.tree.map(
-            lambda *leaves: jnp.concatenate(leaves)[self.order], *drawn
-        )
+        states: RunState = self._program(self.seeds)
         return states
 
 
-def _compile(initial: Callable[[jax.Array], RunState], seeds: np.ndarray) -> jax.stages.Compiled:
+def _compile(
+    stacked: Callable[[Sequence[jax.Array]], RunState], seeds: Sequence[np.ndarray]
+) -> jax.stages.Compiled:
     # A program that runs once is not worth XLA's full effort: on CPU a LeNet's initial values took
     # 3.7 s to compile, and 0.9 s so; the values drawn are the same but for rounding.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    lowered = jax.jit(jax.vmap(initial), compiler_options=options).lower(seeds)
+    lowered = jax.jit(stacked, compiler_options=options).lower(seeds)
     text = lowered.as_text()
     if text not in _compiled:
         _compiled[text] = lowered.compile()

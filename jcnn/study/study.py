@@ -209,7 +209,7 @@ class Study:
         on_progress: Callable[[Progress], None] | None,
         started: float,
     ) -> None:
-        data = engine.device_data(dataset, self.validation_fraction)
+        data = engine.prepare(dataset, self.validation_fraction)
         for plan, compiled in _compiled_ahead(plans, data):
             before = len(result.records)
             outcomes: list[engine.Outcome] = []

@@ -21,20 +21,20 @@ NEVER = -1
 
 
 class Data(NamedTuple):
-    """Arrays on the device: raw inputs, and what normalizes them (one number a channel).
+    """Arrays, on host or device: raw inputs, and what normalizes them (one number a channel).
 
     Held-out examples come in batches `(batches, size, ...)` with weight 0 on padding; the first
     `validation_batches` (an int32 scalar) of them are validation, the rest test.
     """
 
-    inputs: Array
-    targets: Array
-    held_inputs: Array
-    held_targets: Array
-    held_weights: Array
-    validation_batches: Array
-    mean: Array
-    std: Array
+    inputs: Any
+    targets: Any
+    held_inputs: Any
+    held_targets: Any
+    held_weights: Any
+    validation_batches: Any
+    mean: Any
+    std: Any
 
 
 class RunState(NamedTuple):

@@ -327,7 +327,7 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         ({"epochs": 0}, "epochs=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"seeds": [1, 1]}, "seeds="),
-        ({"learning_rates": [0.1, -1]}, "learning_rates="),
+        ({"learning_rates": [0.1, -1.0]}, "learning_rates="),
         ({"task": "binary"}, "does not fit"),
         ({"batch_size": 5000}, "use a smaller batch"),
         ({"factors": {"kernel_init": ["normal:big"]}}, "expected a number"),
@@ -356,7 +356,7 @@ def test_study_files(tmp_path):
 
 def test_weights_of_padding_do_not_count():
     dataset = data.load("digits")
-    held = engine.device_data(dataset, 0.2)
+    held = engine.prepare(dataset, 0.2)
     count = float(held.held_weights.sum())
     assert count == len(dataset.test_inputs) + round(0.2 * len(dataset.train_inputs))
-    assert training.run.normalize(held.inputs, held).dtype == jnp.float32
+    assert training.run.normalize(jnp.asarray(held.inputs), held).dtype == jnp.float32
