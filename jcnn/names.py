@@ -23,7 +23,8 @@ TABLES: dict[str, dict[str, str]] = {
         "jcnn.activations",
         "sigmoid tanh scaled_tanh relu leaky_relu prelu elu selu celu gelu silu mish softplus "
         "softsign hard_tanh hard_sigmoid hard_silu log_sigmoid relu6 identity",
-    ),
+    )
+    | {"learned_prelu": "jcnn.layers:learned_prelu"},
     "kernel_init": _all_from(
         "jcnn.initializers",
         "glorot_normal glorot_uniform glorot_truncated_normal xavier_normal xavier_uniform "
@@ -40,6 +41,10 @@ TABLES: dict[str, dict[str, str]] = {
     "pooling": {
         name: f"jcnn.pooling:{name}_pool"
         for name in ("max", "avg", "l2", "weighted_avg", "mixed", "soft", "gem")
+    }
+    | {
+        f"learned_{name}": f"jcnn.layers:learned_{name}_pool"
+        for name in ("weighted_avg", "mixed", "gem")
     },
     "optimizer": _all_from(
         "jcnn.training.optimizers", "sgd momentum nesterov adagrad rmsprop adam adamw lion muon"

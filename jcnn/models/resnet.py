@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from jcnn import initializers, layers
+from jcnn import initializers, layers, pooling
 from jcnn.models.block import conv_block
 
 Function = Callable[[Array], Array]
@@ -47,19 +47,20 @@ class ResidualBlock(nnx.Module):
         else:
             self.norm1 = normalization(out_features, rngs=rngs)
             self.norm2 = normalization(out_features, rngs=rngs)
-        self.activation = activation
+        self.activation1 = layers.Activation(activation)
+        self.activation2 = layers.Activation(activation)
         self.strides = strides
         self.extra_features = out_features - in_features
 
     def __call__(self, x: Array) -> Array:
         """Add the residual branch to the shortcut, then activate."""
-        y = self.activation(self.norm1(self.conv1(x)))
+        y = self.activation1(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         spatial_ndim = len(self.conv1.kernel.shape) - 2
         steps = (slice(None, None, self.strides),) * spatial_ndim
         shortcut = x[(..., *steps, slice(None))]
         pads = ((0, 0),) * (x.ndim - 1) + ((0, self.extra_features),)
-        return self.activation(jnp.pad(shortcut, pads).astype(y.dtype) + y)
+        return self.activation2(jnp.pad(shortcut, pads).astype(y.dtype) + y)
 
 
 class ResNet(nnx.Module):
@@ -113,4 +114,4 @@ class ResNet(nnx.Module):
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
-        return self.output(jnp.mean(x, axis=tuple(range(1, x.ndim - 1))))
+        return self.output(pooling.global_avg_pool(x, spatial_ndim=x.ndim - 2))

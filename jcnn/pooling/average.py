@@ -106,7 +106,8 @@ def weighted_avg_pool(
 
     `weights` are `window_shape`, or `(*window_shape, channels)`, and may be learned: gradients
     flow to them. They are used as given; the default sums to 1 and weighs the centre most: a
-    Gaussian whose standard deviation is a quarter of the window (at least half a position).
+    Gaussian whose standard deviation is a quarter of the window (at least half a position). Over a
+    window of 2 both positions are equally central, so there it is the average until it is learned.
 
     >>> import jax.numpy as jnp
     >>> float(weighted_avg_pool(jnp.ones((3, 3, 1)), (3, 3))[0, 0, 0])

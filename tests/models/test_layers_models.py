@@ -28,6 +28,40 @@ LAYERS = {
 }
 
 
+LEARNED = {
+    "prelu": lambda: layers.Activation(layers.learned_prelu),
+    "weighted_avg": lambda: layers.Pool(layers.learned_weighted_avg_pool, (3, 2)),
+    "mixed": lambda: layers.Pool(layers.learned_mixed_pool, (2, 2)),
+    "gem": lambda: layers.Pool(layers.learned_gem_pool, (2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_functions_have_parameters_that_learn(name):
+    layer = LEARNED[name]()
+    x = images(2, 6, 6, 3)
+    if name == "gem":
+        x = jnp.abs(x) + 0.5
+    assert_layer(layer, x)
+    function, *window = {
+        "prelu": (layers.learned_prelu,),
+        "weighted_avg": (layers.learned_weighted_avg_pool, (3, 2)),
+        "mixed": (layers.learned_mixed_pool, (2, 2)),
+        "gem": (layers.learned_gem_pool, (2, 2)),
+    }[name]
+    np.testing.assert_allclose(layer(x), function(x, *window), rtol=1e-6)
+    graph, params = nnx.split(layer)
+    gradient = jax.grad(lambda p: jnp.sum(nnx.merge(graph, p)(x) ** 2))(params)
+    assert len(jax.tree.leaves(gradient)) == 1
+    assert all(jnp.any(g != 0) for g in jax.tree.leaves(gradient))
+
+
+def test_each_layer_learns_values_of_its_own():
+    first, second = (layers.Activation(layers.learned_prelu) for _ in range(2))
+    first.parameters["slope"][...] = jnp.float32(0.5)
+    assert second.parameters["slope"][...] == 0.25
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers(name):
     layer, shape, expected = LAYERS[name](nnx.Rngs(0))
