@@ -1,8 +1,8 @@
 """A group: runs of one structure, so one compiled program; trained chunk by chunk."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,11 +17,12 @@ from jcnn.engine.devices import (
 )
 from jcnn.engine.initial import Builder, Initialization
 from jcnn.engine.program import runs_program
-from jcnn.training.run import Data, Hyperparameters, Recipe
+from jcnn.training.run import Data, History, Hyperparameters, Recipe
 
-# One call trains at most this many steps, counted over the runs of one device: the length of a
-# progress tick, and what an interruption can lose.
-STEPS_PER_CALL = 2000
+# A call is meant to last this long: a progress tick, and what an interruption can lose.
+SECONDS_PER_CALL = 1.0
+# The first call trains this many steps, counted over the runs of one device.
+FIRST_CALL = 200
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,19 @@ class CompiledGroup:
         self.seeds = [run.seed for run in self.runs]
         self.examples = len(data.inputs)
         self.steps_per_epoch = steps_per_epoch(self.examples, group.batch_size)
-        self.steps_per_call = _steps_per_call(self.steps_per_epoch, self.size // self.mesh.size)
         self.held_batches = len(data.held_inputs)
         self.validation_batches = int(data.validation_batches)
         self.initialization = Initialization(
             group.builders, [run.builder for run in self.runs], self.seeds, group.recipe
         )
         program = runs_program(self.initialization.structure, group.recipe, self.mesh)
-        batches = np.zeros((self.size, self.steps_per_call, group.batch_size), np.int32)
+        batches = np.zeros((self.size, self.steps_per_epoch, group.batch_size), np.int32)
         self._advance = program.lower(
             runs_shapes(self.mesh, self.initialization.shapes()),
             runs_shapes(self.mesh, self._hyperparameters()),
             runs_shapes(self.mesh, batches),
             replicated_shapes(self.mesh, data),
-            replicated_shapes(self.mesh, np.zeros(2, np.int32)),
+            replicated_shapes(self.mesh, np.zeros(4, np.int32)),
         ).compile()
 
     def train(self) -> Iterator[tuple[int, list[Outcome]]]:
@@ -95,24 +95,22 @@ class CompiledGroup:
         states = shard_runs(self.mesh, self.initialization.states())
         values = shard_runs(self.mesh, self._hyperparameters())
         data = replicate(self.mesh, self.data)
-        calls = self.steps_per_epoch // self.steps_per_call
+        steps = max(FIRST_CALL * self.mesh.size // self.size, 1)
         for epoch in range(self.group.epochs):
-            order = self._batches(epoch).reshape(
-                self.size, calls, self.steps_per_call, self.group.batch_size
-            )
-            histories = []
-            for call in range(calls):
-                ends_epoch = call == calls - 1
-                ends_run = ends_epoch and epoch == self.group.epochs - 1
-                stop = self.held_batches if ends_run else self.validation_batches
-                held = self._held(0, stop if ends_epoch else 0)
-                batches = shard_runs(self.mesh, order[:, call])
-                states, history = self._advance(states, values, batches, data, held)
-                histories.append(jax.device_get(history))
-                if ends_epoch:
-                    diverged = np.asarray(states.diverged_at)
-                    _record(outcomes, histories, diverged, ends_run)
-                yield epoch * self.steps_per_epoch + (call + 1) * self.steps_per_call, outcomes
+            batches = shard_runs(self.mesh, self._batches(epoch))
+            done = 0
+            while done < self.steps_per_epoch:
+                began = time.perf_counter()
+                stop = min(done + steps, self.steps_per_epoch)
+                ranges = replicate(self.mesh, self._ranges(epoch, done, stop))
+                states, history = self._advance(states, values, batches, data, ranges)
+                history = jax.device_get(history)
+                if stop == self.steps_per_epoch:
+                    _record(outcomes, history, np.asarray(states.diverged_at))
+                seconds = time.perf_counter() - began
+                steps = max(int((stop - done) * SECONDS_PER_CALL / seconds), 1)
+                done = stop
+                yield epoch * self.steps_per_epoch + done, outcomes
 
     def _hyperparameters(self) -> Hyperparameters:
         columns = zip(*(run.hyperparameters for run in self.runs), strict=True)
@@ -125,8 +123,12 @@ class CompiledGroup:
         }
         return np.stack([by_seed[seed] for seed in self.seeds])
 
-    def _held(self, first: int, stop: int) -> Any:
-        return replicate(self.mesh, np.array([first, stop], np.int32))
+    def _ranges(self, epoch: int, first: int, stop: int) -> np.ndarray:
+        """Which steps to train, and which held-out batches to evaluate after them."""
+        ends_epoch = stop == self.steps_per_epoch
+        ends_run = ends_epoch and epoch == self.group.epochs - 1
+        held = self.held_batches if ends_run else self.validation_batches
+        return np.array([first, stop, 0, held if ends_epoch else 0], np.int32)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -146,22 +148,10 @@ def epoch_batches(seed: int, epoch: int, examples: int, batch_size: int) -> np.n
     return order.astype(np.int32).reshape(steps, batch_size)
 
 
-def _steps_per_call(steps: int, runs: int) -> int:
-    """The largest divisor of an epoch that keeps a call short, so that one program serves all."""
-    longest = max(STEPS_PER_CALL // runs, 1)
-    return max(n for n in range(1, steps + 1) if steps % n == 0 and n <= longest)
-
-
-def _record(
-    outcomes: list[Outcome], histories: list[Any], diverged: np.ndarray, ends_run: bool
-) -> None:
-    last = histories[-1]
+def _record(outcomes: list[Outcome], history: History, diverged: np.ndarray) -> None:
     for i, outcome in enumerate(outcomes):
         outcome.diverged_at = None if diverged[i] < 0 else int(diverged[i])
-        for name in last.train:
-            mean = float(np.mean([history.train[name][i] for history in histories]))
-            outcome.curves.setdefault(f"train_{name}", []).append(mean)
-            value = float(last.validation[name][i])
-            outcome.curves.setdefault(f"validation_{name}", []).append(value)
-            if ends_run:
-                outcome.test[name] = float(last.test[name][i])
+        for name in history.train:
+            for part, values in (("train", history.train), ("validation", history.validation)):
+                outcome.curves.setdefault(f"{part}_{name}", []).append(float(values[name][i]))
+            outcome.test[name] = float(history.test[name][i])

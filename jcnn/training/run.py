@@ -38,13 +38,14 @@ class Data(NamedTuple):
 
 
 class RunState(NamedTuple):
-    """Everything that changes while a run trains."""
+    """Everything that changes while a run trains; `sums` adds up the epoch's training metrics."""
 
     params: Any
     rest: Any
     optimizer: Any
     step: Array
     diverged_at: Array
+    sums: Array
 
 
 class Hyperparameters(NamedTuple):
@@ -56,7 +57,7 @@ class Hyperparameters(NamedTuple):
 
 
 class History(NamedTuple):
-    """Means over one chunk of steps, and over the held-out batches asked for."""
+    """Means over the epoch (once it has ended), and over the held-out batches asked for."""
 
     train: dict[str, Array]
     validation: dict[str, Array]
@@ -96,7 +97,7 @@ def start(recipe: Recipe, params: Any, rest: Any) -> RunState:
     """The state before the first step. The optimizer's state depends on shapes only."""
     zeros = Hyperparameters(jnp.float32(0), jnp.float32(0), jnp.float32(0))
     optimizer = _optimizer(recipe, zeros).init(params)
-    return RunState(params, rest, optimizer, jnp.int32(0), jnp.int32(NEVER))
+    return RunState(params, rest, optimizer, jnp.int32(0), jnp.int32(NEVER), _no_sums(recipe))
 
 
 def advance(
@@ -106,18 +107,30 @@ def advance(
     hyperparameters: Hyperparameters,
     batches: Array,
     data: Data,
-    held_range: Array,
+    ranges: Array,
 ) -> tuple[RunState, History]:
-    """Train on `batches` (`(steps, batch_size)` indices), then evaluate held-out batches.
+    """Train on some rows of `batches` (`(steps, batch_size)` indices), then evaluate.
 
-    `held_range` is `[start, stop)` over the held-out batches: an empty range evaluates nothing and
-    gives NaN. The first step whose loss is not finite is kept in `state.diverged_at`.
+    `ranges` is `[first, stop, held_first, held_stop]`: rows of `batches`, and held-out batches; an
+    empty range of these evaluates nothing and gives NaN. Being traced, any range costs no
+    compilation. The first step whose loss is not finite is kept in `state.diverged_at`.
     """
     optimizer = _optimizer(recipe, hyperparameters)
     step = _make_step(structure, recipe, optimizer, data)
-    state, train = jax.lax.scan(step, state, batches)
-    validation, test = _evaluate(structure, recipe.task, state, data, held_range)
-    return state, History(jax.tree.map(jnp.mean, train), validation, test)
+
+    def body(i: Array, state: RunState) -> RunState:
+        return step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
+
+    # However an epoch is cut into calls, its sums are added in one order.
+    state = state._replace(sums=jnp.where(ranges[0] == 0, 0, state.sums))
+    state = jax.lax.fori_loop(ranges[0], ranges[1], body, state)
+    train = {name: state.sums[j] / len(batches) for j, name in enumerate(recipe.task.metrics)}
+    validation, test = _evaluate(structure, recipe.task, state, data, ranges[2:])
+    return state, History(train, validation, test)
+
+
+def _no_sums(recipe: Recipe) -> Array:
+    return jnp.zeros(len(recipe.task.metrics), jnp.float32)
 
 
 def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
@@ -135,17 +148,17 @@ def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransfo
 
 def _make_step(
     structure: Structure, recipe: Recipe, optimizer: optax.GradientTransformation, data: Data
-) -> Callable[[RunState, Array], tuple[RunState, dict[str, Array]]]:
+) -> Callable[[RunState, Array], RunState]:
     task = recipe.task
 
     def loss_of(params: Any, rest: Any, inputs: Array, targets: Array) -> tuple[Array, Any]:
         model = nnx.merge(structure.train, params, rest, copy=True)
         outputs = model(inputs)
         _, _, rest = nnx.split(model, nnx.Param, ...)
-        metrics = {name: jnp.mean(f(outputs, targets)) for name, f in task.metrics.items()}
+        metrics = jnp.stack([jnp.mean(f(outputs, targets)) for f in task.metrics.values()])
         return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
 
-    def step(state: RunState, indices: Array) -> tuple[RunState, dict[str, Array]]:
+    def step(state: RunState, indices: Array) -> RunState:
         inputs = normalize(jnp.take(data.inputs, indices, axis=0), data)
         targets = jnp.take(data.targets, indices, axis=0)
         (loss, (rest, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
@@ -155,7 +168,8 @@ def _make_step(
         params = optax.apply_updates(state.params, updates)
         first = (state.diverged_at == NEVER) & ~jnp.isfinite(loss)
         diverged_at = jnp.where(first, state.step, state.diverged_at)
-        return RunState(params, rest, optimizer_state, state.step + 1, diverged_at), metrics
+        sums = state.sums + metrics
+        return RunState(params, rest, optimizer_state, state.step + 1, diverged_at, sums)
 
     return step
 

@@ -1,0 +1,26 @@
+"""Every experiment runs, cut short, and its header holds command and result."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "experiments"
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "common.py")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_runs_and_has_a_header(path, tmp_path):
+    header = path.read_text().split('"""')[1]
+    for part in ("Command: python experiments/", "Cost: ", "Result "):
+        assert part in header, f"{path.name} lacks {part!r}"
+    done = subprocess.run(
+        [sys.executable, path, "--smoke", "--out", tmp_path / "o"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "o" / "results.json").exists()
+    assert "%" in done.stdout
