@@ -61,7 +61,6 @@ class CompiledGroup:
     """A group whose programs are compiled; nothing has run yet.
 
     Compiling runs no computation, so the next groups may be compiled in threads while one trains.
-    (Two threads that dispatch computations have been seen to wait for each other for ever.)
     """
 
     def __init__(self, group: Group, data: Data) -> None:

@@ -43,7 +43,7 @@ class Initialization:
 
         def stacked(seeds: Sequence[jax.Array]) -> RunState:
             drawn = [
-                jax.vmap(partial(initial, build))(own)
+                _over(partial(initial, build), own)
                 for build, own in zip(builders, seeds, strict=True)
             ]
             together: RunState = jax.tree.map(
@@ -64,6 +64,14 @@ class Initialization:
         """Draw the initial values, stacked in the order of the runs."""
         states: RunState = self._program(self.seeds)
         return states
+
+
+def _over(initial: Callable[[jax.Array], RunState], seeds: jax.Array) -> RunState:
+    # Batched QR decompositions (orthogonal initializers) that run at the same time wait for each
+    # other for ever on CPU in jaxlib 0.10: each blocks a thread of the pool and waits for others.
+    one_by_one = jax.default_backend() == "cpu"
+    states: RunState = jax.lax.map(initial, seeds) if one_by_one else jax.vmap(initial)(seeds)
+    return states
 
 
 def _compile(

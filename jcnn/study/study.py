@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.study.job import Job
 from jcnn.study.output import Output, environment
-from jcnn.study.plan import Combination, combinations, group, levels, model_arguments
-from jcnn.study.result import Result, RunRecord
+from jcnn.study.plan import combinations, group, levels
+from jcnn.study.result import Result
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
     "activation": ("sigmoid", "tanh", "relu"),
@@ -112,9 +110,9 @@ class Study:
         started = time.perf_counter()
         dataset = self._dataset()
         task = self._task(dataset)
-        plans = [_Plan(self, dataset, task, members) for members in group(self.combinations)]
-        for plan in plans:
-            plan.check()
+        jobs = [Job(self, dataset, task, members) for members in group(self.combinations)]
+        for job in jobs:
+            job.check()
         output = None if directory is None else Output(directory)
         result = Result(
             self.describe(dataset),
@@ -127,7 +125,7 @@ class Study:
             if output is not None:
                 output.write_study(result.study)
                 output.write_environment(result.environment)
-            self._train(plans, dataset, result, output, on_progress, started)
+            self._train(jobs, dataset, result, output, on_progress, started)
         except BaseException:
             if output is not None and not result.records:
                 output.discard()
@@ -202,7 +200,7 @@ class Study:
 
     def _train(
         self,
-        plans: Sequence["_Plan"],
+        jobs: Sequence[Job],
         dataset: datasets.Dataset,
         result: Result,
         output: Output | None,
@@ -210,13 +208,13 @@ class Study:
         started: float,
     ) -> None:
         data = engine.prepare(dataset, self.validation_fraction)
-        for plan, compiled in _compiled_ahead(plans, data):
+        for job, compiled in _compiled_ahead(jobs, data):
             before = len(result.records)
             outcomes: list[engine.Outcome] = []
             for steps, latest in compiled.train():
                 outcomes = latest
                 if on_progress is not None:
-                    share = steps / plan.recipe.total_steps * len(plan.runs)
+                    share = steps / job.recipe.total_steps * len(job.runs)
                     ranking = result.ranking()
                     best = (
                         f"{' '.join(ranking[0].levels.values())} {result.show(ranking[0].mean)}"
@@ -224,132 +222,29 @@ class Study:
                         else ""
                     )
                     seconds = time.perf_counter() - started
-                    on_progress(Progress(before + share, self.runs, plan.label, seconds, best))
-            result.records += plan.records(outcomes)
+                    on_progress(Progress(before + share, self.runs, job.label, seconds, best))
+            result.records += job.records(outcomes)
             if output is not None:
                 output.write("results.json", result.to_json())
 
 
-class _Plan:
-    """One group of combinations: its builders, recipe and runs."""
-
-    def __init__(
-        self, study: Study, dataset: datasets.Dataset, task: training.Task, members: Sequence[int]
-    ) -> None:
-        first = study.combinations[members[0]]
-        self.members = [study.combinations[index] for index in members]
-        self.indices = members
-        self.task = task
-        self.input_shape = dataset.input_shape
-        self.outputs = _outputs(dataset, task)
-        self.model = study.build_model
-        self.batch_size = int(first.value("batch_size", study.batch_size))
-        self.epochs = study.epochs
-        examples = len(
-            datasets.split_validation(
-                dataset.train_targets,
-                study.validation_fraction,
-                stratify=dataset.task == "classification",
-            )[0]
-        )
-        self.recipe = training.Recipe(
-            task,
-            first.value("optimizer", training.optimizers.momentum),
-            first.value("schedule", "constant"),
-            engine.steps_per_epoch(examples, self.batch_size) * study.epochs,
-            study.warmup_steps,
-            study.gradient_clip,
-        )
-        self.label = " ".join(name for _, name in first.structure()) or "all"
-        self.keys = [
-            (m, float(rate), seed)
-            for m in range(len(members))
-            for rate in study.learning_rates
-            for seed in study.seed_values
-        ]
-        self.runs = [
-            engine.Run(m, seed, self._numbers(self.members[m], rate)) for m, rate, seed in self.keys
-        ]
-
-    def check(self) -> None:
-        """Build each model abstractly, and see that it maps a batch to its outputs."""
-        for member in self.members:
-            try:
-                shape = jax.eval_shape(
-                    lambda key, member=member: self._build(member, nnx.Rngs(key))(
-                        jnp.zeros((2, *self.input_shape), jnp.float32)
-                    ),
-                    jax.random.key(0),
-                ).shape
-            except names.UnknownNameError:
-                raise
-            except Exception as error:
-                reason = " ".join(str(error).split())[:400]
-                raise ValueError(
-                    f"the model raised {type(error).__name__} with "
-                    f"{_spelled(member)} on inputs of shape {self.input_shape}: {reason}"
-                ) from error
-            if shape != (2, self.outputs):
-                raise ValueError(
-                    f"the model with {_spelled(member)} maps 2 examples to shape {shape}; expected "
-                    f"(2, {self.outputs}) for {self.task.name}: take `outputs` as an argument"
-                )
-
-    def compile(self, data: training.Data) -> engine.CompiledGroup:
-        """Initialize and compile."""
-        builders = [
-            lambda rngs, member=member: self._build(member, rngs) for member in self.members
-        ]
-        return engine.CompiledGroup(
-            engine.Group(builders, self.runs, self.recipe, self.batch_size, self.epochs), data
-        )
-
-    def records(self, outcomes: Sequence[engine.Outcome]) -> list[RunRecord]:
-        """The finished runs, under the study's indices of combinations."""
-        return [
-            RunRecord(self.indices[m], rate, seed, outcome)
-            for (m, rate, seed), outcome in zip(self.keys, outcomes, strict=True)
-        ]
-
-    def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
-        context = {"input_shape": self.input_shape, "outputs": self.outputs}
-        return self.model(**model_arguments(self.model, member, context), rngs=rngs)
-
-    def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
-        return training.Hyperparameters(
-            float(rate),
-            float(member.value("momentum", 0.9)),
-            float(member.value("weight_decay", 0.0)),
-        )
-
-
 def _compiled_ahead(
-    plans: Sequence[_Plan], data: training.Data
-) -> Iterator[tuple[_Plan, engine.CompiledGroup]]:
-    """Each plan with its compiled group; the next ones compile in threads meanwhile."""
+    jobs: Sequence[Job], data: training.Data
+) -> Iterator[tuple[Job, engine.CompiledGroup]]:
+    """Each job with its compiled group; the next ones compile in threads meanwhile."""
     with ThreadPoolExecutor(AHEAD) as pool:
-        rest = iter(plans)
-        waiting: list[tuple[_Plan, Future[engine.CompiledGroup]]] = [
-            (plan, pool.submit(plan.compile, data)) for plan in islice(rest, AHEAD)
+        rest = iter(jobs)
+        waiting: list[tuple[Job, Future[engine.CompiledGroup]]] = [
+            (job, pool.submit(job.compile, data)) for job in islice(rest, AHEAD)
         ]
         try:
             while waiting:
-                plan, future = waiting.pop(0)
+                job, future = waiting.pop(0)
                 compiled = future.result()
-                waiting += [(p, pool.submit(p.compile, data)) for p in islice(rest, 1)]
-                yield plan, compiled
+                waiting += [(j, pool.submit(j.compile, data)) for j in islice(rest, 1)]
+                yield job, compiled
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
-    if task.name == "classification":
-        return dataset.num_classes or 0
-    return 1 if dataset.train_targets.ndim == 1 else dataset.train_targets.shape[1]
-
-
-def _spelled(member: Combination) -> str:
-    return ", ".join(f"{factor}={name}" for factor, name in member.names().items()) or "no factors"
 
 
 def _positive_whole(name: str, value: Any) -> None:

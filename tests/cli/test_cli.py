@@ -107,6 +107,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "__pycache__") == before
 
 
+def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jcnn.study.job.Job.compile", interrupted)
+    out = tmp_path / "out"
+    assert main(["compare", "--activation", "tanh", *QUICK, "--out", str(out)]) == 130
+    assert "interrupted; nothing was finished" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("mode", ["true", "false"])
 def test_nnx_graph_mode_on_and_off(mode, tmp_path):
     code = (
