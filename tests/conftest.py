@@ -1,10 +1,13 @@
 """Strictness for the whole suite: dtype promotion is strict and rank promotion is an error."""
 
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # What is compiled here runs a few times at most: LLVM's lower effort halves the suite's time.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+# Nothing is read from or left in the user's cache.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
 
 import jax
 import pytest

@@ -48,7 +48,8 @@ GAINS = {
 
 
 def test_every_name_has_a_formula():
-    assert set(FORMULAS) == set(activations.ACTIVATIONS) == set(names.TABLES["activation"])
+    named = {name for name in names.TABLES["activation"] if not name.startswith("learned_")}
+    assert set(FORMULAS) == set(activations.ACTIVATIONS) == named
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -1,5 +1,7 @@
 """Many runs as one program: groups of one structure, and the devices that carry the runs axis."""
 
+from jcnn.engine.cache import compilations as compilations
+from jcnn.engine.cache import keep_compiled as keep_compiled
 from jcnn.engine.devices import use_all_cores as use_all_cores
 from jcnn.engine.group import CompiledGroup as CompiledGroup
 from jcnn.engine.group import Group as Group

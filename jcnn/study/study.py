@@ -107,7 +107,7 @@ class Study:
         Raises ValueError for what cannot be trained (before anything is), OSError where the
         directory cannot be written. If interrupted, finished groups are kept on disk.
         """
-        started = time.perf_counter()
+        started, compiled = time.perf_counter(), engine.compilations()
         dataset = self._dataset()
         task = self._task(dataset)
         jobs = [Job(self, dataset, task, members) for members in group(self.combinations)]
@@ -131,6 +131,7 @@ class Study:
                 output.discard()
             raise
         result.environment["seconds"] = round(time.perf_counter() - started, 2)
+        result.environment["compilations"] = engine.compilations().since(compiled)._asdict()
         if output is not None:
             output.write("results.json", result.to_json())
             output.write_environment(result.environment)
