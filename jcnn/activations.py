@@ -1,11 +1,12 @@
 """Elementwise activations, and the facts that decide how they behave in a deep network.
 
-What `jax.nn` has is handed on under its own name. Every function keeps shape and dtype, and is
-applied to each element alone. Derivatives at kinks are those of the code, stated where they arise:
-relu'(0) = 0, relu6'(0) = relu6'(6) = 0.
+What `jax.nn` has is handed on under its own name. Every function is applied to each element alone
+and keeps the shape and every float dtype; integers are for the caller to cast. Derivatives at kinks
+are those of the code, stated where they arise: relu'(0) = 0, relu6'(0) = relu6'(6) = 0.
 """
 
 import difflib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,7 +92,8 @@ class Facts:
     `range` is (infimum, supremum) of f; `zero_centred` says whether E[f(z)] = 0; `saturates` names
     the ends ("low": x -> -inf, "high": x -> +inf) where the derivative tends to 0; `max_derivative`
     is the largest |f'(x)|; `gain` is `Var[f(z)] ** -0.5`, the factor that keeps the variance of a
-    centred signal (Brock et al. 2021, "Characterizing signal propagation").
+    centred signal (Brock et al. 2021, "Characterizing signal propagation"), infinite where f does
+    not vary.
     """
 
     name: str
@@ -108,7 +110,9 @@ def facts(function: Callable[..., Array] | str) -> Facts:
     Everything is computed from the function: the moments by quadrature on a fine grid, the range
     and derivatives on a grid over [-1000, 1000], an end that still grows there being infinite.
 
-    Raises ValueError for an unknown name, with the nearest ones.
+    Raises ValueError for an unknown name, with the nearest ones, and for a function that is not
+    elementwise, that JAX cannot differentiate, or that is not finite on the grid; beyond |x| = 20
+    values may overflow to infinity.
 
     >>> facts("sigmoid").max_derivative, facts("sigmoid").saturates, facts("relu").range
     (0.25, ('low', 'high'), (0.0, inf))
@@ -124,6 +128,10 @@ def facts(function: Callable[..., Array] | str) -> Facts:
         return _measure(ACTIVATIONS[function], function)
     names = {id(known): name for name, known in ACTIVATIONS.items()}
     name = names.get(id(function), getattr(function, "__name__", type(function).__name__))
+    try:
+        hash(function)
+    except TypeError:
+        return _measure.__wrapped__(function, name)
     return _measure(function, name)
 
 
@@ -136,8 +144,15 @@ def _measure(function: Callable[..., Array], name: str) -> Facts:
     near = np.linspace(-20, 20, 8001, dtype=np.float32)
     far = np.geomspace(20.5, _LIMIT, 200, dtype=np.float32)
     x = jnp.asarray(np.concatenate([-far[::-1], near, far]))
-    values = np.asarray(function(x), np.float64)
-    slopes = np.asarray(jax.vmap(jax.grad(function))(x), np.float64)
+    try:
+        _check_elementwise(function, x)
+        values = np.asarray(function(x), np.float64)
+        slopes = np.asarray(jax.vmap(jax.grad(function))(x), np.float64)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{name}: expected an elementwise JAX function, but {reason}") from error
+    _check_finite(name, np.asarray(x), values, slopes)
+    slopes = slopes[~np.isnan(slopes)]
     ends = (abs(slopes[0]) < 1e-3, abs(slopes[-1]) < 1e-3)
     mean, variance = _moments(function)
     return Facts(
@@ -146,19 +161,45 @@ def _measure(function: Callable[..., Array], name: str) -> Facts:
         zero_centred=abs(mean) < 1e-4,
         saturates=tuple(end for end, flat in zip(("low", "high"), ends, strict=True) if flat),
         max_derivative=round(float(np.abs(slopes).max()), 6),
-        gain=float(variance**-0.5),
+        gain=variance**-0.5 if variance else math.inf,
     )
+
+
+def _check_elementwise(function: Callable[..., Array], x: Array) -> None:
+    shape = np.shape(function(x))
+    if shape != x.shape:
+        raise ValueError(f"it turns shape {x.shape} into {shape}")
+    # Neither sorted nor symmetric, and the largest is not the first or last.
+    mixed = jnp.array([0.7, -3.0, 12.0, -0.3], x.dtype)
+    alone = np.concatenate([np.asarray(function(mixed[k : k + 1])) for k in range(len(mixed))])
+    if not np.allclose(function(mixed), alone, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise ValueError("its values depend on the other elements")
+
+
+def _check_finite(name: str, x: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> None:
+    # Far out a part may overflow: exp(1000), or the derivative of x / (1 + exp(-x)).
+    broken = np.isnan(values) | ((abs(x) <= 20) & (np.isinf(values) | np.isnan(slopes)))
+    if broken.any():
+        at = np.flatnonzero(broken)[0]
+        raise ValueError(
+            f"{name}: at x = {x[at]:g} the value is {values[at]:g} and the derivative "
+            f"{slopes[at]:g}; expected finite ones: clip the input, or write it so that no part "
+            "overflows"
+        )
 
 
 def _bound(values: np.ndarray, slopes: np.ndarray, extreme: Callable[..., float]) -> float:
     """The least or greatest value, infinite where it lies at an end that still moves on."""
     bound = float(extreme(values))
     sign = 1.0 if extreme is max else -1.0
+    if math.isinf(bound):
+        return bound
     # A bounded function may creep to its limit (softsign): from |x| = 141 to 1000 by under 5%.
     for end, inner in ((0, 100), (-1, -101)):
-        still_moves = sign * (values[end] - values[inner]) > 0.05 * abs(values[end])
-        if values[end] == bound and still_moves and slopes[end] != 0:
-            return sign * float("inf")
+        if values[end] == bound and slopes[end] != 0:
+            step = sign * (values[end] - values[inner])
+            if step > 0.05 * abs(values[end]):
+                return sign * math.inf
     return round(bound, 2) if abs(bound - round(bound, 2)) < 2e-3 else bound
 
 
@@ -168,4 +209,6 @@ def _moments(function: Callable[..., Array]) -> tuple[float, float]:
     weights = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
     values = np.asarray(function(jnp.asarray(z, jnp.float32)), np.float64)
     mean = float(weights @ values)
-    return mean, float(weights @ (values - mean) ** 2)
+    # Exactly 0 for a constant, whose mean is rounded.
+    varies = values.min() < values.max()
+    return mean, float(weights @ (values - mean) ** 2) if varies else 0.0

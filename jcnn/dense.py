@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jcnn.padding import floating
+
 
 def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> Array:
     """`y = x @ kernel + bias` over the last axis of `x`.
@@ -14,25 +16,29 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> Arr
     dtype of `x`, summed in float32 where that is half precision. Gradients: `dx = dy @ kernel.T`,
     `dkernel = x.T @ dy`, `dbias = sum(dy)`.
 
-    Raises ValueError where shapes do not fit.
+    Raises TypeError for dtypes that are not floating point or differ, ValueError where shapes do
+    not fit.
 
     >>> import jax.numpy as jnp
     >>> dense(jnp.ones((2, 3)), jnp.ones((3, 4)), jnp.ones(4)).tolist()[0]
     [4.0, 4.0, 4.0, 4.0]
     """
-    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+    x, kernel = floating(x), jnp.asarray(kernel)
     if kernel.ndim != 2 or x.ndim < 1 or x.shape[-1] != kernel.shape[0]:
         raise ValueError(
             f"x has shape {x.shape} and kernel {kernel.shape}; expected (*batch, in) and (in, out)"
             " with the same in"
         )
+    bias = None if bias is None else jnp.asarray(bias)
+    for name, value in (("kernel", kernel), ("bias", bias)):
+        if value is not None and value.dtype != x.dtype:
+            raise TypeError(f"{name} is {value.dtype}; expected {x.dtype}, as x: cast with .astype")
     wide = jnp.float32 if x.dtype.itemsize < 4 else x.dtype
     y = lax.dot_general(
         x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
     ).astype(x.dtype)
     if bias is None:
         return y
-    bias = jnp.asarray(bias)
     if bias.shape != kernel.shape[1:]:
         raise ValueError(f"bias has shape {bias.shape}; expected {kernel.shape[1:]}")
     return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)

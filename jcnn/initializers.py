@@ -37,9 +37,14 @@ def _untruncated(scale: float, mode: str) -> Initializer:
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
-    """`(fan_in, fan_out)` of a kernel `(*window, in, out)`: the window's size times in, or out."""
-    if len(shape) < 2:
-        raise ValueError(f"shape {tuple(shape)} has no fans; expected (*window, in, out)")
+    """`(fan_in, fan_out)` of a kernel `(*window, in, out)`: the window's size times in, or out.
+
+    Raises ValueError for fewer than two axes, or an empty one.
+    """
+    if len(shape) < 2 or min(shape) < 1:
+        raise ValueError(
+            f"shape {tuple(shape)} has no fans; expected (*window, in, out), every size positive"
+        )
     window = math.prod(shape[:-2])
     return window * shape[-2], window * shape[-1]
 
@@ -61,23 +66,29 @@ standard_uniform = variance_scaling(1 / 3, "fan_in", "uniform")
 def orthogonal(gain: float = 1.0) -> Initializer:
     """Orthonormal columns (or rows, whichever are fewer) of the flattened kernel, times `gain`.
 
-    Source: Saxe et al. 2014.
+    Drawn in float32 where `dtype` is half precision. Source: Saxe et al. 2014.
     """
-    return jax_initializers.orthogonal(gain)
+
+    def init(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        fans(shape)  # refuses what is no kernel
+        wide = jnp.float32 if jnp.dtype(dtype).itemsize < 4 else dtype
+        return jax_initializers.orthogonal(gain)(key, tuple(shape), wide).astype(dtype)
+
+    return init
 
 
 def delta_orthogonal(gain: float = 1.0) -> Initializer:
     """Zero but for the window's centre, which is orthogonal (Xiao et al. 2018); needs in <= out."""
 
     def init(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
-        if len(shape) == 2:
-            return orthogonal(gain)(key, tuple(shape), dtype)
+        if len(shape) <= 2:
+            return orthogonal(gain)(key, shape, dtype)
         if shape[-2] > shape[-1]:
             raise ValueError(
                 f"delta_orthogonal: shape {tuple(shape)} has in > out; expected in <= out, since "
                 "a norm cannot be kept in fewer channels"
             )
-        centre = jax_initializers.orthogonal(gain)(key, tuple(shape[-2:]), dtype)
+        centre = orthogonal(gain)(key, shape[-2:], dtype)
         return jnp.zeros(tuple(shape), dtype).at[_centre(shape)].set(centre)
 
     return init
@@ -86,6 +97,7 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
 def dirac(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
     """The convolution that copies input channel i to output channel i (the identity)."""
     del key
+    fans(shape)  # refuses what is no kernel
     centre = jnp.eye(shape[-2], shape[-1], dtype=dtype)
     return jnp.zeros(tuple(shape), dtype).at[_centre(shape)].set(centre)
 

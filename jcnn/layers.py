@@ -1,10 +1,10 @@
 """Thin Flax NNX modules: parameters, and a call to one of jcnn's pure functions.
 
-Normalization modules are Flax's own; the factories here fix what a convolutional network needs
-(`batch_norm` averages over 10 steps, not 100; `group_norm` finds a group count that divides).
+Normalization modules are Flax's own, made to keep the dtype of their input; the factories here fix
+what a convolutional network needs (`batch_norm` averages over 10 steps, not 100; `group_norm` finds
+a group count that divides).
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +14,7 @@ from jax import Array
 
 from jcnn import activations, convolution, initializers, pooling
 from jcnn import dense as dense_function
+from jcnn.padding import floating, window_sizes
 
 Initializer = Callable[..., Array]
 Normalization = Callable[..., Callable[[Array], Array]]
@@ -23,8 +24,8 @@ class Conv(nnx.Module):
     """Convolution of `(*batch, *spatial, in_features)`; see `jcnn.convolution.conv`.
 
     `kernel` is `(*window_shape, in_features // groups, out_features)`, `bias` is `(out_features,)`.
-    With `dtype`, input and parameters are cast to it for the computation (mixed precision);
-    parameters are kept in `param_dtype`.
+    Input and parameters are cast to `dtype` for the computation (mixed precision), by default the
+    floating dtype of the input; parameters are kept in `param_dtype`.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx
@@ -51,7 +52,8 @@ class Conv(nnx.Module):
     ) -> None:
         if groups < 1 or in_features % groups:
             raise ValueError(f"groups={groups} must be positive and divide {in_features=}")
-        shape = (*window_shape, in_features // groups, out_features)
+        window = window_sizes("window_shape", window_shape)
+        shape = (*window, in_features // groups, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
         self.bias = _bias(bias_init, out_features, param_dtype, rngs) if use_bias else None
         self.strides = strides
@@ -75,7 +77,7 @@ class Conv(nnx.Module):
 
 
 class Dense(nnx.Module):
-    """`x @ kernel + bias` over the last axis; see `jcnn.dense.dense`."""
+    """`x @ kernel + bias` over the last axis; see `jcnn.dense.dense`, and `Conv` for dtypes."""
 
     def __init__(
         self,
@@ -152,7 +154,7 @@ class Pool(nnx.Module):
         strides: int | Sequence[int] | None = None,
         padding: str | Sequence[tuple[int, int]] = "VALID",
     ) -> None:
-        self.window_shape = tuple(window_shape)
+        self.window_shape = window_sizes("window_shape", window_shape)
         self.pooling, self.parameters = _parameters(pooling, self.window_shape)
         self.strides = strides
         self.padding = padding
@@ -203,7 +205,7 @@ class Sequential(nnx.Module):
     def __init__(self, **layers: Callable[[Array], Array]) -> None:
         self.names = tuple(layers)
         for name, layer in layers.items():
-            if name in ("names", "intermediates"):
+            if hasattr(self, name):  # an attribute of every nnx.Module, such as train
                 raise ValueError(f"a layer cannot be called {name!r}; choose another name")
             setattr(self, name, layer)
 
@@ -219,35 +221,66 @@ class Sequential(nnx.Module):
         return x, values
 
 
-def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    """Batch normalization whose running statistics average over about ten steps."""
-    return nnx.BatchNorm(num_features, momentum=0.9, rngs=rngs)
+class _SameDtype:
+    """Half precision is normalized in float32 and comes back in its own dtype."""
+
+    def __call__(self, x: Array, **options: Any) -> Array:
+        x = floating(x)
+        wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+        y: Array = super().__call__(wide, **options)
+        return y.astype(x.dtype)
 
 
-def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Normalization of each position over its channels."""
-    return nnx.LayerNorm(num_features, rngs=rngs)
+class BatchNorm(_SameDtype, nnx.BatchNorm):
+    """Flax's batch normalization, dtype in, dtype out."""
 
 
-def rms_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.RMSNorm:
-    """Division of each position by the root mean square of its channels."""
-    return nnx.RMSNorm(num_features, rngs=rngs)
+class LayerNorm(_SameDtype, nnx.LayerNorm):
+    """Flax's layer normalization, dtype in, dtype out."""
 
 
-def group_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.GroupNorm:
-    """Group normalization with eight groups, or the largest divisor of eight that divides."""
-    return nnx.GroupNorm(num_features, num_groups=math.gcd(num_features, 8), rngs=rngs)
+class RMSNorm(_SameDtype, nnx.RMSNorm):
+    """Flax's root-mean-square normalization, dtype in, dtype out."""
 
 
-class InstanceNorm(nnx.InstanceNorm):
+class GroupNorm(_SameDtype, nnx.GroupNorm):
+    """Flax's group normalization, dtype in, dtype out."""
+
+
+class InstanceNorm(_SameDtype, nnx.InstanceNorm):
     """Normalization of each channel of each example over its spatial axes.
 
     An input `(batch, features)` has no spatial axes to normalize over and comes back unchanged.
     """
 
-    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+    def __call__(self, x: Array, **options: Any) -> Array:
         """Normalize `x`."""
-        return x if x.ndim == 2 else super().__call__(x, mask=mask)
+        return floating(x) if x.ndim == 2 else super().__call__(x, **options)
+
+
+def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> BatchNorm:
+    """Batch normalization whose running statistics average over about ten steps."""
+    return BatchNorm(num_features, momentum=0.9, rngs=rngs)
+
+
+def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> LayerNorm:
+    """Normalization of each position over its channels."""
+    return LayerNorm(num_features, rngs=rngs)
+
+
+def rms_norm(num_features: int, *, rngs: nnx.Rngs) -> RMSNorm:
+    """Division of each position by the root mean square of its channels."""
+    return RMSNorm(num_features, rngs=rngs)
+
+
+def group_norm(num_features: int, *, rngs: nnx.Rngs) -> GroupNorm:
+    """Group normalization with the most groups, at most 8, of two or more channels each.
+
+    One group where none fits. (Groups of one channel would turn dense features into zeros, and on
+    images be instance normalization.)
+    """
+    divisors = (n for n in range(1, 9) if num_features % n == 0 and num_features >= 2 * n)
+    return GroupNorm(num_features, num_groups=max(divisors, default=1), rngs=rngs)
 
 
 def instance_norm(num_features: int, *, rngs: nnx.Rngs) -> InstanceNorm:
@@ -269,8 +302,8 @@ def _bias(init: Initializer, features: int, dtype: Any, rngs: nnx.Rngs) -> nnx.P
     return nnx.Param(init(rngs.params(), (features,), dtype))
 
 
-def _cast(dtype: Any, *arrays: Any) -> tuple[Any, ...]:
-    values = [a[...] if isinstance(a, nnx.Variable) else a for a in arrays]
-    if dtype is not None:
-        values = [None if value is None else jnp.asarray(value, dtype) for value in values]
-    return tuple(values)
+def _cast(dtype: Any, x: Array, *parameters: Any) -> tuple[Any, ...]:
+    """`x`, kernel and bias in `dtype`, or where that is None in the dtype of `x`."""
+    dtype = floating(x).dtype if dtype is None else dtype
+    values = [a[...] if isinstance(a, nnx.Variable) else a for a in (x, *parameters)]
+    return tuple(None if value is None else jnp.asarray(value, dtype) for value in values)

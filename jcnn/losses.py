@@ -20,7 +20,9 @@ def cross_entropy(
 
     `logits` are `(*batch, classes)`; `labels` are integers `(*batch,)`, or probabilities (one-hot)
     of the logits' shape. With `label_smoothing` a, t becomes `(1 - a) t + a / classes`. The
-    gradient for the logits is `softmax(logits) - t`.
+    gradient for the logits is `softmax(logits) - t`. A class of logit -inf and t = 0 costs nothing.
+    An integer label outside `[0, classes)` gives a loss and gradient of NaN (compiled code cannot
+    raise).
 
     Raises ValueError where the shapes do not fit.
 
@@ -29,9 +31,14 @@ def cross_entropy(
     2.3026
     """
     logits, labels = _float32(logits), jnp.asarray(labels)
+    _has_last_axis("logits", logits)
     classes = logits.shape[-1]
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
-        target = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
+        # Small integer dtypes cannot count many classes.
+        labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+        valid = ((labels >= 0) & (labels < classes))[..., None]
+        one_hot = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
+        target = jnp.where(valid, one_hot, jnp.nan)
     elif labels.shape == logits.shape:
         target = labels.astype(logits.dtype)
     else:
@@ -40,7 +47,7 @@ def cross_entropy(
             f"{logits.shape[:-1]}, or probabilities of shape {logits.shape}"
         )
     target = (1 - label_smoothing) * target + label_smoothing / classes
-    return _reduce(-jnp.sum(target * jax.nn.log_softmax(logits), axis=-1), reduction)
+    return _reduce(-jnp.sum(_product(target, jax.nn.log_softmax(logits)), axis=-1), reduction)
 
 
 def binary_cross_entropy(
@@ -49,12 +56,14 @@ def binary_cross_entropy(
     """Sigmoid cross-entropy of one logit an example: `log(1 + exp(-s z))`, s = 2 label - 1.
 
     `logits` and `labels` (0 or 1, or probabilities) have one shape, which is that of the result.
-    The gradient for a logit is `sigmoid(z) - label`.
+    The gradient for a logit is `sigmoid(z) - label`, and the loss of an infinite logit on the
+    label's side is 0. Raises ValueError where the shapes differ.
     """
     logits, labels = _float32(logits), _float32(labels)
     _same_shape("logits", logits, "labels", labels)
-    loss = -labels * jax.nn.log_sigmoid(logits) - (1 - labels) * jax.nn.log_sigmoid(-logits)
-    return _reduce(loss, reduction)
+    one = _product(labels, jax.nn.log_sigmoid(logits))
+    zero = _product(1 - labels, jax.nn.log_sigmoid(-logits))
+    return _reduce(-one - zero, reduction)
 
 
 def mean_squared_error(
@@ -62,10 +71,11 @@ def mean_squared_error(
 ) -> Array:
     """`mean((prediction - target)^2)` over the last axis: `(*batch, k)` gives `(*batch,)`.
 
-    In squared units of the targets. Raises ValueError where the shapes differ.
+    In squared units of the targets. Raises ValueError where the shapes differ or are `()`.
     """
     predictions, targets = _float32(predictions), _float32(targets)
     _same_shape("predictions", predictions, "targets", targets)
+    _has_last_axis("predictions", predictions)
     return _reduce(jnp.mean(jnp.square(predictions - targets), axis=-1), reduction)
 
 
@@ -78,10 +88,12 @@ def huber(
 ) -> Array:
     """Mean over the last axis of `e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`.
 
-    The gradient for a prediction is `clip(e, -delta, delta) / k` (Huber 1964).
+    The gradient for a prediction is `clip(e, -delta, delta) / k` (Huber 1964). Raises ValueError
+    where the shapes differ or are `()`.
     """
     predictions, targets = _float32(predictions), _float32(targets)
     _same_shape("predictions", predictions, "targets", targets)
+    _has_last_axis("predictions", predictions)
     error = predictions - targets
     inside = jnp.clip(error, -delta, delta)
     return _reduce(jnp.mean(inside * (error - inside / 2), axis=-1), reduction)
@@ -91,6 +103,20 @@ def _float32(value: ArrayLike) -> Array:
     value = jnp.asarray(value)
     wide = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize > 4
     return value if wide else value.astype(jnp.float32)
+
+
+def _product(weight: Array, log_probability: Array) -> Array:
+    """`weight * log_probability`, 0 for weight 0 even where the probability is 0."""
+    unseen = (weight == 0) & jnp.isneginf(log_probability)
+    return weight * jnp.where(unseen, 0, log_probability)
+
+
+def _has_last_axis(name: str, value: Array) -> None:
+    if value.ndim < 1 or value.shape[-1] < 1:
+        raise ValueError(
+            f"{name} have shape {value.shape}; expected (*batch, k), k at least 1: add the last "
+            "axis, such as with [..., None]"
+        )
 
 
 def _same_shape(name: str, value: Array, other_name: str, other: Array) -> None:

@@ -2,12 +2,14 @@
 
 Each table maps a name to where the value lives (`module:attribute`, called with no argument where
 it ends in `()`), so that listing names imports nothing. Besides its table's names, every kind takes
-`mymodule:attribute`, and parametric ones take a number: `normal:0.01`.
+`mymodule:attribute`, and parametric ones take a number: `normal:0.01`. Augmentations are chained
+by a plus: `shift:2+flip`.
 """
 
 import difflib
 import functools
 import importlib
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -49,6 +51,8 @@ TABLES: dict[str, dict[str, str]] = {
     "optimizer": _all_from(
         "jcnn.training.optimizers", "sgd momentum nesterov adagrad rmsprop adam adamw lion muon"
     ),
+    "augmentation": {"none": "jcnn.names:NONE", "flip": "jcnn.data.augmentation:random_flip"},
+    "dtype": {name: f"jax.numpy:{name}" for name in ("float32", "bfloat16", "float16")},
     "schedule": {name: f"jcnn.names:{name.upper()}" for name in ("constant", "cosine", "linear")},
     "model": {
         "lenet": "jcnn.models:lenet",
@@ -59,17 +63,38 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
-PARAMETRIC: dict[str, dict[str, str]] = {
-    "activation": {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"},
-    "kernel_init": {"normal": "", "constant": "", "orthogonal": "", "delta_orthogonal": ""},
-    "pooling": {"lp": "p", "gem": "p", "mixed": "alpha"},
+# `name:number` is the function here with that number as a keyword, or as the one argument of a
+# factory where no keyword is named.
+PARAMETRIC: dict[str, dict[str, tuple[str, str]]] = {
+    "activation": {
+        "leaky_relu": ("jcnn.activations:leaky_relu", "negative_slope"),
+        "elu": ("jcnn.activations:elu", "alpha"),
+        "celu": ("jcnn.activations:celu", "alpha"),
+    },
+    "kernel_init": {
+        name: (f"jcnn.initializers:{name}", "")
+        for name in ("normal", "constant", "orthogonal", "delta_orthogonal")
+    },
+    "pooling": {
+        "lp": ("jcnn.pooling:lp_pool", "p"),
+        "gem": ("jcnn.pooling:gem_pool", "p"),
+        "mixed": ("jcnn.pooling:mixed_pool", "alpha"),
+    },
+    "augmentation": {
+        "shift": ("jcnn.data.augmentation:random_shift", "max_shift"),
+        "cutout": ("jcnn.data.augmentation:cutout", "size"),
+    },
 }
 
 NONE = None
 CONSTANT, COSINE, LINEAR = "constant", "cosine", "linear"
 
 
-class UnknownNameError(ValueError):
+class UsageError(ValueError):
+    """What was asked for cannot be: the message says what to ask for instead."""
+
+
+class UnknownNameError(UsageError):
     """A name that no table has; the message offers the nearest."""
 
 
@@ -90,12 +115,16 @@ def lookup(kind: str, name: str) -> Any:
     table = TABLES.get(kind, {})
     if name in table:
         return _resolve(table[name])
+    if kind == "augmentation" and "+" in name:
+        chain = _resolve("jcnn.data.augmentation:chain")
+        return chain(*(lookup(kind, part) for part in name.split("+")))
     head, _, tail = name.partition(":")
     if tail and head in PARAMETRIC.get(kind, {}):
         return _with_number(kind, head, tail)
     if tail:
         return _imported(kind, name, head, tail)
-    raise nearest(kind, name, table)
+    numbered = [f"{known}:NUMBER" for known in PARAMETRIC.get(kind, {})]
+    raise nearest(kind, name, [*table, *numbered])
 
 
 def name_of(kind: str, value: Any) -> str:
@@ -117,16 +146,13 @@ def _resolve(place: str) -> Any:
 
 def _with_number(kind: str, head: str, tail: str) -> Any:
     try:
-        number = float(tail)
+        number = int(tail) if tail.isdecimal() else float(tail)
     except ValueError:
-        raise ValueError(f"{kind} {head}:{tail}: expected a number after the colon") from None
-    keyword = PARAMETRIC[kind][head]
-    module = {
-        "activation": "jcnn.activations",
-        "kernel_init": "jcnn.initializers",
-        "pooling": "jcnn.pooling",
-    }[kind]
-    function = _resolve(f"{module}:{head}_pool" if kind == "pooling" else f"{module}:{head}")
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{kind} {head}:{tail}: expected a number after the colon")
+    place, keyword = PARAMETRIC[kind][head]
+    function = _resolve(place)
     return functools.partial(function, **{keyword: number}) if keyword else function(number)
 
 
@@ -137,9 +163,9 @@ def _imported(kind: str, name: str, module: str, attribute: str) -> Any:
         value = importlib.import_module(module)
         for part in attribute.split("."):
             value = getattr(value, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(
+        raise UsageError(
             f"{kind} {name!r} could not be imported: {type(error).__name__}: {reason}; expected "
             "module:attribute, the module in this directory or installed"
         ) from error

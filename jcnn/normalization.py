@@ -2,7 +2,8 @@
 
 `x` is `(*batch, *spatial, channels)`; `scale` and `bias` are `(channels,)` or None. Statistics are
 taken in float32 (two passes, so a large mean does not cancel), results keep the dtype of `x`. An
-input that does not vary gives the bias, with a finite gradient because of `epsilon`.
+input that does not vary gives the bias, with a finite gradient because of `epsilon`. Every function
+raises TypeError for dtypes that are not floating point, ValueError where shapes do not fit.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+
+from jcnn.padding import floating
 
 
 def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:
@@ -20,7 +23,7 @@ def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:
     >>> float(mean[0, 0]), float(variance[0, 0])
     (2.0, 1.0)
     """
-    wide = _wide(jnp.asarray(x))
+    wide = _wide(floating(x))
     mean = jnp.mean(wide, axis=tuple(axes), keepdims=True)
     return mean, jnp.mean(jnp.square(wide - mean), axis=tuple(axes), keepdims=True)
 
@@ -36,12 +39,17 @@ def batch_norm(
 ) -> Array:
     """Normalize each channel with the moments given, so that the function stays pure.
 
-    `mean` and `variance` are `(channels,)` or broadcast against `x`: in training those of
-    `moments(x, all axes but the last)`, through which the gradient flows; in evaluation running
-    averages. Source: Ioffe and Szegedy 2015.
+    `mean` and `variance` are `(channels,)` or `(1, ..., 1, channels)` with as many axes as `x`: in
+    training those of `moments(x, all axes but the last)`, through which the gradient flows; in
+    evaluation running averages. Source: Ioffe and Szegedy 2015.
     """
-    x = jnp.asarray(x)
-    return _normalize(x, _aligned(x, mean), _aligned(x, variance), scale, bias, epsilon)
+    x = _channels_last(x)
+    kept = (1,) * (x.ndim - 1) + x.shape[-1:]
+    mean, variance = (
+        value if jnp.shape(value) == kept else _aligned(x, name, value)
+        for name, value in (("mean", mean), ("variance", variance))
+    )
+    return _normalize(x, jnp.asarray(mean), jnp.asarray(variance), scale, bias, epsilon)
 
 
 def layer_norm(
@@ -52,7 +60,7 @@ def layer_norm(
     epsilon: float = 1e-6,
 ) -> Array:
     """Normalize each position over its channels (Ba et al. 2016)."""
-    x = jnp.asarray(x)
+    x = _channels_last(x)
     return _normalize(x, *moments(x, (-1,)), scale, bias, epsilon)
 
 
@@ -69,7 +77,7 @@ def group_norm(
 
     Source: Wu and He 2018. Raises ValueError where `groups` does not divide the channels.
     """
-    x = jnp.asarray(x)
+    x = _channels_last(x)
     channels = x.shape[-1]
     if groups < 1 or channels % groups:
         raise ValueError(f"groups={groups}; expected a divisor of the {channels} channels")
@@ -93,7 +101,7 @@ def instance_norm(
     epsilon: float = 1e-6,
 ) -> Array:
     """Normalize each channel of each example over its spatial axes (Ulyanov et al. 2016)."""
-    x = jnp.asarray(x)
+    x = _channels_last(x)
     if not 1 <= spatial_ndim < x.ndim:
         raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
     axes = range(x.ndim - 1 - spatial_ndim, x.ndim - 1)
@@ -102,7 +110,7 @@ def instance_norm(
 
 def rms_norm(x: ArrayLike, scale: ArrayLike | None = None, *, epsilon: float = 1e-6) -> Array:
     """Divide each position by the root mean square of its channels (Zhang and Sennrich 2019)."""
-    x = jnp.asarray(x)
+    x = _channels_last(x)
     square = jnp.mean(jnp.square(_wide(x)), axis=-1, keepdims=True)
     return _normalize(x, jnp.zeros_like(square), square, scale, None, epsilon)
 
@@ -113,7 +121,7 @@ def standardize_kernel(kernel: ArrayLike, *, epsilon: float = 1e-5) -> Array:
     `kernel` is `(*window, in, out)`; multiply by `fan_in ** -0.5` and the activation's gain for a
     kernel that keeps the variance.
     """
-    kernel = jnp.asarray(kernel)
+    kernel = floating(kernel, "kernel")
     return _normalize(kernel, *moments(kernel, range(kernel.ndim - 1)), None, None, epsilon)
 
 
@@ -127,20 +135,27 @@ def _normalize(
 ) -> Array:
     y = (_wide(x) - mean) / jnp.sqrt(variance + epsilon)
     if scale is not None:
-        y = y * _aligned(x, scale)
+        y = y * _aligned(x, "scale", scale)
     if bias is not None:
-        y = y + _aligned(x, bias)
+        y = y + _aligned(x, "bias", bias)
     return y.astype(x.dtype)
 
 
-def _aligned(x: Array, value: ArrayLike) -> Array:
-    wide = _wide(jnp.asarray(value))
-    if wide.shape[-1:] not in (x.shape[-1:], (1,)):
+def _channels_last(x: ArrayLike) -> Array:
+    x = floating(x)
+    if x.ndim < 1:
+        raise ValueError("x is a scalar; expected (*batch, channels): add the last axis")
+    return x
+
+
+def _aligned(x: Array, name: str, value: ArrayLike) -> Array:
+    wide = _wide(floating(value, name))
+    if wide.shape != x.shape[-1:]:
         raise ValueError(
-            f"got a parameter of shape {wide.shape} for x of shape {x.shape}; expected "
-            f"{x.shape[-1:]}, one number a channel"
+            f"{name} has shape {wide.shape} for x of shape {x.shape}; expected {x.shape[-1:]}, one "
+            "number a channel"
         )
-    return wide.reshape((1,) * (x.ndim - wide.ndim) + wide.shape)
+    return wide.reshape((1,) * (x.ndim - 1) + wide.shape)
 
 
 def _wide(x: Array) -> Array:

@@ -27,26 +27,30 @@ def assert_layer(
     and every parameter, are finite; they match numerical ones within `tolerance` (float32, both
     modes); jit agrees with eager; a batch agrees with its examples one by one (`batched=False` for
     layers whose examples meet, such as batch normalization in training); the second call does not
-    recompile. Modules are checked in the mode (train or eval) they are in, state unchanged.
+    recompile. Modules are checked in the mode (train or eval) they are in, state unchanged. Choose
+    `x` away from kinks (relu at 0), where numerical gradients are others.
 
-    Raises AssertionError saying which.
+    Raises AssertionError saying which, ValueError for an `x` that is no floating batch.
 
     >>> import jax, jax.numpy as jnp
     >>> assert_layer(jnp.tanh, jax.random.normal(jax.random.key(0), (2, 3)), shape=(2, 3))
     """
+    if not jnp.issubdtype(x.dtype, jnp.floating) or x.size == 0 or x.ndim == 0:
+        raise ValueError(
+            f"x is {x.dtype} of shape {x.shape}; expected a floating batch of at least one example"
+        )
     apply, params = _pure(layer)
     y = apply(params, x)
+    if not isinstance(y, Array):
+        raise AssertionError(f"output: the layer returned {type(y).__name__}; expected one array")
     if y.dtype != x.dtype:
         raise AssertionError(f"dtype: the input is {x.dtype} and the output {y.dtype}")
     if shape is not None:
         chex.assert_shape(y, shape)
-    chex.assert_tree_all_finite(y)
+    _check_finite("output", y)
     _check_compiled(apply, params, x, y)
     if batched:
-        rows = [apply(params, x[i : i + 1]) for i in range(len(x))]
-        np.testing.assert_allclose(
-            _float(y), _float(jnp.concatenate(rows)), rtol=1e-4, atol=_closeness(x), err_msg="batch"
-        )
+        _check_batch(apply, params, x, y)
     if gradients:
         _check_gradients(apply, params, x, tolerance)
 
@@ -76,14 +80,43 @@ def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array
         raise AssertionError(f"the second call compiled again ({traces} traces)")
 
 
+def _check_batch(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
+    if y.shape[:1] != x.shape[:1]:
+        raise AssertionError(f"batch: {len(x)} examples gave an output of shape {y.shape}")
+    for i in range(len(x)):
+        alone = apply(params, x[i : i + 1])
+        np.testing.assert_allclose(
+            _float(alone),
+            _float(y[i : i + 1]),
+            rtol=1e-4,
+            atol=_closeness(x),
+            err_msg=f"batch: example {i} alone differs; where dropout or batch normalization is in "
+            "training mode, call layer.eval() first or give batched=False",
+        )
+
+
 def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, tolerance: float) -> None:
     def total(params: Any, x: Any) -> Array:
         y = apply(jax.tree.map(jnp.asarray, params), jnp.asarray(x))
         return jnp.sum(jnp.sin(y.astype(jnp.float32)))
 
-    chex.assert_tree_all_finite(jax.grad(total, argnums=(0, 1))(params, x))
+    for_params, for_x = jax.grad(total, argnums=(0, 1))(params, x)
+    _check_finite("gradient for the input", for_x)
+    _check_finite("gradient for the parameters", for_params)
     if x.dtype.itemsize >= 4:
-        check_grads(total, (params, x), order=1, atol=tolerance, rtol=tolerance, eps=3e-3)
+        try:
+            check_grads(total, (params, x), order=1, atol=tolerance, rtol=tolerance, eps=3e-3)
+        except AssertionError as error:
+            raise AssertionError(
+                "gradient: it is not the numerical one; at a kink (relu at 0) that is no defect: "
+                f"choose x away from kinks\n{error}"
+            ) from error
+
+
+def _check_finite(name: str, values: Any) -> None:
+    for path, leaf in jax.tree.leaves_with_path(values):
+        if not jnp.isfinite(leaf).all():
+            raise AssertionError(f"{name}{jax.tree_util.keystr(path)}: expected finite values")
 
 
 def _float(value: Array) -> np.ndarray:

@@ -22,7 +22,7 @@ FLOORS = [
     {"models", "data"},
     {"training"},
     {"engine"},
-    {"study"},
+    {"study", "bench"},
     {"cli"},
 ]
 FLAX_FROM = 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names
+from jcnn.names import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Progress, Result, Study
@@ -21,12 +22,11 @@ SETTINGS: dict[str, type] = {
     "warmup_steps": int,
     "gradient_clip": float,
     "label_smoothing": float,
+    "augmentation": str,
+    "dtype": str,
+    "data_memory": int,
     "data_dir": str,
 }
-
-
-class UsageError(Exception):
-    """The command's words are off."""
 
 
 def add(commands: Any) -> None:
@@ -49,7 +49,8 @@ def add(commands: Any) -> None:
         action="append",
         nargs="+",
         metavar=("NAME", "VALUE"),
-        help="any other keyword of the model, or weight_decay, momentum, batch_size",
+        help="any other keyword of the model, or weight_decay, momentum, batch_size; values are "
+        "numbers, true, false, none, names, or tuples: 8,16 (one element: 8,)",
     )
     parser.add_argument("--learning-rate", nargs="+", type=float, metavar="RATE")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default 5)")
@@ -99,20 +100,13 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `Study`: the file's, overridden by the flags."""
     from jcnn.study.file import read_study
 
-    try:
-        keywords = read_study(chosen.study) if chosen.study else {}
-    except FileNotFoundError:
-        raise UsageError(f"there is no study file {chosen.study}") from None
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    factors = {name: getattr(chosen, name) for name in FACTORS if getattr(chosen, name)}
-    for words in chosen.factor or []:
-        if len(words) < 2:
-            raise UsageError(f"--factor {words[0]} needs values: --factor {words[0]} 1 2")
-        factors[words[0]] = [_number(word) for word in words[1:]]
-    for factor, values in factors.items():
-        for value in values if factor in names.TABLES else []:
-            names.lookup(factor, value)
+    keywords = read_study(chosen.study) if chosen.study else {}
+    factors = {name: list(getattr(chosen, name)) for name in FACTORS if getattr(chosen, name)}
+    for factor, *words in chosen.factor or []:
+        if not words:
+            raise UsageError(f"--factor {factor} needs values: --factor {factor} 1 2")
+        named = factor in names.TABLES
+        factors.setdefault(factor, []).extend(word if named else _value(word) for word in words)
     if factors:
         keywords["factors"] = keywords.get("factors", {}) | factors
     for name in ("data", "model", "seeds", *SETTINGS):
@@ -123,13 +117,21 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     return keywords
 
 
-def _number(word: str) -> Any:
+def _value(word: str) -> Any:
+    """A factor's value from a word: true, false, none, a number, a tuple (`64,` or `8,16`)."""
+    if word in _WORDS:
+        return _WORDS[word]
+    if "," in word:
+        return tuple(_value(part) for part in word.split(",") if part)
     for kind in (int, float):
         try:
             return kind(word)
         except ValueError:
             continue
     return word
+
+
+_WORDS = {"true": True, "false": False, "none": None}
 
 
 def _free_name(study: "Study") -> Path:
@@ -206,7 +208,7 @@ def _print(result: "Result", out: Path) -> None:
     table.add_column("")
     table.add_column(", ".join(factors) or "combination", overflow="fold")
     for column in ("rate", f"test {result.metric}", "spread", "diverged"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     rows = result.ranking()
     for place, row in enumerate(rows, start=1):
         table.add_row(
@@ -219,16 +221,18 @@ def _print(result: "Result", out: Path) -> None:
         )
     console.print(table)
     seeds = len(rows[0].values) if rows else 0
-    print(f"\nmean and standard deviation of the test {result.metric} over {seeds} seeds,")
-    print("at the learning rate chosen on validation for each combination")
+    console.print(
+        f"\nmean and standard deviation of the test {result.metric} over {seeds} seeds, at the "
+        "learning rate chosen on validation for each combination"
+    )
     if any(row.at_edge for row in rows):
-        print("* chosen at the edge of the rates tried: a better one may lie outside")
-    print()
+        console.print("* chosen at the edge of the rates tried: a better one may lie outside")
+    console.print()
     for sentence in result.effects():
         console.print(Text(f"- {sentence}"))
     ran = result.environment
     compiled, found, seconds = ran["compilations"].values()
-    print(
+    console.print(
         f"\n{ran['seconds']:.0f} s on {ran['device']}; {compiled} programs compiled and {found} "
         f"found compiled in {seconds:.0f} s of it, while others trained; in {out}"
     )

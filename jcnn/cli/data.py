@@ -19,18 +19,21 @@ def run(chosen: argparse.Namespace) -> int:
 
     from jcnn import data
 
+    entries = data.available(data_dir=chosen.data_dir)
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "what", "example", "train", "test", "classes", "where"):
+    for column in ("name", "example", "train", "test", "classes"):
         table.add_column(column, overflow="fold")
-    for entry in data.available(data_dir=chosen.data_dir):
+    for entry in entries:
         table.add_row(
             entry.name,
-            entry.description,
             "x".join(map(str, entry.input_shape)),
             str(entry.train_examples),
             str(entry.test_examples),
             "-" if entry.num_classes is None else str(entry.num_classes),
-            entry.found,
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print()
+    for entry in entries:
+        console.print(f"{entry.name}: {entry.description}; {entry.found}", highlight=False)
     return 0

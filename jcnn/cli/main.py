@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,11 +17,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and leave with 2."""
-        prefix = "unrecognized arguments: "
-        if message.startswith(prefix):
-            word = message.removeprefix(prefix).split()[0]
+        unknown = re.match(r"unrecognized arguments: (\S+)", message)
+        if unknown:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            message = str(names.nearest("argument", word, flags))
+            message = str(names.nearest("argument", unknown[1], flags))
+        choice = re.match(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice:
+            known = choice[3].replace("'", "").split(", ")
+            message = str(names.nearest(choice[1].lower(), choice[2], known))
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -32,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (compare, data):
         module.add(commands)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0].startswith("-") and given[0] not in ("-h", "--help", "--version"):
+        parser.error(f"unrecognized arguments: {given[0]}")
     chosen, unknown = parser.parse_known_args(given)
     if unknown:
         commands.choices[chosen.command].error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -43,13 +49,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except names.UnknownNameError as error:
-        print(f"jcnn {chosen.command}: {error}", file=sys.stderr)
-        return 2
-    except compare.UsageError as error:
+    except names.UsageError as error:
         print(f"jcnn {chosen.command}: {error}", file=sys.stderr)
         return 2
     except (ValueError, TypeError, OSError) as error:
         line = " ".join(str(error).split())
         print(f"jcnn {chosen.command}: {line}", file=sys.stderr)
         return 1
+
+
+def entry() -> NoReturn:
+    """What the `jcnn` command runs; who interrupts it does not wait for threads that compile."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == 130:
+        os._exit(code)
+    sys.exit(code)

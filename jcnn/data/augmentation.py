@@ -6,10 +6,34 @@ would draw the same numbers for every run. Gradients flow through the pixels tha
 for those that are dropped.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
+
+Augmentation = Callable[[Array, Array], Array]
+
+
+def chain(*augmentations: Augmentation) -> Augmentation:
+    """One augmentation that applies several in order, each with a key of its own.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from functools import partial
+    >>> from jcnn.data.augmentation import chain, random_flip, random_shift
+    >>> both = chain(partial(random_shift, max_shift=2), random_flip)
+    >>> both(jax.random.key(0), jnp.ones((5, 8, 8, 1))).shape
+    (5, 8, 8, 1)
+    """
+
+    def chained(key: Array, images: Array) -> Array:
+        keys = jax.random.split(key, len(augmentations))
+        for augmentation, own in zip(augmentations, keys, strict=True):
+            images = augmentation(own, images)
+        return images
+
+    return chained
 
 
 def random_shift(key: Array, images: ArrayLike, *, max_shift: int) -> Array:

@@ -47,6 +47,7 @@ class Dataset:
             self._check_targets(f"{part}_targets", getattr(self, f"{part}_inputs").shape[0])
         self._check_parts_agree("inputs")
         self._check_parts_agree("targets")
+        self._check_classes_seen()
         for field in ("train_inputs", "train_targets", "test_inputs", "test_targets"):
             view = np.ascontiguousarray(getattr(self, field)).view()
             view.flags.writeable = False
@@ -159,6 +160,17 @@ class Dataset:
                 field,
                 f"has label {labels[wrong[0]]} at index {wrong[0]}, expected 0 to "
                 f"{len(classes) - 1} for {len(classes)} classes",
+            )
+
+    def _check_classes_seen(self) -> None:
+        if self.classes is None:
+            return
+        unseen = np.setdiff1d(self.test_targets, self.train_targets)
+        if unseen.size:
+            raise self._fail(
+                "test_targets",
+                f"has class {self.classes[unseen[0]]!r}, which no training example has; a network "
+                "could not learn it",
             )
 
     def _check_finite(self, field: str, array: np.ndarray) -> None:

@@ -115,8 +115,7 @@ def load_idx_set(
     name: str, *, data_dir: str | os.PathLike[str] | None = None, download: bool = True
 ) -> Dataset:
     """Load one of `IDX_SOURCES` from where it is found, else download it into the cache."""
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"{data_dir}: no such directory of data")
+    check_directories(data_dir)
     source = IDX_SOURCES[name]
     folder = find_idx_set(name, data_dir)
     if folder is None:
@@ -134,6 +133,13 @@ def load_idx_set(
             ) from error
     _refuse_another_set(source, folder)
     return load_idx_folder(folder, name=name, classes=source.classes)
+
+
+def check_directories(data_dir: str | os.PathLike[str] | None) -> None:
+    """Raise DataError where `data_dir` or `$JCNN_DATA` is given and is no directory."""
+    for place, named in ((data_dir, ""), (os.environ.get("JCNN_DATA"), "JCNN_DATA=")):
+        if place and not Path(place).is_dir():
+            raise DataError(f"{named}{place}: no such directory of data")
 
 
 def where_to_put(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:

@@ -12,6 +12,7 @@ from jcnn.data.errors import DataError
 from jcnn.data.images import load_image_folder
 from jcnn.data.mnist import (
     IDX_SOURCES,
+    check_directories,
     find_idx_set,
     has_idx_files,
     load_idx_folder,
@@ -78,6 +79,7 @@ _SHIPPED: dict[str, tuple[Callable[[], Dataset], Entry]] = {
 
 def available(*, data_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
     """Every registered data set, with where it was found; reads no data and uses no network."""
+    check_directories(data_dir)
     entries = [entry for _, entry in _SHIPPED.values()]
     for name, source in IDX_SOURCES.items():
         folder = find_idx_set(name, data_dir)

@@ -7,5 +7,6 @@ from jcnn.engine.group import CompiledGroup as CompiledGroup
 from jcnn.engine.group import Group as Group
 from jcnn.engine.group import Outcome as Outcome
 from jcnn.engine.group import Run as Run
+from jcnn.engine.group import Training as Training
 from jcnn.engine.group import steps_per_epoch as steps_per_epoch
 from jcnn.engine.heldout import prepare as prepare

@@ -30,12 +30,21 @@ class Compilations(NamedTuple):
 def keep_compiled(directory: str | os.PathLike[str]) -> None:
     """Keep every compiled program in `directory`, unless the user has named one for JAX already.
 
-    JAX's own defaults leave out what compiles in under a second, which is most of a study.
+    JAX's own defaults leave out what compiles in under a second, which is most of a study. Where
+    the directory cannot be written, nothing is kept.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None and _writable(Path(directory)):
         jax.config.update("jax_compilation_cache_dir", str(Path(directory)))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _writable(directory: Path) -> bool:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK)
 
 
 class _Counter:

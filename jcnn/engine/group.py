@@ -9,12 +9,12 @@ import numpy as np
 
 from jcnn.engine.devices import (
     padded,
-    replicate,
     replicated_shapes,
     runs_mesh,
     runs_shapes,
     shard_runs,
 )
+from jcnn.engine.feed import Call, feed_for
 from jcnn.engine.initial import Builder, Initialization
 from jcnn.engine.program import runs_program
 from jcnn.training.run import Data, History, Hyperparameters, Recipe
@@ -36,13 +36,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that share a program: `builders` differ in their initial values only."""
+    """Runs that share a program: `builders` differ in their initial values only.
+
+    `data_memory` is how many bytes of examples each device may hold: more are streamed. None means
+    half of the device's memory, and no limit on CPU, where they lie in the same memory anyway.
+    """
 
     builders: Sequence[Builder]
     runs: Sequence[Run]
     recipe: Recipe
     batch_size: int
     epochs: int
+    data_memory: int | None = None
 
 
 @dataclass
@@ -78,38 +83,36 @@ class CompiledGroup:
         self.initialization = Initialization(
             group.builders, [run.builder for run in self.runs], self.seeds, group.recipe
         )
+        self.feed = feed_for(data, self.mesh, self.seeds, group.batch_size, group.data_memory)
         program = runs_program(self.initialization.structure, group.recipe, self.mesh)
         batches = np.zeros((self.size, self.steps_per_epoch, group.batch_size), np.int32)
         self._advance = program.lower(
             runs_shapes(self.mesh, self.initialization.shapes()),
             runs_shapes(self.mesh, self._hyperparameters()),
             runs_shapes(self.mesh, batches),
-            replicated_shapes(self.mesh, data),
+            self.feed.shapes,
             replicated_shapes(self.mesh, np.zeros(4, np.int32)),
         ).compile()
 
     def train(self) -> Iterator[tuple[int, list[Outcome]]]:
         """Train every run to the end; after each call give `(steps done, outcomes so far)`."""
+        training = Training(self)
         outcomes = [Outcome() for _ in self.group.runs]
-        states = shard_runs(self.mesh, self.initialization.states())
-        values = shard_runs(self.mesh, self._hyperparameters())
-        data = replicate(self.mesh, self.data)
         steps = max(FIRST_CALL * self.mesh.size // self.size, 1)
         for epoch in range(self.group.epochs):
-            batches = shard_runs(self.mesh, self._batches(epoch))
+            training.start(epoch)
             done = 0
             while done < self.steps_per_epoch:
                 began = time.perf_counter()
-                stop = min(done + steps, self.steps_per_epoch)
-                ranges = replicate(self.mesh, self._ranges(epoch, done, stop))
-                states, history = self._advance(states, values, batches, data, ranges)
-                history = jax.device_get(history)
-                if stop == self.steps_per_epoch:
-                    _record(outcomes, history, np.asarray(states.diverged_at))
+                stop, _ = training.train(done, min(done + steps, self.steps_per_epoch))
                 seconds = time.perf_counter() - began
                 steps = max(int((stop - done) * SECONDS_PER_CALL / seconds), 1)
                 done = stop
                 yield epoch * self.steps_per_epoch + done, outcomes
+            last = epoch == self.group.epochs - 1
+            training.evaluate(self.held_batches if last else self.validation_batches)
+            training.record(outcomes)
+            yield (epoch + 1) * self.steps_per_epoch, outcomes
 
     def _hyperparameters(self) -> Hyperparameters:
         columns = zip(*(run.hyperparameters for run in self.runs), strict=True)
@@ -122,12 +125,45 @@ class CompiledGroup:
         }
         return np.stack([by_seed[seed] for seed in self.seeds])
 
-    def _ranges(self, epoch: int, first: int, stop: int) -> np.ndarray:
-        """Which steps to train, and which held-out batches to evaluate after them."""
-        ends_epoch = stop == self.steps_per_epoch
-        ends_run = ends_epoch and epoch == self.group.epochs - 1
-        held = self.held_batches if ends_run else self.validation_batches
-        return np.array([first, stop, 0, held if ends_epoch else 0], np.int32)
+
+class Training:
+    """A group under way: its states on the devices, advanced call by call."""
+
+    def __init__(self, compiled: CompiledGroup) -> None:
+        self._compiled = compiled
+        self._feed = compiled.feed
+        self._states = shard_runs(compiled.mesh, compiled.initialization.states())
+        self._values = shard_runs(compiled.mesh, compiled._hyperparameters())
+        self._history: History | None = None
+
+    def start(self, epoch: int) -> None:
+        """Take the batches of an epoch."""
+        self._feed.start(self._compiled._batches(epoch))
+
+    def train(self, first: int, stop: int) -> tuple[int, History]:
+        """Train on the steps of the epoch from `first` on; the step reached, and means so far."""
+        call = self._feed.train(first, stop)
+        return call.stop, self._call(call)
+
+    def evaluate(self, stop: int) -> None:
+        """Evaluate the first `stop` held-out batches."""
+        first = 0
+        while first < stop:
+            call = self._feed.evaluate(first, stop)
+            self._call(call)
+            first = call.stop
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Add the epoch's means to the outcomes."""
+        if self._history is not None:
+            _record(outcomes, self._history, np.asarray(self._states.diverged_at))
+
+    def _call(self, call: Call) -> History:
+        self._states, history = self._compiled._advance(
+            self._states, self._values, call.batches, call.data, call.ranges
+        )
+        self._history = jax.device_get(history)
+        return self._history
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -147,7 +183,7 @@ def epoch_batches(seed: int, epoch: int, examples: int, batch_size: int) -> np.n
     return order.astype(np.int32).reshape(steps, batch_size)
 
 
-def _record(outcomes: list[Outcome], history: History, diverged: np.ndarray) -> None:
+def _record(outcomes: Sequence[Outcome], history: History, diverged: np.ndarray) -> None:
     for i, outcome in enumerate(outcomes):
         outcome.diverged_at = None if diverged[i] < 0 else int(diverged[i])
         for name in history.train:

@@ -36,7 +36,7 @@ class Initialization:
         def initial(build: Builder, seed: jax.Array) -> RunState:
             structure, params, rest = split_model(build(nnx.Rngs(jax.random.key(seed))))
             structures.append(structure)
-            return start(recipe, params, rest)
+            return start(recipe, params, rest, seed)
 
         shares = [[i for i, a in enumerate(assigned) if a == b] for b in range(len(builders))]
         order = np.argsort(np.concatenate(shares), kind="stable")

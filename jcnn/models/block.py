@@ -66,6 +66,16 @@ def dense_block(
     return block | _after(name, out_features, activation, normalization, rngs)
 
 
+def spatial_and_channels(input_shape: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """The parts of the `input_shape` of a convolution, or a ValueError that says the fix."""
+    if not 2 <= len(input_shape) <= 4:
+        raise ValueError(
+            f"input_shape={tuple(input_shape)}; expected (*spatial, channels) with 1 to 3 spatial "
+            "axes; for flat inputs use the mlp model"
+        )
+    return tuple(input_shape[:-1]), input_shape[-1]
+
+
 def pooled_shape(spatial: Sequence[int], window: int) -> tuple[int, ...]:
     """The spatial shape after non-overlapping VALID pooling, or a ValueError that says the fix."""
     pooled = tuple(size // window for size in spatial)

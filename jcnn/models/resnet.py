@@ -9,7 +9,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn import initializers, layers, pooling
-from jcnn.models.block import conv_block
+from jcnn.models.block import conv_block, spatial_and_channels
 
 Function = Callable[[Array], Array]
 
@@ -87,7 +87,7 @@ class ResNet(nnx.Module):
     ) -> None:
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(f"depth={depth}; expected 6n + 2: 8, 14, 20, 32, 44 or 56")
-        *spatial, channels = input_shape
+        spatial, channels = spatial_and_channels(input_shape)
         window = (3,) * len(spatial)
         parts = {
             "activation": activation,

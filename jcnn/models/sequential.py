@@ -9,7 +9,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn import initializers, layers, pooling
-from jcnn.models.block import Layers, conv_block, dense_block, pooled_shape
+from jcnn.models.block import Layers, conv_block, dense_block, pooled_shape, spatial_and_channels
 
 Function = Callable[[Array], Array]
 
@@ -105,7 +105,7 @@ def plain_cnn(
         "dtype": dtype,
         "rngs": rngs,
     }
-    *spatial, channels = input_shape
+    spatial, channels = spatial_and_channels(input_shape)
     window = (3,) * len(spatial)
     chain: Layers = {}
     for i in range(1, depth + 1):
@@ -158,13 +158,7 @@ def _trunk(
     *,
     stop_at_one: bool = False,
 ) -> tuple[Layers, tuple[int, ...], int]:
-    *spatial, channels = input_shape
-    shape = tuple(spatial)
-    if not 1 <= len(shape) <= 3:
-        raise ValueError(
-            f"input_shape={tuple(input_shape)}; expected (*spatial, channels) with 1 to 3 spatial "
-            "axes; for flat inputs use the mlp model"
-        )
+    shape, channels = spatial_and_channels(input_shape)
     chain: Layers = {}
     count = 0
     for stage, widths in enumerate(stages, start=1):

@@ -1,13 +1,17 @@
 """Pooling by sums: average, L2 norm, Lp norm, weighted average, generalised mean, blur."""
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jcnn.padding import floating, window_sizes
+from jcnn.pooling.maximum import max_pool, tile_max
 from jcnn.pooling.window import (
     Padding,
     Window,
@@ -43,7 +47,7 @@ def avg_pool(
     x, over = _floating(x, window_shape, strides, padding, dilation)
     total = window_sum(_wide(x), over)
     if count_include_pad:
-        return (total / math.prod(window_shape)).astype(x.dtype)
+        return (total / math.prod(w.size for w in over)).astype(x.dtype)
     return (total / _counts(x, over, total.dtype)).astype(x.dtype)
 
 
@@ -57,7 +61,9 @@ def l2_pool(
 ) -> Array:
     """The Euclidean norm `sqrt(sum x^2)` of each window; arguments as in `max_pool`.
 
-    The gradient is `x / y`, and 0 for a window of zeros (the subgradient of least norm).
+    The gradient is `x / y`, and 0 for a window of zeros (the subgradient of least norm). Squares
+    are summed in float32 (float64 for float64): norms beyond about 1e19 overflow and those under
+    1e-19 vanish, where `lp_pool` with p = 2, which is slower, has no such limits.
 
     >>> import jax, jax.numpy as jnp
     >>> l2_pool(jnp.array([3.0, 4.0, 0.0, 0.0])[:, None], (2,))[:, 0].tolist()
@@ -81,16 +87,21 @@ def lp_pool(
 ) -> Array:
     """The norm `(sum |x|^p)^(1/p)` of each window, p >= 1; arguments as in `max_pool`.
 
-    p = 1 sums absolute values, p = 2 is `l2_pool`, and large p approaches the largest absolute
-    value. The gradient is 0 for a window of zeros, and 0 for a zero in any window.
+    p = 1 sums absolute values, p = 2 is `l2_pool`, and p = inf is the largest absolute value, of
+    which the first takes the gradient. The gradient is 0 for a window of zeros, and 0 for a zero in
+    any window. Powers are taken of `x` over the window's largest |x|: none overflows or vanishes.
+
+    Raises ValueError for p below 1.
     """
     if not p >= 1:
         raise ValueError(f"p={p}; expected 1 or more, so that this is a norm")
     x, over = _floating(x, window_shape, strides, padding, dilation)
     size = jnp.abs(_wide(x))
-    nonzero = size != 0
-    powers = jnp.where(nonzero, jnp.where(nonzero, size, 1) ** p, 0)
-    return _root(window_sum(powers, over), p).astype(x.dtype)
+    if p == math.inf:
+        largest = max_pool(size, window_shape, strides, padding, dilation=dilation)
+        return largest.astype(x.dtype)
+    scale, total = _scaled_power_sum(pad(size, over, 0), p, over)
+    return (scale * _root(total, p)).astype(x.dtype)
 
 
 def weighted_avg_pool(
@@ -114,7 +125,7 @@ def weighted_avg_pool(
     1.0
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
-    shape = tuple(window_shape)
+    shape = tuple(w.size for w in over)
     given = gaussian_weights(shape) if weights is None else weights
     wide = _wide(x)
     scale = jnp.asarray(given).astype(wide.dtype)
@@ -151,14 +162,15 @@ def gem_pool(
     """Generalised mean `(mean max(x, epsilon)^p)^(1/p)`; p may be learned (Radenovic et al. 2019).
 
     p = 1 is the average (of positive inputs), large p the maximum. Below `epsilon` the gradient is
-    0. Padding counts as `epsilon`.
+    0. Padding counts as `epsilon`. Powers are taken of `x` over the window's largest value: a
+    window of zeros gives `epsilon` and finite gradients for every p.
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
     wide = pad(jnp.maximum(_wide(x), epsilon), over, epsilon)
     power = jnp.asarray(p).astype(wide.dtype)
-    unpadded = [window._replace(low=0, high=0) for window in over]
-    mean = window_sum(wide**power, unpadded) / math.prod(window_shape)
-    return (mean ** (1 / power)).astype(x.dtype)
+    scale, total = _scaled_power_sum(wide, power, over)
+    mean = total / math.prod(w.size for w in over)
+    return (scale * mean ** (1 / power)).astype(x.dtype)
 
 
 def blur_pool(
@@ -174,7 +186,7 @@ def blur_pool(
     (1, 2, 1)/4 a axis, and so on. `padding` is `"SAME"` (zeros), `"VALID"`, pairs, or
     `"CIRCULAR"`: the axis wraps around, and a shift by a stride shifts the output exactly.
     """
-    x = jnp.asarray(x)
+    x, strides = floating(x), window_sizes("strides", strides)
     if filter_size < 1:
         raise ValueError(f"filter_size={filter_size}; expected 1 or more")
     n = len(strides)
@@ -205,9 +217,7 @@ def _floating(
     padding: Padding,
     dilation: int | Sequence[int] | None,
 ) -> tuple[Array, tuple[Window, ...]]:
-    x = jnp.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"x is {x.dtype}; expected a floating dtype: cast with .astype")
+    x = floating(x)
     return x, windows(x, window_shape, strides, padding, dilation)
 
 
@@ -219,6 +229,33 @@ def _counts(x: Array, over: Sequence[Window], dtype: jnp.dtype) -> Array:
     first = over[0].axis
     shape = (1,) * first + x.shape[first:-1] + (1,)
     return window_sum(jnp.ones(shape, dtype), over)
+
+
+def _scaled_power_sum(size: Array, p: ArrayLike, over: Sequence[Window]) -> tuple[Array, Array]:
+    """`(m, sum (size / m)^p)`, m the largest of each window; `size` is padded and not negative.
+
+    `m * (...)^(1/p)` does not depend on m, which is therefore a constant: value and derivatives are
+    those of the plain formula, but no power overflows and the sum is at least 1.
+    """
+    if tiles(over):
+        split, inner = tile(size, over)
+        scale = _scale(tile_max(split, inner))
+        return scale, tile_sum(_power(split / jnp.expand_dims(scale, inner), p), inner)
+    seen = all_taps(size, over)
+    scale = _scale(functools.reduce(jnp.maximum, seen))
+    powers = [_power(tap / scale, p) for tap in seen]
+    return scale, functools.reduce(operator.add, powers)
+
+
+def _scale(largest: Array) -> Array:
+    usable = (largest > 0) & jnp.isfinite(largest)
+    return lax.stop_gradient(jnp.where(usable, largest, 1))
+
+
+def _power(ratio: Array, p: ArrayLike) -> Array:
+    """`ratio ** p` with derivative 0 at 0."""
+    nonzero = ratio != 0
+    return jnp.where(nonzero, jnp.where(nonzero, ratio, 1) ** p, 0)
 
 
 def _root(total: Array, p: float) -> Array:

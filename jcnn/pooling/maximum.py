@@ -27,15 +27,17 @@ def max_pool(
     wins. NaN in a window gives NaN.
 
     The gradient goes to the maximum; at ties to the first one in row-major order of the window, as
-    in PyTorch. Forward mode and second derivatives work.
+    in PyTorch. A window that holds NaN passes no gradient on. Forward mode and second derivatives
+    work.
 
-    Raises ValueError where window, strides, padding or dilation do not fit `x`.
+    Raises ValueError where window, strides, padding or dilation do not fit `x`, TypeError for bool
+    and complex.
 
     >>> import jax.numpy as jnp
     >>> max_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2))[..., 0].tolist()
     [[5.0, 7.0], [13.0, 15.0]]
     """
-    x = jnp.asarray(x)
+    x = real(x)
     over = windows(x, window_shape, strides, padding, dilation)
     if jnp.issubdtype(x.dtype, jnp.floating):
         least: float | int = -jnp.inf
@@ -49,6 +51,14 @@ def max_pool(
     # first maximum in row-major order.
     for window in reversed(over):
         x = _max_along(x, window)
+    return x
+
+
+def real(x: ArrayLike) -> Array:
+    """`x` as an array, checked to have a dtype with an order."""
+    x = jnp.asarray(x)
+    if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
+        raise TypeError(f"x is {x.dtype}; expected a real dtype: cast with .astype")
     return x
 
 
@@ -76,8 +86,9 @@ def _tile_max_jvp(
         hit = x == jnp.expand_dims(y, axes)
         first = jnp.min(jnp.where(hit, order, last), axis=axes)
     else:
-        first = jnp.full(y.shape, len(seen) - 1, jnp.int32)
-        for k in range(len(seen) - 2, -1, -1):
+        # -1 where nothing equals the maximum, which is NaN.
+        first = jnp.full(y.shape, -1, jnp.int32)
+        for k in range(len(seen) - 1, -1, -1):
             first = jnp.where(seen[k] == y, k, first)
     chosen = jnp.expand_dims(first, axes) == order
     return y, jnp.sum(jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axes)

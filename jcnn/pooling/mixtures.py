@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jcnn.padding import floating
 from jcnn.pooling.average import avg_pool
 from jcnn.pooling.maximum import max_pool
 from jcnn.pooling.window import Padding, Window, all_taps, pad, windows
@@ -22,7 +23,7 @@ def mixed_pool(
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
     """`alpha * max_pool + (1 - alpha) * avg_pool`; alpha may be learned (Lee et al. 2016)."""
-    x = jnp.asarray(x)
+    x = floating(x)
     share = jnp.asarray(alpha).astype(x.dtype)
     largest = max_pool(x, window_shape, strides, padding, dilation=dilation)
     mean = avg_pool(x, window_shape, strides, padding, dilation=dilation)
@@ -38,9 +39,8 @@ def soft_pool(
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
     """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part."""
-    x, seen = _stacked(
-        x, windows(jnp.asarray(x), window_shape, strides, padding, dilation), -jnp.inf
-    )
+    x = floating(x)
+    seen = _stacked(x, windows(x, window_shape, strides, padding, dilation), -jnp.inf)
     weights = jax.nn.softmax(seen, axis=-1)
     return jnp.sum(weights * jnp.where(weights > 0, seen, 0), axis=-1).astype(x.dtype)
 
@@ -63,7 +63,8 @@ def stochastic_pool(
 
     Raises ValueError where `key` is missing and `deterministic` is false.
     """
-    x, seen = _stacked(x, windows(jnp.asarray(x), window_shape, strides, padding, dilation), 0.0)
+    x = floating(x)
+    seen = _stacked(x, windows(x, window_shape, strides, padding, dilation), 0.0)
     positive = jax.lax.stop_gradient(jnp.maximum(seen, 0))
     total = jnp.sum(positive, axis=-1, keepdims=True)
     if deterministic:
@@ -80,10 +81,7 @@ def stochastic_pool(
     )
 
 
-def _stacked(x: ArrayLike, over: tuple[Window, ...], padding_value: float) -> tuple[Array, Array]:
-    """`x`, and in float32 or wider what each window sees, on a new last axis."""
-    x = jnp.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"x is {x.dtype}; expected a floating dtype: cast with .astype")
+def _stacked(x: Array, over: tuple[Window, ...], padding_value: float) -> Array:
+    """What each window sees, on a new last axis, in float32 or wider."""
     wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-    return x, jnp.stack(all_taps(pad(wide, over, padding_value), over), axis=-1)
+    return jnp.stack(all_taps(pad(wide, over, padding_value), over), axis=-1)

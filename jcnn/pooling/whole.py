@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jcnn.padding import floating, window_sizes
 from jcnn.pooling.average import avg_pool, l2_pool
-from jcnn.pooling.maximum import max_pool, tile_max
+from jcnn.pooling.maximum import max_pool, real, tile_max
 
 
 def global_max_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
@@ -31,7 +32,7 @@ def adaptive_max_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
     def reduce(values: Array, axis: int) -> Array:
         return tile_max(values, (axis,))
 
-    return _adaptive(reduce, x, output_shape)
+    return _adaptive(reduce, real(x), output_shape)
 
 
 def adaptive_avg_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
@@ -49,7 +50,7 @@ def adaptive_avg_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
         wide = values.astype(jnp.float32) if values.dtype.itemsize < 4 else values
         return jnp.mean(wide, axis=axis).astype(values.dtype)
 
-    return _adaptive(reduce, x, output_shape)
+    return _adaptive(reduce, floating(x), output_shape)
 
 
 def _global(pool: Callable[..., Array], x: ArrayLike, spatial_ndim: int) -> Array:
@@ -65,14 +66,14 @@ def _global(pool: Callable[..., Array], x: ArrayLike, spatial_ndim: int) -> Arra
 
 
 def _adaptive(
-    reduce: Callable[[Array, int], Array], x: ArrayLike, output_shape: Sequence[int]
+    reduce: Callable[[Array, int], Array], x: Array, output_shape: Sequence[int]
 ) -> Array:
-    x = jnp.asarray(x)
+    output_shape = window_sizes("output_shape", output_shape)
     n = len(output_shape)
-    if not 1 <= n <= 3 or x.ndim < n + 1 or min(output_shape) < 1:
+    if x.ndim < n + 1:
         raise ValueError(
-            f"output_shape={tuple(output_shape)} does not fit x of shape {x.shape}; expected 1 to "
-            "3 positive sizes, one for each spatial axis"
+            f"x has shape {x.shape}, but output_shape={output_shape} needs (*batch, *spatial, "
+            f"channels) with {n} spatial axes: add the missing axes"
         )
     # Last axis first, so that the first maximum of a bin is the first in row-major order.
     for axis in range(x.ndim - 2, x.ndim - 2 - n, -1):

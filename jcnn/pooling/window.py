@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.padding import Padding, pads, per_axis
+from jcnn.padding import Padding, pads, per_axis, window_sizes
 
 # Windows of more positions than this are reduced, not unrolled.
 FEW = 16
@@ -50,12 +50,8 @@ def windows(
     dilation: int | Sequence[int] | None,
 ) -> tuple[Window, ...]:
     """One checked `Window` for each spatial axis."""
-    shape = tuple(window_shape)
+    shape = window_sizes("window_shape", window_shape)
     n = len(shape)
-    if not 1 <= n <= 3 or any(size < 1 for size in shape):
-        raise ValueError(
-            f"window_shape={shape}; expected 1 to 3 positive sizes, one for each spatial axis"
-        )
     if x.ndim < n + 1:
         raise ValueError(
             f"x has shape {x.shape}, but window_shape={shape} needs (*batch, *spatial, channels) "

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jcnn import names
+from jcnn.names import UsageError
+from jcnn.study import settings
+from jcnn.study.plan import levels
 
 KEYS = (
     "data",
@@ -19,33 +22,39 @@ KEYS = (
     "warmup_steps",
     "gradient_clip",
     "label_smoothing",
+    "augmentation",
+    "dtype",
+    "data_memory",
     "data_dir",
 )
 
 
 def read_study(path: str | Path) -> dict[str, Any]:
-    """The keywords for `Study` that a study file gives.
+    """The keywords for `Study` that a study file gives, which checks their values.
 
-    Raises ValueError naming the file and the key, with the nearest known keys.
+    Raises UsageError naming the file and the key, with the nearest known keys.
     """
     try:
         with open(path, "rb") as file:
             content = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"cannot read the study file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a TOML file: {error}") from None
-    for key in content:
-        if key not in KEYS:
-            raise ValueError(f"{path}: {names.nearest('key', key, KEYS)}")
-    if not isinstance(content.get("factors", {}), dict):
-        raise ValueError(f"{path}: factors must be a table, [factors]")
-    for key in ("data", "model", "task", "data_dir"):
-        if not isinstance(content.get(key, ""), str):
-            raise ValueError(f"{path}: {key} must be a string")
-    for key in ("validation_fraction", "gradient_clip", "label_smoothing"):
-        if isinstance(content.get(key, 0), bool) or not isinstance(
-            content.get(key, 0), (int, float)
-        ):
-            raise ValueError(f"{path}: {key} must be a number")
-    if not isinstance(content.get("learning_rates", []), list):
-        raise ValueError(f"{path}: learning_rates must be a list of numbers")
+        raise UsageError(f"{path} is not a TOML file: {error}") from None
+    try:
+        for key, value in content.items():
+            if key not in KEYS:
+                raise names.nearest("key", key, KEYS)
+            if key in settings.CHECKS:
+                content[key] = settings.CHECKS[key](value)
+        for key in ("data", "model", "augmentation"):
+            if not isinstance(content.get(key, ""), str):
+                raise UsageError(f"{key} must be a string")
+        if not isinstance(content.get("factors", {}), dict):
+            raise UsageError("factors must be a table, [factors]")
+        settings.seed_values(content.get("seeds", 1))
+        for factor, values in content.get("factors", {}).items():
+            levels(factor, values)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     return content

@@ -1,6 +1,8 @@
 """One group of a study's combinations: what it trains, checked and compiled."""
 
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,6 +11,7 @@ from flax import nnx
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.names import UsageError
 from jcnn.study.plan import Combination, model_arguments
 from jcnn.study.result import RunRecord
 
@@ -26,8 +29,10 @@ class Job:
         self.input_shape = dataset.input_shape
         self.outputs = _outputs(dataset, task)
         self.model = study.build_model
-        self.batch_size = int(first.value("batch_size", study.batch_size))
+        self.batch_size = first.value("batch_size", study.batch_size)
         self.epochs = study.epochs
+        self.dtype = None if study.dtype is None else names.lookup("dtype", study.dtype)
+        self.data_memory = study.data_memory
         examples = len(
             datasets.split_validation(
                 dataset.train_targets,
@@ -42,6 +47,7 @@ class Job:
             engine.steps_per_epoch(examples, self.batch_size) * study.epochs,
             study.warmup_steps,
             study.gradient_clip,
+            first.value("augmentation", study.augment),
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.keys = [
@@ -57,26 +63,30 @@ class Job:
     def check(self) -> None:
         """Build each model abstractly, and see that it maps a batch to its outputs."""
         for member in self.members:
+            batch = jax.ShapeDtypeStruct((self.batch_size, *self.input_shape), jnp.float32)
             try:
-                shape = jax.eval_shape(
-                    lambda key, member=member: self._build(member, nnx.Rngs(key))(
-                        jnp.zeros((2, *self.input_shape), jnp.float32)
-                    ),
+                found = jax.eval_shape(
+                    lambda key, x, member=member: self._build(member, nnx.Rngs(key))(x),
                     jax.random.key(0),
-                ).shape
-            except names.UnknownNameError:
+                    batch,
+                )
+            except names.UsageError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 reason = " ".join(str(error).split())[:400]
                 raise ValueError(
-                    f"the model raised {type(error).__name__} with "
-                    f"{_spelled(member)} on inputs of shape {self.input_shape}: {reason}"
+                    f"the model raised {type(error).__name__}{_place(error)} with "
+                    f"{_spelled(member)} on inputs of shape {batch.shape}: {reason}"
                 ) from error
-            if shape != (2, self.outputs):
+            shape = getattr(found, "shape", type(found).__name__)
+            if shape != (self.batch_size, self.outputs):
+                takes = "outputs" in model_arguments(self.model, member, {"outputs": 0})
                 raise ValueError(
-                    f"the model with {_spelled(member)} maps 2 examples to shape {shape}; expected "
-                    f"(2, {self.outputs}) for {self.task.name}: take `outputs` as an argument"
+                    f"the model with {_spelled(member)} maps inputs of shape {batch.shape} to "
+                    f"{shape}; expected {(self.batch_size, self.outputs)} for {self.task.name}: "
+                    + ("end it with `outputs` units" if takes else "take `outputs` as an argument")
                 )
+        self._check_optimizer()
 
     def compile(self, data: training.Data) -> engine.CompiledGroup:
         """Initialize and compile."""
@@ -84,7 +94,10 @@ class Job:
             lambda rngs, member=member: self._build(member, rngs) for member in self.members
         ]
         return engine.CompiledGroup(
-            engine.Group(builders, self.runs, self.recipe, self.batch_size, self.epochs), data
+            engine.Group(
+                builders, self.runs, self.recipe, self.batch_size, self.epochs, self.data_memory
+            ),
+            data,
         )
 
     def records(self, outcomes: Sequence[engine.Outcome]) -> list[RunRecord]:
@@ -95,8 +108,34 @@ class Job:
         ]
 
     def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
-        context = {"input_shape": self.input_shape, "outputs": self.outputs}
-        return self.model(**model_arguments(self.model, member, context), rngs=rngs)
+        context: dict[str, Any] = {
+            "input_shape": self.input_shape,
+            "outputs": self.outputs,
+            "rngs": rngs,
+        }
+        if self.dtype is not None:
+            context["dtype"] = self.dtype
+        arguments = model_arguments(self.model, member, context)
+        if self.dtype is not None and "dtype" not in arguments:
+            raise UsageError("the model does not take dtype; add the argument, or drop the setting")
+        model = self.model(**arguments)
+        if not isinstance(model, nnx.Module):
+            raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
+        return model
+
+    def _check_optimizer(self) -> None:
+        try:
+            jax.eval_shape(
+                lambda params: training.start(self.recipe, params, {}, 0),
+                {"kernel": jnp.zeros((2, 2))},
+            )
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UsageError(
+                f"{names.name_of('optimizer', self.recipe.optimizer)} is not an optimizer: "
+                f"{reason}; expected (learning_rate, *, momentum, weight_decay) -> "
+                "optax.GradientTransformation"
+            ) from error
 
     def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
         return training.Hyperparameters(
@@ -114,3 +153,13 @@ def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
 
 def _spelled(member: Combination) -> str:
     return ", ".join(f"{factor}={name}" for factor, name in member.names().items()) or "no factors"
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's own code an error arose, if it is there."""
+    library = Path(__file__).resolve().parents[1]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if "site-packages" not in path.parts and library not in path.parents:
+            return f" at {path.name}:{frame.lineno}"
+    return ""

@@ -5,13 +5,14 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from jcnn.names import UsageError
 from jcnn.version import __version__
 
 
@@ -22,7 +23,7 @@ class Output:
         """Create the directory; ValueError where it holds a study, OSError where it cannot."""
         self.path = Path(directory)
         if (self.path / "results.json").exists() or (self.path / "study.toml").exists():
-            raise ValueError(
+            raise UsageError(
                 f"{self.path} holds a study already; name another directory, or remove this one"
             )
         self._made = []
@@ -30,9 +31,15 @@ class Output:
         while not missing.exists():
             self._made.append(missing)
             missing = missing.parent
-        self.path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=self.path):
-            pass
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            self.discard()
+            raise OSError(
+                f"cannot leave results in {self.path}: {error.strerror}; name another directory"
+            ) from error
 
     def write(self, name: str, text: str) -> None:
         """Write a file aside, sync and rename it."""
@@ -48,9 +55,10 @@ class Output:
             Path(aside).unlink(missing_ok=True)
             raise
 
-    def write_study(self, study: Mapping[str, Any]) -> None:
-        """The study file, which `jcnn compare` reads back."""
-        self.write("study.toml", tomli_w.dumps(study))
+    def write_study(self, study: Mapping[str, Any], unreadable: Sequence[str] = ()) -> None:
+        """The study file, which `jcnn compare` reads back, but for what it says it cannot."""
+        note = f"# Python objects, to be given again: {', '.join(unreadable)}\n"
+        self.write("study.toml", (note if unreadable else "") + tomli_w.dumps(study))
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Versions, device and command."""

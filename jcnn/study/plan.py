@@ -3,15 +3,24 @@
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jcnn import names
+from jcnn.names import UsageError
+from jcnn.study import settings
 
 # Factors of the training recipe; every other factor is a keyword of the model.
 TRACED = ("momentum", "weight_decay")
-RECIPE = ("optimizer", "schedule", "batch_size", *TRACED)
+RESERVED = {
+    "learning_rate": "every combination tries all of learning_rates (--learning-rate)",
+    "learning_rates": "every combination tries all learning rates (--learning-rate)",
+    "rngs": "the model is given its random keys by seed",
+    "input_shape": "the model is given the data's shape",
+    "outputs": "the model is given the number of outputs",
+}
+RECIPE = ("optimizer", "schedule", "augmentation", "batch_size", *TRACED)
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,25 @@ class Level:
 
     name: str
     value: Any
+    looked_up: bool = False
+
+    def in_file(self) -> Any:
+        """What stands for it in a study file: its value where TOML has the like, else its name."""
+        plain = (bool, int, float, str)
+        if isinstance(self.value, plain):
+            return self.value
+        if isinstance(self.value, tuple) and all(isinstance(v, plain) for v in self.value):
+            return list(self.value)
+        return self.name
+
+    def readable(self, factor: str) -> bool:
+        """Whether a study file that holds `in_file` gives this value back."""
+        if self.looked_up or self.in_file() is not self.name or isinstance(self.value, str):
+            return True
+        try:
+            return factor in names.TABLES and names.lookup(factor, self.name) is self.value
+        except UsageError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -50,16 +78,23 @@ def levels(factor: str, values: Any) -> list[Level]:
 
     A mapping gives names to values of one's own.
     """
+    if factor in RESERVED:
+        raise UsageError(f"{RESERVED[factor]}; {factor!r} is not a factor")
     if isinstance(values, Mapping):
-        found = [Level(str(name), value) for name, value in values.items()]
+        found = [Level(str(name), _value(factor, value)) for name, value in values.items()]
     else:
-        given = [values] if isinstance(values, str) or not isinstance(values, Sequence) else values
-        found = [_level(factor, value) for value in given]
+        if hasattr(values, "tolist"):
+            values = values.tolist()
+        one = isinstance(values, str) or not isinstance(values, Iterable)
+        found = [_level(factor, value) for value in ([values] if one else values)]
     if not found:
-        raise ValueError(f"factor {factor!r} has no values; give at least one or drop the factor")
+        raise UsageError(f"factor {factor!r} has no values; give at least one or drop the factor")
     seen = [level.name for level in found]
     if len(set(seen)) < len(seen):
-        raise ValueError(f"factor {factor!r} names a value twice: {', '.join(seen)}")
+        raise UsageError(
+            f"factor {factor!r} names a value twice: {', '.join(seen)}; where the values differ, "
+            "give a mapping of names to them"
+        )
     return found
 
 
@@ -96,13 +131,23 @@ def model_arguments(
         if factor in RECIPE:
             continue
         if not open_ended and factor not in parameters:
-            known = [name for name in (*parameters, *RECIPE) if name not in (*context, "rngs")]
+            known = [name for name in (*parameters, *RECIPE) if name not in RESERVED]
             raise names.nearest("factor", factor, known)
         arguments[factor] = level.value
     return arguments
 
 
-def _level(factor: str, value: Any) -> Level:
-    if isinstance(value, str) and factor in names.TABLES:
-        return Level(value, names.lookup(factor, value))
-    return Level("none" if value is None else names.name_of(factor, value), value)
+def _level(factor: str, given: Any) -> Level:
+    value = _value(factor, given)
+    if isinstance(given, str):
+        return Level(given, value, looked_up=factor in names.TABLES)
+    if isinstance(value, (list, tuple)):
+        return Level(",".join(map(str, value)), tuple(value))
+    return Level("none" if value is None else names.name_of(factor, given), value)
+
+
+def _value(factor: str, value: Any) -> Any:
+    if factor in names.TABLES:
+        return settings.named(factor, value)
+    check = settings.FACTORS.get(factor)
+    return value if check is None else check(value)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
-
-import numpy as np
+from typing import Any, SupportsIndex
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.names import UsageError
+from jcnn.study import settings
 from jcnn.study.job import Job
 from jcnn.study.output import Output, environment
-from jcnn.study.plan import combinations, group, levels
+from jcnn.study.plan import Level, combinations, group, levels
 from jcnn.study.result import Result
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
@@ -46,9 +46,17 @@ class Study:
     `"module:attribute"`, or any callable that builds an `nnx.Module`; it is called with `rngs`,
     with `input_shape` and `outputs` where it takes them, and with the model's factors. `factors`
     map a keyword to its values: names, or values of one's own, or a mapping of names to them.
-    `optimizer`, `schedule`, `batch_size`, `momentum` and `weight_decay` may be factors too.
+    `optimizer`, `schedule`, `augmentation`, `batch_size`, `momentum` and `weight_decay` may be
+    factors too.
 
-    Seed s gives the same initial key, data order and validation split in every combination. The
+    `augmentation` changes training images inside the program: "shift:2", "flip", "cutout:4",
+    several joined by a plus, or a callable `(key, images) -> images`. `dtype` ("bfloat16") is what
+    a model that takes it computes in; parameters, statistics and losses stay float32. `data_memory`
+    is how many bytes of examples a device may hold before they are streamed to it (default: half of
+    its memory).
+
+    Seed s gives the same initial key, data order, augmentation and validation split in every
+    combination. The
     learning rate is chosen for each combination on validation, `validation_fraction` of the
     training data.
 
@@ -60,41 +68,31 @@ class Study:
     data: Any = "digits"
     model: Any = "lenet"
     factors: Mapping[str, Any] = field(default_factory=lambda: dict(DEFAULT_FACTORS))
-    learning_rates: Sequence[float] = (1.0, 0.3, 0.1, 0.03, 0.01)
-    seeds: int | Sequence[int] = 5
-    epochs: int = 15
-    batch_size: int = 64
+    learning_rates: Any = (1.0, 0.3, 0.1, 0.03, 0.01)
+    seeds: Any = 5
+    epochs: SupportsIndex = 15
+    batch_size: SupportsIndex = 64
     task: str | None = None
     validation_fraction: float = 0.2
     warmup_steps: int = 0
     gradient_clip: float | None = None
     label_smoothing: float = 0.0
+    augmentation: Any = None
+    dtype: str | None = None
+    data_memory: int | None = None
     data_dir: str | None = None
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without data."""
-        _positive_whole("epochs", self.epochs)
-        _positive_whole("batch_size", self.batch_size)
-        if isinstance(self.seeds, int):
-            _positive_whole("seeds", self.seeds)
-        self.seed_values = list(range(self.seeds)) if isinstance(self.seeds, int) else [*self.seeds]
-        if not self.seed_values or len(set(self.seed_values)) < len(self.seed_values):
-            raise ValueError(f"seeds={self.seeds!r}; expected a count, or different whole numbers")
-        if any(not isinstance(s, int) or not 0 <= s < 2**31 for s in self.seed_values):
-            raise ValueError(f"seeds={self.seeds!r}; expected whole numbers from 0 to 2^31 - 1")
-        rates = [float(rate) for rate in self.learning_rates]
-        if not rates or len(set(rates)) < len(rates) or not all(0 < r < np.inf for r in rates):
-            raise ValueError(
-                f"learning_rates={list(self.learning_rates)}; expected different positive numbers"
-            )
-        self.build_model = (
-            names.lookup("model", self.model) if isinstance(self.model, str) else self.model
-        )
-        if not callable(self.build_model):
-            raise ValueError(f"model {self.model!r} is not callable; give a function or class")
-        if "learning_rate" in self.factors:
-            raise ValueError("learning_rate is not a factor; give learning_rates=[...]")
-        self.combinations = combinations({f: levels(f, v) for f, v in self.factors.items()})
+        for name, check in settings.CHECKS.items():
+            setattr(self, name, check(getattr(self, name)))
+        self.seed_values = settings.seed_values(self.seeds)
+        self.build_model = settings.named("model", self.model)
+        self.augment = settings.named("augmentation", self.augmentation)
+        if not isinstance(self.factors, Mapping):
+            raise UsageError(f"factors={self.factors!r}; expected a mapping of names to values")
+        self.levels = {factor: levels(factor, values) for factor, values in self.factors.items()}
+        self.combinations = combinations(self.levels)
 
     def run(
         self,
@@ -123,7 +121,7 @@ class Study:
         )
         try:
             if output is not None:
-                output.write_study(result.study)
+                output.write_study(result.study, self.unreadable())
                 output.write_environment(result.environment)
             self._train(jobs, dataset, result, output, on_progress, started)
         except BaseException:
@@ -139,13 +137,14 @@ class Study:
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
         """The study as its file has it: names and numbers alone."""
-        data = self.data if isinstance(self.data, (str, os.PathLike)) else None
-        model = self.model if isinstance(self.model, str) else names.name_of("model", self.model)
+        named_data = isinstance(self.data, (str, os.PathLike))
         described = {
-            "data": str(data) if data is not None else (dataset.name if dataset else "arrays"),
-            "model": model,
-            "learning_rates": [float(rate) for rate in self.learning_rates],
-            "seeds": self.seeds if isinstance(self.seeds, int) else [*self.seeds],
+            "data": str(self.data) if named_data else dataset.name if dataset else "arrays",
+            "model": names.name_of("model", self.model),
+            "learning_rates": list(self.learning_rates),
+            "seeds": self.seed_values
+            if self.seed_values != list(range(len(self.seed_values)))
+            else len(self.seed_values),
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "task": self.task,
@@ -153,13 +152,30 @@ class Study:
             "warmup_steps": self.warmup_steps,
             "gradient_clip": self.gradient_clip,
             "label_smoothing": self.label_smoothing,
+            "augmentation": None
+            if self.augmentation is None
+            else names.name_of("augmentation", self.augmentation),
+            "dtype": self.dtype,
+            "data_memory": self.data_memory,
             "data_dir": self.data_dir,
             "factors": {
-                factor: list(dict.fromkeys(c.names()[factor] for c in self.combinations))
-                for factor in self.factors
+                factor: [level.in_file() for level in found]
+                for factor, found in self.levels.items()
             },
         }
         return {key: value for key, value in described.items() if value is not None}
+
+    def unreadable(self) -> list[str]:
+        """What a study file cannot give back, since it has no name: to be given again by hand."""
+        found = [] if isinstance(self.data, (str, os.PathLike)) else ["data"]
+        for kind, value in (("model", self.model), ("augmentation", self.augmentation)):
+            if not isinstance(value, str) and not Level(names.name_of(kind, value), value).readable(
+                kind
+            ):
+                found.append(kind)
+        for factor, own in self.levels.items():
+            found += [f"{factor}={level.name}" for level in own if not level.readable(factor)]
+        return found
 
     @property
     def runs(self) -> int:
@@ -176,28 +192,31 @@ class Study:
             return self.data
         if isinstance(self.data, (str, os.PathLike)):
             return datasets.load(self.data, data_dir=self.data_dir)
-        arrays = tuple(self.data)
+        arrays = tuple(self.data) if isinstance(self.data, (tuple, list)) else ()
         if len(arrays) not in (2, 4):
-            raise ValueError(
-                f"data has {len(arrays)} arrays; expected (inputs, targets) or (inputs, targets, "
-                "test_inputs, test_targets)"
+            raise UsageError(
+                f"data is {type(self.data).__name__} of {len(arrays)} arrays; expected a name, a "
+                "path, (inputs, targets) or (inputs, targets, test_inputs, test_targets)"
             )
         test = dict(zip(("test_inputs", "test_targets"), arrays[2:], strict=False))
         return datasets.from_arrays(arrays[0], arrays[1], **test)
 
     def _task(self, dataset: datasets.Dataset) -> training.Task:
         name = self.task or dataset.task
-        if name == "regression" and dataset.task == "regression":
-            return training.regression()
-        if name == "classification" and dataset.task == "classification":
-            return training.classification(label_smoothing=self.label_smoothing)
-        if name == "binary" and dataset.num_classes == 2:
+        fitting = [dataset.task, *(["binary"] if dataset.num_classes == 2 else [])]
+        if name not in fitting:
+            kind = "numbers" if dataset.num_classes is None else f"{dataset.num_classes} classes"
+            raise UsageError(
+                f"task={name!r} does not fit data set {dataset.name!r}, whose targets are {kind}; "
+                f"expected {' or '.join(fitting)}"
+            )
+        if self.label_smoothing and name != "classification":
+            raise UsageError(f"label_smoothing applies to classification, and the task is {name}")
+        if name == "binary":
             return training.binary()
-        raise ValueError(
-            f"task={name!r} does not fit data set {dataset.name!r} ({dataset.task}, "
-            f"{dataset.num_classes} classes); expected classification, binary (two classes) or "
-            "regression"
-        )
+        if name == "regression":
+            return training.regression()
+        return training.classification(label_smoothing=self.label_smoothing)
 
     def _train(
         self,
@@ -233,21 +252,17 @@ def _compiled_ahead(
     jobs: Sequence[Job], data: training.Data
 ) -> Iterator[tuple[Job, engine.CompiledGroup]]:
     """Each job with its compiled group; the next ones compile in threads meanwhile."""
-    with ThreadPoolExecutor(AHEAD) as pool:
-        rest = iter(jobs)
-        waiting: list[tuple[Job, Future[engine.CompiledGroup]]] = [
-            (job, pool.submit(job.compile, data)) for job in islice(rest, AHEAD)
-        ]
-        try:
-            while waiting:
-                job, future = waiting.pop(0)
-                compiled = future.result()
-                waiting += [(j, pool.submit(j.compile, data)) for j in islice(rest, 1)]
-                yield job, compiled
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _positive_whole(name: str, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}; expected a whole number of at least 1")
+    pool = ThreadPoolExecutor(AHEAD)
+    rest = iter(jobs)
+    waiting: list[tuple[Job, Future[engine.CompiledGroup]]] = [
+        (job, pool.submit(job.compile, data)) for job in islice(rest, AHEAD)
+    ]
+    try:
+        while waiting:
+            job, future = waiting.pop(0)
+            compiled = future.result()
+            waiting += [(j, pool.submit(j.compile, data)) for j in islice(rest, 1)]
+            yield job, compiled
+    finally:
+        # Who interrupts does not wait for what still compiles.
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -18,6 +18,8 @@ from jcnn.training.optimizers import Optimizer, schedule
 from jcnn.training.task import Task
 
 NEVER = -1
+# `(key, inputs) -> inputs`, of one shape and dtype; see `jcnn.data.augmentation`.
+Augmentation = Callable[[Array, Array], Array]
 
 
 class Data(NamedTuple):
@@ -38,7 +40,11 @@ class Data(NamedTuple):
 
 
 class RunState(NamedTuple):
-    """Everything that changes while a run trains; `sums` adds up the epoch's training metrics."""
+    """Everything that changes while a run trains, and its seed, from which augmentation is drawn.
+
+    `sums` adds up the epoch's training metrics, `held_sums` those of validation and test (a row
+    each, the last column being the weight).
+    """
 
     params: Any
     rest: Any
@@ -46,6 +52,8 @@ class RunState(NamedTuple):
     step: Array
     diverged_at: Array
     sums: Array
+    held_sums: Array
+    seed: Array
 
 
 class Hyperparameters(NamedTuple):
@@ -74,6 +82,7 @@ class Recipe:
     total_steps: int
     warmup_steps: int
     gradient_clip: float | None
+    augmentation: Augmentation | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,21 @@ def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
     return Structure(train, evaluate), params, rest
 
 
-def start(recipe: Recipe, params: Any, rest: Any) -> RunState:
+def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
     """The state before the first step. The optimizer's state depends on shapes only."""
     zeros = Hyperparameters(jnp.float32(0), jnp.float32(0), jnp.float32(0))
     optimizer = _optimizer(recipe, zeros).init(params)
-    return RunState(params, rest, optimizer, jnp.int32(0), jnp.int32(NEVER), _no_sums(recipe))
+    metrics = len(recipe.task.metrics)
+    return RunState(
+        params,
+        rest,
+        optimizer,
+        step=jnp.int32(0),
+        diverged_at=jnp.int32(NEVER),
+        sums=jnp.zeros(metrics, jnp.float32),
+        held_sums=jnp.zeros((2, metrics + 1), jnp.float32),
+        seed=jnp.asarray(seed, jnp.uint32),
+    )
 
 
 def advance(
@@ -111,9 +130,11 @@ def advance(
 ) -> tuple[RunState, History]:
     """Train on some rows of `batches` (`(steps, batch_size)` indices), then evaluate.
 
-    `ranges` is `[first, stop, held_first, held_stop]`: rows of `batches`, and held-out batches; an
-    empty range of these evaluates nothing and gives NaN. Being traced, any range costs no
-    compilation. The first step whose loss is not finite is kept in `state.diverged_at`.
+    `ranges` is `[first, stop, held_first, held_stop]`: rows of `batches`, and held-out batches, of
+    which either may be empty. Being traced, any range costs no compilation. However an epoch or an
+    evaluation is cut into calls, its sums are added in one order: those of training start anew at
+    row 0, those of an evaluation with the first call after training. The first step whose loss is
+    not finite is kept in `state.diverged_at`.
     """
     optimizer = _optimizer(recipe, hyperparameters)
     step = _make_step(structure, recipe, optimizer, data)
@@ -121,16 +142,20 @@ def advance(
     def body(i: Array, state: RunState) -> RunState:
         return step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
 
-    # However an epoch is cut into calls, its sums are added in one order.
-    state = state._replace(sums=jnp.where(ranges[0] == 0, 0, state.sums))
+    trains = ranges[0] < ranges[1]
+    state = state._replace(
+        sums=jnp.where(trains & (ranges[0] == 0), 0, state.sums),
+        held_sums=jnp.where(trains, 0, state.held_sums),
+    )
     state = jax.lax.fori_loop(ranges[0], ranges[1], body, state)
-    train = {name: state.sums[j] / len(batches) for j, name in enumerate(recipe.task.metrics)}
-    validation, test = _evaluate(structure, recipe.task, state, data, ranges[2:])
+    state = state._replace(
+        held_sums=_evaluate(structure, recipe.task, state, data, ranges[2], ranges[3])
+    )
+    names = list(recipe.task.metrics)
+    train = dict(zip(names, state.sums / len(batches), strict=True))
+    held = state.held_sums[:, :-1] / state.held_sums[:, -1:]
+    validation, test = (dict(zip(names, row, strict=True)) for row in held)
     return state, History(train, validation, test)
-
-
-def _no_sums(recipe: Recipe) -> Array:
-    return jnp.zeros(len(recipe.task.metrics), jnp.float32)
 
 
 def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
@@ -159,7 +184,12 @@ def _make_step(
         return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
 
     def step(state: RunState, indices: Array) -> RunState:
-        inputs = normalize(jnp.take(data.inputs, indices, axis=0), data)
+        inputs = jnp.take(data.inputs, indices, axis=0)
+        if recipe.augmentation is not None:
+            # Drawn from seed and step alone, so it is the same in every combination.
+            key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+            inputs = recipe.augmentation(key, inputs)
+        inputs = normalize(inputs, data)
         targets = jnp.take(data.targets, indices, axis=0)
         (loss, (rest, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
             state.params, state.rest, inputs, targets
@@ -168,8 +198,14 @@ def _make_step(
         params = optax.apply_updates(state.params, updates)
         first = (state.diverged_at == NEVER) & ~jnp.isfinite(loss)
         diverged_at = jnp.where(first, state.step, state.diverged_at)
-        sums = state.sums + metrics
-        return RunState(params, rest, optimizer_state, state.step + 1, diverged_at, sums)
+        return state._replace(
+            params=params,
+            rest=rest,
+            optimizer=optimizer_state,
+            step=state.step + 1,
+            diverged_at=diverged_at,
+            sums=state.sums + metrics,
+        )
 
     return step
 
@@ -181,23 +217,19 @@ def normalize(inputs: Array, data: Data) -> Array:
 
 
 def _evaluate(
-    structure: Structure, task: Task, state: RunState, data: Data, held_range: Array
-) -> tuple[dict[str, Array], dict[str, Array]]:
+    structure: Structure, task: Task, state: RunState, data: Data, first: Array, stop: Array
+) -> Array:
+    """`state.held_sums` with the held-out batches from `first` to `stop` added."""
     model = nnx.merge(structure.evaluate, state.params, state.rest, copy=True)
-    names = list(task.metrics)
 
     def add(i: Array, sums: Array) -> Array:
         inputs = jax.lax.dynamic_index_in_dim(data.held_inputs, i, keepdims=False)
         targets = jax.lax.dynamic_index_in_dim(data.held_targets, i, keepdims=False)
         weights = jax.lax.dynamic_index_in_dim(data.held_weights, i, keepdims=False)
         outputs = model(normalize(inputs, data))
-        columns = [task.metrics[name](outputs, targets) for name in names]
+        columns = [metric(outputs, targets) for metric in task.metrics.values()]
         values = jnp.stack([jnp.sum(weights * jnp.where(weights > 0, c, 0)) for c in columns])
         row = jnp.concatenate([values, jnp.sum(weights)[None]])
         return sums.at[jnp.where(i < data.validation_batches, 0, 1)].add(row)
 
-    sums = jax.lax.fori_loop(
-        held_range[0], held_range[1], add, jnp.zeros((2, len(names) + 1), jnp.float32)
-    )
-    means = sums[:, :-1] / sums[:, -1:]
-    return tuple({name: row[j] for j, name in enumerate(names)} for row in means)  # type: ignore[return-value]
+    return jax.lax.fori_loop(first, stop, add, state.held_sums)

@@ -74,14 +74,26 @@ def test_data_list(capsys):
         (["compare", "--activation", "relo"], 2, "did you mean relu"),
         (["compare", "--activaton", "relu"], 2, "did you mean --activation"),
         (["compare", "--epochs", "many"], 2, "invalid int value"),
-        (["compare", "missing.toml"], 2, "no study file"),
+        (["compare", "missing.toml"], 2, "cannot read the study file missing.toml"),
         (["compare", "bad.toml"], 2, "did you mean epochs"),
         (["compare", "--data", "nowhere"], 1, "nowhere"),
         (["compare", "--data", "broken.npz"], 1, "broken.npz"),
         (["compare", "--out", "file/x"], 1, "file"),
         (["compare", "--factor", "depth"], 2, "needs values"),
         (["compare", "--model", "raising:make"], 1, "raised ZeroDivisionError"),
-        (["nothing"], 2, "invalid choice"),
+        (["compare", "."], 2, "Is a directory"),
+        (["compare", "--epochs", "0"], 2, "epochs=0"),
+        (["compare", "--factor", "optimizer", "3"], 2, "unknown optimizer"),
+        (["compare", "--factor", "batch_size", "0"], 2, "batch_size=0"),
+        (["compare", "--gradient-clip", "nan"], 2, "a positive norm"),
+        (["compare", "--activation", "leaky_relu:nan"], 2, "expected a number after the colon"),
+        (["compare", "--optimizer", "optax:adam"], 2, "is not an optimizer"),
+        (["compare", "--model", "leaving:make"], 2, "SystemExit"),
+        (["compare", "--data-dir", "nowhere", "--data", "mnist"], 1, "no such directory"),
+        (["data", "list", "--data-dir", "nowhere"], 1, "no such directory"),
+        (["comapre"], 2, "did you mean compare"),
+        (["--bogus"], 2, "--bogus"),
+        (["nothing"], 2, "unknown command"),
         ([], 2, "required"),
     ],
 )
@@ -95,6 +107,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     (tmp_path / "raising.py").write_text(
         "def make(*, activation, kernel_init, normalization, rngs): 1 / 0"
     )
+    (tmp_path / "leaving.py").write_text("raise SystemExit(7)")
     before = sorted(p.name for p in tmp_path.iterdir())
     try:
         got = main(arguments)

@@ -33,6 +33,14 @@ def flat_model(*, rngs):
     return layers.Flatten()
 
 
+def not_a_module(input_shape, outputs):
+    return lambda x: jnp.zeros((len(x), outputs))
+
+
+def leaving(input_shape, outputs):
+    raise SystemExit(7)
+
+
 @pytest.fixture(scope="module")
 def result():
     factors = {"activation": ["tanh", "relu"], "kernel_init": ["he_normal", "orthogonal"]}
@@ -286,7 +294,9 @@ def test_nothing_is_left_of_a_study_that_fails(tmp_path):
     def broken(*, activation, rngs):
         raise RuntimeError("no such layer")
 
-    with pytest.raises(ValueError, match=r"RuntimeError with activation=tanh.*no such layer"):
+    with pytest.raises(
+        ValueError, match=r"RuntimeError at test_study.py:\d+ with activation=tanh.*no such layer"
+    ):
         Study(model=broken, factors={"activation": ["tanh"]}).run(tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == []
 
@@ -318,7 +328,7 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         ({"factors": {"activaton": ["relu"]}}, "did you mean activation"),
         ({"factors": {"activation": []}}, "has no values"),
         ({"factors": {"activation": ["relu", "relu"]}}, "names a value twice"),
-        ({"factors": {"learning_rate": [1.0]}}, "give learning_rates"),
+        ({"factors": {"learning_rate": [1.0]}}, "tries all of learning_rates"),
         ({"model": "lenett"}, "did you mean lenet"),
         ({"model": "nowhere:make"}, "could not be imported"),
         ({"data": "digit"}, "digits"),
@@ -330,6 +340,23 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         ({"batch_size": 5000}, "use a smaller batch"),
         ({"factors": {"kernel_init": ["normal:big"]}}, "expected a number"),
         ({"model": flat_model, "factors": {}}, "take `outputs`"),
+        ({"model": not_a_module, "factors": {}}, "returned a function; expected an nnx.Module"),
+        ({"model": leaving, "factors": {}}, "SystemExit at test_study.py"),
+        ({"model": linear, "factors": {}, "dtype": "bfloat16"}, "does not take dtype"),
+        ({"dtype": "bfloat32"}, "did you mean.* bfloat16"),
+        ({"augmentation": "shift:2+flap"}, "did you mean flip"),
+        ({"gradient_clip": -1.0}, "gradient_clip=-1.0; expected a positive norm"),
+        ({"label_smoothing": float("nan")}, "label_smoothing=nan"),
+        ({"data": "digits-rotated", "label_smoothing": 0.1}, "applies to classification"),
+        ({"task": "regression"}, "expected classification$"),
+        ({"warmup_steps": -1}, "warmup_steps=-1"),
+        ({"factors": {"momentum": [5]}}, "momentum=5; expected a number from 0 to below 1"),
+        ({"factors": {"weight_decay": ["a"]}}, "weight_decay='a'; expected a number"),
+        ({"factors": {"batch_size": [0]}}, "batch_size=0; expected a whole number"),
+        ({"factors": {"rngs": [1]}}, "'rngs' is not a factor"),
+        ({"factors": {"activation": [lambda x: x, lambda x: x]}}, "give a mapping of names"),
+        ({"factors": {"optimizer": [lambda rate: None]}}, "is not an optimizer"),
+        ({"data": {"x": 1}}, "expected a name, a path"),
     ],
 )
 def test_errors_say_what_to_change(keywords, message):
@@ -345,11 +372,51 @@ def test_study_files(tmp_path):
         ("epochs = ", "is not a TOML file"),
         ("factors = 3", "must be a table"),
         ("data = 3", "must be a string"),
-        ("gradient_clip = 'a'", "must be a number"),
+        ("gradient_clip = 'a'", "gradient_clip='a'; expected a positive norm"),
+        ("warmup_steps = 1.5", "warmup_steps=1.5; expected a whole number"),
+        ("seeds = 1.5", "seeds=1.5; expected a whole number"),
+        ("learning_rates = [[0.1]]", "expected positive numbers"),
+        ("learning_rates = [true]", "expected positive numbers"),
+        ("[factors]\noptimizer = [1]", "optimizer=1; expected a name"),
     ):
         path.write_text(text)
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(names.UsageError, match=f"s.toml.*{message}"):
             read_study(path)
+
+
+def test_a_study_file_gives_back_what_it_was_written_from(tmp_path):
+    factors = {
+        "width": [4, 8],
+        "flag": [True, False],
+        "hidden": [(8,), (16, 8)],
+        "activation": ["relu", jcnn.activations.tanh],
+        "kernel_init": ["normal:0.01"],
+        "momentum": [0.9],
+    }
+    study = Study(factors=factors, seeds=[3, 5])
+    assert study.unreadable() == []
+    output = jcnn.study.output.Output(tmp_path / "o")
+    output.write_study(study.describe(), study.unreadable())
+    again = Study(**read_study(tmp_path / "o" / "study.toml"))
+    assert again.describe() == study.describe()
+    for mine, theirs in zip(study.combinations, again.combinations, strict=True):
+        assert mine.names() == theirs.names()
+        for factor in ("width", "flag", "hidden", "activation", "momentum"):
+            assert mine.value(factor) == theirs.value(factor)
+    own = Study(data=blobs(), model=linear, factors={"kernel_init": {"mine": lambda *a: None}})
+    assert own.unreadable() == ["data", "kernel_init=mine"]
+
+
+def test_values_of_numpy_and_names_in_mappings_are_taken():
+    study = Study(
+        seeds=np.int64(2),
+        epochs=np.int64(1),
+        learning_rates=(rate for rate in (0.1, 0.01)),
+        factors={"width": np.array([2, 4]), "activation": {"mine": "tanh"}},
+    )
+    assert (study.seed_values, study.learning_rates) == ([0, 1], (0.1, 0.01))
+    assert [level.value for level in study.levels["width"]] == [2, 4]
+    assert study.levels["activation"][0].value is jcnn.activations.tanh
 
 
 def test_weights_of_padding_do_not_count():
@@ -358,3 +425,63 @@ def test_weights_of_padding_do_not_count():
     count = float(held.held_weights.sum())
     assert count == len(dataset.test_inputs) + round(0.2 * len(dataset.train_inputs))
     assert training.run.normalize(jnp.asarray(held.inputs), held).dtype == jnp.float32
+
+
+def test_augmentation_is_paired_over_combinations_and_changes_training():
+    seen = []
+
+    def record(key, images):
+        jax.debug.callback(lambda k, x: seen.append((k.tolist(), float(x.sum()))), key, images[:1])
+        return images
+
+    def raw(key, images):
+        return record(jax.random.key_data(key), images)
+
+    keywords = {**SMALL, "seeds": 1, "learning_rates": [0.1], "epochs": 1, "batch_size": 256}
+    Study(factors={"activation": ["tanh", "relu"]}, augmentation=raw, model="mlp", **keywords).run()
+    assert len(seen) == 2 * 4
+    assert sorted(map(str, seen[:4])) == sorted(map(str, seen[4:]))
+    assert len({str(key) for key, _ in seen}) == 4
+    found = Study(factors={"augmentation": ["none", "shift:2+flip", "cutout:3"]}, **keywords).run()
+    losses = [record.outcome.curves["train_loss"][0] for record in found.records]
+    assert len(set(losses)) == 3
+
+
+def test_bfloat16_computes_in_it_and_keeps_float32_parameters():
+    kept = []
+
+    def model(input_shape, outputs, *, dtype, normalization=layers.batch_norm, rngs):
+        made = models.lenet(
+            input_shape, outputs, features=(4,), normalization=normalization, dtype=dtype, rngs=rngs
+        )
+        kept.append((made.conv1.dtype, {v.dtype for v in jax.tree.leaves(nnx.state(made))}))
+        _, values = made.intermediates(jnp.ones((2, *input_shape)))
+        kept.append({str(value.dtype) for value in values.values()})
+        return made
+
+    found = Study(model=model, factors={}, dtype="bfloat16", **SMALL).run()
+    assert kept[0] == (jnp.bfloat16, {jnp.dtype("float32"), *kept[0][1]} - {jnp.dtype("bfloat16")})
+    assert kept[1] == {"bfloat16"}
+    assert found.ranking()[0].mean > 0.5
+    assert Study(factors={}, dtype="bfloat16").describe()["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize("memory", [60_000, 40_000])
+def test_streaming_changes_no_number(memory, monkeypatch):
+    """Digits are 110 kB as uint8, held-out examples included: here they come in windows."""
+    windows = []
+    window = engine.feed.Streamed._window
+    monkeypatch.setattr(
+        engine.feed.Streamed,
+        "_window",
+        lambda self, chosen: windows.append(len(chosen)) or window(self, chosen),
+    )
+    keywords = {**SMALL, "factors": {"activation": ["tanh"]}, "model": "mlp", "seeds": 3}
+    whole = Study(**keywords).run()
+    assert not windows
+    streamed = Study(data_memory=memory, **keywords).run()
+    assert len(windows) > 2
+    assert max(windows) * 64 < memory
+    assert [r.outcome for r in streamed.records] == [r.outcome for r in whole.records]
+    with pytest.raises(ValueError, match="give more, or use smaller batches"):
+        Study(data_memory=10_000, **keywords).run()

@@ -1,0 +1,55 @@
+"""Timing on noisy machines: every side once a round, so that drift meets all of them alike."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+# A side that has just finished may leave threads spinning for a moment.
+_SETTLE = 0.02
+
+
+class Timing(NamedTuple):
+    """Seconds of one unit of work: median and quartiles of `n` samples."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, samples: list[float]) -> "Timing":
+        """Summarize samples."""
+        low, median, high = np.percentile(samples, [25, 50, 75])
+        return cls(float(median), float(low), float(high), len(samples))
+
+
+def interleaved(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Timing]:
+    """Each side gives the seconds of one unit of work; one sample of each a round, after a warm-up.
+
+    The order turns round by round, so that nobody always follows the same neighbour.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in sides}
+    names = list(sides)
+    for done in range(rounds + 1):
+        for name in names[done % len(names) :] + names[: done % len(names)]:
+            time.sleep(_SETTLE)
+            seconds = sides[name]()
+            if done:
+                samples[name].append(seconds)
+    return {name: Timing.of(found) for name, found in samples.items()}
+
+
+def timed(function: Callable[..., Any], *arguments: Any) -> float:
+    """Seconds of one call, its result waited for."""
+    began = time.perf_counter()
+    jax.block_until_ready(function(*arguments))
+    return time.perf_counter() - began
+
+
+def repeats(once: Callable[[], float], *, seconds: float = 0.05, most: int = 1000) -> int:
+    """How many calls make a sample of about `seconds`; the first call warms up."""
+    once()
+    return int(np.clip(seconds / max(once(), 1e-7), 1, most))

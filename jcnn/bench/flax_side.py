@@ -1,0 +1,85 @@
+"""The same training written plainly: Flax's layers, Optax, and one `lax.scan` over the batches."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array
+
+
+class PlainNet(nnx.Module):
+    """Convolutions 3 wide (ReLU, max pool by 2 each), then dense layers (ReLU), then the output."""
+
+    def __init__(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        rngs = nnx.Rngs(0)
+        convs, denses = [], []
+        for kernel, bias in weights:
+            if kernel.ndim == 4:
+                layer: Any = nnx.Conv(*kernel.shape[2:], kernel.shape[:2], rngs=rngs)
+                convs.append(layer)
+            else:
+                layer = nnx.Linear(*kernel.shape, rngs=rngs)
+                denses.append(layer)
+            layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
+        self.convs, self.denses = nnx.List(convs), nnx.List(denses)
+
+    def __call__(self, x: Array) -> Array:
+        """Logits."""
+        for conv in self.convs:
+            x = nnx.max_pool(nnx.relu(conv(x)), (2, 2), strides=(2, 2))
+        x = x.reshape(len(x), -1)
+        *hidden, output = self.denses
+        for dense in hidden:
+            x = nnx.relu(dense(x))
+        return output(x)
+
+
+class FlaxTraining:
+    """One model trained over the batches by one compiled scan."""
+
+    def __init__(
+        self,
+        weights: Sequence[tuple[np.ndarray, np.ndarray]],
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        batches: np.ndarray,
+        learning_rate: float,
+    ) -> None:
+        self._steps = len(batches)
+        optimizer = optax.adam(learning_rate)
+        graph, params = nnx.split(PlainNet(weights), nnx.Param)
+        self._data = tuple(map(jnp.asarray, (inputs, targets, batches)))
+        self._start = (params, optimizer.init(params))
+
+        def step(inputs: Array, targets: Array, state: Any, rows: Array) -> Any:
+            params, optimizer_state = state
+
+            def loss_of(params: Any) -> Array:
+                logits = nnx.merge(graph, params)(inputs[rows])
+                losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets[rows])
+                return losses.mean()
+
+            loss, gradients = jax.value_and_grad(loss_of)(params)
+            updates, optimizer_state = optimizer.update(gradients, optimizer_state)
+            return (optax.apply_updates(params, updates), optimizer_state), loss
+
+        def epoch(state: Any, inputs: Array, targets: Array, batches: Array) -> Any:
+            return jax.lax.scan(partial(step, inputs, targets), state, batches)
+
+        self._epoch = jax.jit(epoch)
+
+    def losses(self) -> np.ndarray:
+        """The loss of each step from the first weights."""
+        return np.asarray(self._epoch(self._start, *self._data)[1])
+
+    def sample(self) -> float:
+        """Seconds a step."""
+        began = time.perf_counter()
+        jax.block_until_ready(self._epoch(self._start, *self._data))
+        return (time.perf_counter() - began) / self._steps

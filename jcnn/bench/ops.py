@@ -1,0 +1,227 @@
+"""Single operations, forward and backward, called alone and inside a compiled loop."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from jcnn import activations, convolution, normalization, pooling
+from jcnn.bench.clock import interleaved, repeats, timed
+from jcnn.bench.machine import Peaks
+from jcnn.bench.torch_side import TorchSide
+
+IMAGES = (128, 28, 28, 32)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation of `(x, kernel)` (conv) or `x` (the rest), and the same by others.
+
+    `torch` are the options for the same operation in PyTorch, which knows it by `kind`.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    function: Callable[..., Array]
+    flax: Callable[..., Array] | None = None
+    torch: Mapping[str, Any] | None = None
+    kernel: tuple[int, ...] | None = None
+
+    def operands(self) -> tuple[Array, ...]:
+        """Random operands."""
+        keys = jax.random.split(jax.random.key(0), 2)
+        x = jax.random.normal(keys[0], self.shape)
+        if self.kernel is None:
+            return (x,)
+        fan_in = math.prod(self.kernel[:-1])
+        return x, jax.random.normal(keys[1], self.kernel) * fan_in**-0.5
+
+    def work(self) -> tuple[float, float]:
+        """FLOPs and least bytes moved of forward and backward: x, y, dy read or written, dx."""
+        y = jax.eval_shape(self.function, *self.operands())
+        inputs = math.prod(self.shape)
+        flops = 0.0
+        if self.kernel is not None:
+            flops = 3 * 2 * math.prod(self.kernel[:-1]) * math.prod(y.shape)
+        return flops, 4 * 2 * (inputs + math.prod(y.shape))
+
+
+def _flax_pool(pool: Callable[..., Array], window: int, strides: int) -> Callable[..., Array]:
+    return lambda x: pool(x, (window,) * 2, strides=(strides,) * 2)
+
+
+def _pools() -> Iterator[Op]:
+    for window, strides in ((2, 2), (3, 2)):
+        options = {"window": window, "strides": strides}
+        for kind in ("max", "avg", "l2", "weighted_avg"):
+            function = getattr(pooling, f"{kind}_pool")
+            flax = {"max": nnx.max_pool, "avg": nnx.avg_pool}.get(kind)
+            yield Op(
+                f"{kind}_pool {window}x{window}/{strides}",
+                f"{kind}_pool",
+                IMAGES,
+                partial(function, window_shape=(window,) * 2, strides=strides),
+                None if flax is None else _flax_pool(flax, window, strides),
+                options,
+            )
+    for kind in ("mixed", "soft", "gem"):
+        function = getattr(pooling, f"{kind}_pool")
+        yield Op(f"{kind}_pool 2x2/2", kind, IMAGES, partial(function, window_shape=(2, 2)))
+
+
+def _flax_conv(x: Array, kernel: Array) -> Array:
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _convs() -> Iterator[Op]:
+    for batch, size, inputs, outputs in ((128, 28, 1, 32), (128, 14, 32, 64), (128, 16, 64, 128)):
+        yield Op(
+            f"conv 3x3 {inputs}->{outputs} {size}x{size}",
+            "conv",
+            (batch, size, size, inputs),
+            convolution.conv,
+            _flax_conv,
+            {"out": outputs},
+            (3, 3, inputs, outputs),
+        )
+
+
+def _batch_norm(x: Array) -> Array:
+    return normalization.batch_norm(x, *normalization.moments(x, (0, 1, 2)))
+
+
+def _elementwise() -> Iterator[Op]:
+    for kind in ("relu", "tanh", "sigmoid", "gelu"):
+        yield Op(kind, kind, IMAGES, getattr(activations, kind), torch={})
+    yield Op("batch_norm", "batch_norm", IMAGES, _batch_norm, torch={})
+    yield Op("layer_norm", "layer_norm", IMAGES, normalization.layer_norm, torch={})
+    group_norm = partial(normalization.group_norm, groups=8)
+    yield Op("group_norm", "group_norm", IMAGES, group_norm, torch={"groups": 8})
+
+
+def catalogue() -> list[Op]:
+    """Every operation that is timed."""
+    return [*_pools(), *_convs(), *_elementwise()]
+
+
+@dataclass
+class OpResult:
+    """Milliseconds (median, quartiles, samples) by side; compile seconds and temporary bytes."""
+
+    name: str
+    compile_seconds: float
+    temporary_bytes: int
+    milliseconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    gflops: float = 0.0
+    gflops_share: float = 0.0
+    gbytes: float = 0.0
+    gbytes_share: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+# How many times a loop repeats the operation: a sample of a loop is one call.
+LOOP = 8
+
+
+def run_ops(
+    peaks: Peaks,
+    *,
+    rounds: int = 20,
+    versus: tuple[str, ...] = (),
+    torch: TorchSide | None = None,
+    chosen: Callable[[str], bool] = lambda name: True,
+) -> Iterator[OpResult]:
+    """Time each operation: "forward", "both" (with backward) and "both in loop", and its rivals."""
+    for op in catalogue():
+        if chosen(op.name):
+            yield _run(op, peaks, rounds, versus, torch)
+
+
+def _run(
+    op: Op, peaks: Peaks, rounds: int, versus: tuple[str, ...], torch: TorchSide | None
+) -> OpResult:
+    operands = op.operands()
+    began = time.perf_counter()
+    forward = jax.jit(op.function).lower(*operands).compile()
+    both = jax.jit(_both(op.function)).lower(*operands).compile()
+    loop = jax.jit(_looped(op.function)).lower(*operands).compile()
+    result = OpResult(op.name, time.perf_counter() - began, _temporary(both))
+    sides = {
+        "forward": _alone(forward, operands),
+        "both": _alone(both, operands),
+        "both in loop": _in_loop(loop, operands),
+    }
+    if "flax" in versus and op.flax is not None:
+        sides["flax both"] = _alone(jax.jit(_both(op.flax)), operands)
+        sides["flax both in loop"] = _in_loop(jax.jit(_looped(op.flax)), operands)
+    if torch is not None and op.torch is not None:
+        for layout in ("nchw", "channels_last"):
+            sides[f"torch both, {layout}"] = torch.op(op.kind, op.shape, op.torch, layout)
+    timings = interleaved(sides, rounds)
+    result.milliseconds = {
+        name: {k: v if k == "n" else v * 1e3 for k, v in timing._asdict().items()}
+        for name, timing in timings.items()
+    }
+    flops, moved = op.work()
+    best = min(timings["both"].median, timings["both in loop"].median)
+    result.gflops, result.gbytes = flops / best / 1e9, moved / best / 1e9
+    result.gflops_share = result.gflops / peaks.matmul_gflops
+    result.gbytes_share = result.gbytes / peaks.copy_gbytes
+    return result
+
+
+def _both(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
+    def run(*operands: Array) -> tuple[Array, ...]:
+        y, pullback = jax.vjp(function, *operands)
+        return pullback(y)
+
+    return run
+
+
+def _looped(function: Callable[..., Array]) -> Callable[..., Any]:
+    """Forward and backward `LOOP` times, each on the gradients of the one before.
+
+    So no iteration can be left out, nor any part of one moved out of the loop.
+    """
+
+    def run(*operands: Array) -> Any:
+        def step(_: Any, now: tuple[Array, ...]) -> tuple[Array, ...]:
+            y, pullback = jax.vjp(function, *now)
+            dx, *others = pullback(y)
+            # A kernel moves a little, so that its gradient is wanted.
+            return dx, *(k + 1e-6 * jnp.tanh(dk) for k, dk in zip(now[1:], others, strict=True))
+
+        return jax.lax.fori_loop(0, LOOP, step, operands)
+
+    return run
+
+
+def _alone(function: Callable[..., Any], operands: tuple[Array, ...]) -> Callable[[], float]:
+    times = repeats(lambda: timed(function, *operands))
+
+    def sample() -> float:
+        return sum(timed(function, *operands) for _ in range(times)) / times
+
+    return sample
+
+
+def _in_loop(function: Callable[..., Any], operands: tuple[Array, ...]) -> Callable[[], float]:
+    return lambda: timed(function, *operands) / LOOP
+
+
+def _temporary(compiled: Any) -> int:
+    analysis = compiled.memory_analysis()
+    return int(getattr(analysis, "temp_size_in_bytes", 0))

@@ -1,0 +1,122 @@
+"""The client of PyTorch's processes: one with all cores, and one for each core."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_WORKER = Path(__file__).with_name("torch_worker.py")
+
+
+class _Process:
+    def __init__(self, python: str, **hello: Any) -> None:
+        environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "PYTHONPATH")}
+        # A file, since a pipe that nobody reads would fill up.
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [python, str(_WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            env=environment,
+        )
+        self.send({"do": "hello", **hello})
+        self.versions = self.receive()
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # receive says why
+
+    def receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._stderr.seek(0)
+            lines = self._stderr.read().strip().splitlines()
+            raise ValueError(
+                f"PyTorch's process ended: {lines[-1] if lines else 'it said nothing'}; name an "
+                "interpreter that imports torch and numpy with --torch-python"
+            )
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"PyTorch: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._stderr.close()
+
+
+class TorchSide:
+    """PyTorch in processes of its own; a context manager that ends them.
+
+    `python` is any interpreter that imports torch and numpy. Raises ValueError where it does not.
+    """
+
+    def __init__(self, python: str) -> None:
+        cores = sorted(os.sched_getaffinity(0))
+        try:
+            self._all = _Process(python, threads=len(cores))
+        except OSError as error:
+            raise ValueError(f"--torch-python {python}: {error.strerror}") from None
+        self._each = [_Process(python, threads=1, core=core) for core in cores]
+        self.versions = self._all.versions
+
+    def __enter__(self) -> "TorchSide":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for process in (self._all, *self._each):
+            process.close()
+
+    def op(
+        self, kind: str, shape: Sequence[int], options: Mapping[str, Any], layout: str
+    ) -> Callable[[], float]:
+        """Seconds of one forward and backward, all cores."""
+        request = {"do": "op", "op": kind, "shape": shape, "options": options, "layout": layout}
+        self._ask([self._all], {**request, "times": 2})
+        once = self._ask([self._all], {**request, "times": 2})[0]["seconds"] / 2
+        times = int(min(max(0.05 / once, 1), 1000))
+        return lambda: self._ask([self._all], {**request, "times": times})[0]["seconds"] / times
+
+    def train(self, request: Mapping[str, Any], processes: str) -> "TorchTraining":
+        """Training of one model in "all" cores' process, or of one a core in "each" core's."""
+        chosen = [self._all] if processes == "all" else self._each
+        return TorchTraining(lambda asked: self._ask(chosen, asked), dict(request), len(chosen))
+
+    @staticmethod
+    def _ask(processes: Sequence[_Process], request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        for process in processes:
+            process.send(request)
+        return [process.receive() for process in processes]
+
+
+class TorchTraining:
+    """One way of training in PyTorch; `sample` gives the seconds of one model's step."""
+
+    def __init__(
+        self,
+        ask: Callable[[Mapping[str, Any]], list[dict[str, Any]]],
+        request: dict[str, Any],
+        models: int,
+    ) -> None:
+        self._ask, self._request, self._models = ask, request, models
+
+    def losses(self, steps: int) -> list[float]:
+        """The losses of the first steps."""
+        found: list[float] = self._ask({**self._request, "steps": steps})[0]["losses"]
+        return found
+
+    def sample(self, steps: int) -> float:
+        """Seconds a step and model."""
+        answers = self._ask({**self._request, "steps": steps})
+        return max(float(answer["seconds"]) for answer in answers) / (steps * self._models)

@@ -1,0 +1,194 @@
+"""PyTorch's side of the benchmark: a process of its own, told what to do by lines of JSON.
+
+Run by path with any interpreter that has torch and numpy, so it imports nothing of jcnn. Each line
+on stdin is a request, each line on stdout its answer; requests are described at `answer`.
+"""
+
+import json
+import os
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+
+class Net(torch.nn.Module):
+    """Convolutions 3 wide (ReLU, max pool by 2 each), then dense layers (ReLU), then the output."""
+
+    def __init__(self, weights, layout):
+        super().__init__()
+        self.convs, self.denses = torch.nn.ModuleList(), torch.nn.ModuleList()
+        channels = None
+        for kernel, bias in weights:
+            if kernel.ndim == 4:
+                layer = torch.nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding="same")
+                weight = kernel.transpose(3, 2, 0, 1)
+                channels = kernel.shape[3]
+                self.convs.append(layer)
+            else:
+                layer = torch.nn.Linear(*kernel.shape)
+                weight = kernel.T
+                if channels:  # inputs counted as (position, channel) become (channel, position)
+                    weight = weight.reshape(len(weight), -1, channels).swapaxes(1, 2)
+                    weight, channels = weight.reshape(kernel.T.shape), None
+                self.denses.append(layer)
+            with torch.no_grad():
+                layer.weight.copy_(torch.tensor(np.ascontiguousarray(weight)))
+                layer.bias.copy_(torch.tensor(bias))
+        if layout == "channels_last":
+            self.to(memory_format=torch.channels_last)
+
+    def forward(self, x):
+        for conv in self.convs:
+            x = F.max_pool2d(F.relu(conv(x)), 2)
+        x = x.flatten(1)
+        *hidden, output = self.denses
+        for dense in hidden:
+            x = F.relu(dense(x))
+        return output(x)
+
+
+class Training:
+    """One model, its optimizer and its batches, always started from the same weights."""
+
+    def __init__(self, path, layout, compiled, learning_rate):
+        with np.load(path) as file:
+            count = sum(name.startswith("kernel") for name in file.files)
+            weights = [(file[f"kernel{i}"], file[f"bias{i}"]) for i in range(count)]
+            images = torch.tensor(file["inputs"].transpose(0, 3, 1, 2).copy())
+            self.targets = torch.tensor(file["targets"].astype(np.int64))
+            self.batches = torch.tensor(file["batches"].astype(np.int64))
+        if layout == "channels_last":
+            images = images.contiguous(memory_format=torch.channels_last)
+        self.images = images
+        self.net = Net(weights, layout)
+        self.first = {name: value.clone() for name, value in self.net.state_dict().items()}
+        self.loss = torch.compile(self._loss) if compiled else self._loss
+        self.learning_rate = learning_rate
+
+    def _loss(self, inputs, targets):
+        return F.cross_entropy(self.net(inputs), targets)
+
+    def run(self, steps):
+        self.net.load_state_dict(self.first)
+        optimizer = torch.optim.Adam(self.net.parameters(), lr=self.learning_rate, fused=True)
+        losses = []
+        began = time.perf_counter()
+        for step in range(steps):
+            rows = self.batches[step % len(self.batches)]
+            loss = self.loss(self.images[rows], self.targets[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        seconds = time.perf_counter() - began
+        return seconds, [float(loss) for loss in losses]
+
+
+def weighted_avg(x, window, strides):
+    """A depthwise convolution, which is what PyTorch has for it."""
+    kernel = torch.full((x.shape[1], 1, window, window), 1 / window**2)
+    return F.conv2d(x, kernel, stride=strides, groups=x.shape[1])
+
+
+OPS = {
+    "max_pool": F.max_pool2d,
+    "avg_pool": F.avg_pool2d,
+    "weighted_avg_pool": weighted_avg,
+    "relu": F.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "gelu": partial(F.gelu, approximate="tanh"),
+}
+
+
+def _op(name, shape, options, layout):
+    """A function that runs forward and backward once."""
+    n, h, w, c = shape
+    x = torch.randn(n, c, h, w, generator=torch.Generator().manual_seed(0))
+    if layout == "channels_last":
+        x = x.contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    leaves = [x]
+    if name == "conv":
+        kernel = torch.randn(options["out"], c, 3, 3) / (9 * c) ** 0.5
+        if layout == "channels_last":
+            kernel = kernel.contiguous(memory_format=torch.channels_last)
+        leaves.append(kernel.requires_grad_())
+
+        def function(x):
+            return F.conv2d(x, kernel, padding="same")
+    elif name == "l2_pool":
+
+        def function(x):
+            return F.lp_pool2d(x, 2.0, options["window"], options["strides"])
+    elif name.endswith("_pool"):
+
+        def function(x):
+            return OPS[name](x, options["window"], options["strides"])
+    elif name == "batch_norm":
+
+        def function(x):
+            return F.batch_norm(x, None, None, training=True)
+    elif name == "layer_norm":
+
+        def function(x):
+            return F.layer_norm(x.movedim(1, -1), (c,)).movedim(-1, 1)
+    elif name == "group_norm":
+
+        def function(x):
+            return F.group_norm(x, options["groups"])
+    else:
+        function = OPS[name]
+    dy = torch.ones_like(function(x))
+
+    def once():
+        for leaf in leaves:
+            leaf.grad = None
+        function(x).backward(dy)
+
+    return once
+
+
+_kept = {}
+
+
+def answer(request):
+    """`threads`, then either a train step (`path`, `steps`, ...) or an op (`op`, `shape`, ...)."""
+    if request["do"] == "hello":
+        if "core" in request:
+            os.sched_setaffinity(0, {request["core"]})
+        torch.set_num_threads(request["threads"])
+        return {"torch": torch.__version__, "python": sys.version.split()[0]}
+    key = json.dumps({k: v for k, v in request.items() if k not in ("steps", "times")})
+    if request["do"] == "train":
+        if key not in _kept:
+            _kept[key] = Training(
+                request["path"], request["layout"], request["compiled"], request["learning_rate"]
+            )
+        seconds, losses = _kept[key].run(request["steps"])
+        return {"seconds": seconds, "losses": losses}
+    if key not in _kept:
+        _kept[key] = _op(request["op"], request["shape"], request["options"], request["layout"])
+    once = _kept[key]
+    began = time.perf_counter()
+    for _ in range(request["times"]):
+        once()
+    return {"seconds": time.perf_counter() - began}
+
+
+def main():
+    """Answer requests until the input ends."""
+    for line in sys.stdin:
+        try:
+            reply = answer(json.loads(line))
+        except Exception as error:  # the reason belongs in the answer, not in a lost traceback
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The settings of a study, each checked alike whether it comes from Python, a file or a flag."""
+
+import math
+import operator
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from jcnn import names
+from jcnn.names import UsageError
+
+
+def whole(name: str, value: Any, *, least: int = 1) -> int:
+    """`value` as an int of at least `least`."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise UsageError(f"{name}={value!r}; expected a whole number of at least {least}")
+    return number
+
+
+def number(
+    name: str, value: Any, expected: str, fits: Callable[[float], bool] = math.isfinite
+) -> float:
+    """`value` as a finite float that `fits`; `expected` says which do."""
+    try:
+        if isinstance(value, (bool, str)):
+            raise TypeError
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found) or not fits(found):
+        raise UsageError(f"{name}={value!r}; expected {expected}")
+    return found
+
+
+def learning_rates(values: Any) -> tuple[float, ...]:
+    """Different positive rates, from one number or several."""
+    given = _several(values)
+    rates = tuple(
+        number("learning_rates", rate, "positive numbers", lambda v: v > 0) for rate in given
+    )
+    if not rates or len(set(rates)) < len(rates):
+        raise UsageError(f"learning_rates={given}; expected different positive numbers")
+    return rates
+
+
+def seed_values(seeds: Any) -> list[int]:
+    """The seeds, from a count or from whole numbers."""
+    given = _several(seeds)
+    if given == [seeds]:
+        return list(range(whole("seeds", seeds)))
+    values = [whole("seeds", seed, least=0) for seed in given]
+    if not values or len(set(values)) < len(values) or max(values) >= 2**31:
+        raise UsageError(f"seeds={given}; expected a count, or different numbers below 2^31")
+    return values
+
+
+def named(kind: str, value: Any) -> Any:
+    """What a name of this kind stands for; a callable or None stands for itself."""
+    if isinstance(value, str):
+        return names.lookup(kind, value)
+    if value is None or callable(value):
+        return value
+    raise UsageError(f"{kind}={value!r}; expected a name or a callable")
+
+
+def _several(values: Any) -> list[Any]:
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if isinstance(values, (str, dict)) or not isinstance(values, Iterable):
+        return [values]
+    return list(values)
+
+
+def _text(name: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise UsageError(f"{name}={value!r}; expected a string")
+        return value
+
+    return check
+
+
+def _whole(name: str, least: int = 1) -> Callable[[Any], int]:
+    return lambda value: whole(name, value, least=least)
+
+
+def _number(name: str, expected: str, fits: Callable[[float], bool]) -> Callable[[Any], float]:
+    return lambda value: number(name, value, expected, fits)
+
+
+def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+# Each setting as it is kept; those that are not here take Python objects and are checked by use.
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "learning_rates": learning_rates,
+    "epochs": _whole("epochs"),
+    "batch_size": _whole("batch_size"),
+    "task": _or_none(_text("task")),
+    "validation_fraction": _number(
+        "validation_fraction", "a number between 0 and 1", lambda v: 0 < v < 1
+    ),
+    "warmup_steps": _whole("warmup_steps", 0),
+    "gradient_clip": _or_none(_number("gradient_clip", "a positive norm", lambda v: v > 0)),
+    "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
+    "dtype": _or_none(lambda value: named("dtype", value) and value),
+    "data_memory": _or_none(_whole("data_memory")),
+    "data_dir": _or_none(lambda value: _text("data_dir")(os.fspath(value))),
+}
+
+# Numbers that may be factors.
+FACTORS: dict[str, Callable[[Any], Any]] = {
+    "batch_size": CHECKS["batch_size"],
+    "momentum": _number("momentum", "a number from 0 to below 1", lambda v: 0 <= v < 1),
+    "weight_decay": _number("weight_decay", "a number of at least 0", lambda v: v >= 0),
+}
