@@ -11,6 +11,7 @@ from jcnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from jcnn import activations as activations
+    from jcnn import bench as bench
     from jcnn import convolution as convolution
     from jcnn import data as data
     from jcnn import dense as dense
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "activations",
+    "bench",
     "convolution",
     "data",
     "dense",

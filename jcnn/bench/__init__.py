@@ -1,6 +1,7 @@
 """Benchmarks of operations and train steps, beside the same work in plain Flax and in PyTorch."""
 
 from jcnn.bench.machine import Peaks as Peaks
+from jcnn.bench.machine import hardware as hardware
 from jcnn.bench.machine import measure_peaks as measure_peaks
 from jcnn.bench.ops import run_ops as run_ops
 from jcnn.bench.steps import run_steps as run_steps

@@ -1,6 +1,5 @@
 """The same training written plainly: Flax's layers, Optax, and one `lax.scan` over the batches."""
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +10,11 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import Array
+
+from jcnn.bench.clock import timed
+
+# A step of the larger network takes seconds.
+SAMPLE_STEPS = 2
 
 
 class PlainNet(nnx.Module):
@@ -51,7 +55,6 @@ class FlaxTraining:
         batches: np.ndarray,
         learning_rate: float,
     ) -> None:
-        self._steps = len(batches)
         optimizer = optax.adam(learning_rate)
         graph, params = nnx.split(PlainNet(weights), nnx.Param)
         self._data = tuple(map(jnp.asarray, (inputs, targets, batches)))
@@ -80,6 +83,6 @@ class FlaxTraining:
 
     def sample(self) -> float:
         """Seconds a step."""
-        began = time.perf_counter()
-        jax.block_until_ready(self._epoch(self._start, *self._data))
-        return (time.perf_counter() - began) / self._steps
+        *data, batches = self._data
+        few = batches[:SAMPLE_STEPS]
+        return timed(self._epoch, self._start, *data, few) / len(few)

@@ -131,6 +131,20 @@ class OpResult:
         """Plain values."""
         return asdict(self)
 
+    def best(self) -> float:
+        """Our milliseconds for forward and backward, alone or in a loop."""
+        return min(self.milliseconds[side]["median"] for side in ("both", "both in loop"))
+
+    def summary(self) -> str:
+        """Rates as shares of the machine's, compilation and memory."""
+        rates = [f"{self.gbytes:.1f} GB/s ({self.gbytes_share:.0%} of copying)"]
+        if self.gflops:
+            rates = [f"{self.gflops:.0f} GFLOP/s ({self.gflops_share:.0%} of matmul)", *rates]
+        return (
+            f"{', '.join(rates)}; compiled in {self.compile_seconds:.1f} s, "
+            f"{self.temporary_bytes / 1e6:.1f} MB of temporaries"
+        )
+
 
 # How many times a loop repeats the operation: a sample of a loop is one call.
 LOOP = 8

@@ -154,6 +154,21 @@ class StepsResult:
         """Plain values."""
         return asdict(self)
 
+    def best(self) -> float:
+        """Our milliseconds a step and model, with many models."""
+        return self.milliseconds[f"jcnn, {self.runs} models"]["median"]
+
+    def summary(self) -> str:
+        """The rate as a share of the machine's, ratios, and whether the losses agree."""
+        parts = [f"{self.gflops:.0f} GFLOP/s ({self.gflops_share:.0%} of matmul)"]
+        parts += [f"{ratio:.1f} x faster than {rival}" for rival, ratio in self.ratios.items()]
+        parts += [f"{side} failed: {reason}" for side, reason in self.failed.items()]
+        losses = self.losses.values()
+        if len(losses) > 1:
+            apart = max(losses) / min(losses) - 1
+            parts.append(f"losses of an epoch agree to {apart:.0e}")
+        return f"{'; '.join(parts)}; compiled in {self.compile_seconds:.1f} s"
+
 
 def run_steps(
     peaks: Peaks,

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ class _Process:
             text=True,
             env=environment,
         )
-        self.send({"do": "hello", **hello})
-        self.versions = self.receive()
+        try:
+            self.send({"do": "hello", **hello})
+            self.versions = self.receive()
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, request: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -52,8 +57,11 @@ class _Process:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.communicate()
-        self._stderr.close()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            with suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()
+        self._process.wait()
 
 
 class TorchSide:
@@ -64,19 +72,23 @@ class TorchSide:
 
     def __init__(self, python: str) -> None:
         cores = sorted(os.sched_getaffinity(0))
-        try:
-            self._all = _Process(python, threads=len(cores))
-        except OSError as error:
-            raise ValueError(f"--torch-python {python}: {error.strerror}") from None
-        self._each = [_Process(python, threads=1, core=core) for core in cores]
+        with ExitStack() as stack:
+            try:
+                self._all = stack.enter_context(closing(_Process(python, threads=len(cores))))
+            except OSError as error:
+                raise ValueError(f"--torch-python {python}: {error.strerror}") from None
+            self._each = [
+                stack.enter_context(closing(_Process(python, threads=1, core=core)))
+                for core in cores
+            ]
+            self._ending = stack.pop_all()
         self.versions = self._all.versions
 
     def __enter__(self) -> "TorchSide":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for process in (self._all, *self._each):
-            process.close()
+        self._ending.close()
 
     def op(
         self, kind: str, shape: Sequence[int], options: Mapping[str, Any], layout: str

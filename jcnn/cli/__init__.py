@@ -1,3 +1,3 @@
-"""The command line: `jcnn compare | data`."""
+"""The command line: `jcnn compare | bench | data`."""
 
 from jcnn.cli.main import main as main

@@ -5,15 +5,14 @@ Three forms, each for the shapes where it measured fastest:
 - `canonical`: channels-last `lax.conv_general_dilated` without permuted dimension numbers, for the
   gradients too, which are written as convolutions of transposed arrays;
 - `columns`: every window laid out as a row (slices and one concatenation), then one matmul;
-- `taps`: one matmul per window position, summed.
+- `taps`: one matmul per window position, for a few examples at a time so that what they read stays
+  in cache.
 
-Gradients of the last two are JAX's own: slices, pads and matmuls, which need no canonical form.
+Gradients of `columns` are JAX's own: slices, pads and matmuls, which need no canonical form.
 """
 
-import functools
 import itertools
 import math
-import operator
 from collections.abc import Callable
 
 import jax
@@ -24,6 +23,9 @@ from jcnn.convolution.geometry import Geometry, Pairs, Result
 from jcnn.convolution.plain import channels_last
 
 Form = Callable[..., Array]
+
+# What the examples of one round of `taps` may take, input and output together: a core's cache.
+TAPS_BYTES = 2**21
 
 
 def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
@@ -52,9 +54,7 @@ def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
         return columns if channels == 1 or positions * channels <= 1024 else canonical
     if result == "input":
         return columns if channels <= 4 or positions * channels <= 1024 else canonical
-    if channels <= 4 or positions * channels <= 1024:
-        return columns
-    return taps if channels >= 64 and positions >= 256 else canonical
+    return columns if channels <= 4 or positions * channels <= 1024 else taps
 
 
 def _empty(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
@@ -150,18 +150,37 @@ def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
         rows = jnp.concatenate(_tap_rows(x, geometry), axis=-1)
         return rows @ kernel.reshape(-1, kernel.shape[-1])
 
-    return _by_transposing(forward, a, b, result, geometry)
+    if result == "output":
+        return forward(a, b).reshape(len(a), *geometry.out_spatial, b.shape[-1])
+    if result == "input":
+        x = jax.ShapeDtypeStruct((len(a), *geometry.spatial, b.shape[-2]), a.dtype)
+        (dx,) = jax.linear_transpose(lambda x: forward(x, b), x)(a.reshape(-1, a.shape[-1]))
+        # A pooling below would have its fused gradient add the windows up anew for each position.
+        return lax.optimization_barrier(dx)
+    kernel = jax.ShapeDtypeStruct((*geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
+    (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
+    return dk
 
 
 def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
-    """One model's map with a matmul per window position."""
+    """One model's kernel gradient, a matmul per window position, summed over rounds of examples."""
+    del result
+    rounds = _rounds(len(a), a.nbytes + b.nbytes)
+    inputs, gradients = (array.reshape(rounds, -1, *array.shape[1:]) for array in (a, b))
 
-    def forward(x: Array, kernel: Array) -> Array:
-        rows = _tap_rows(x, geometry)
-        weights = jnp.unstack(kernel.reshape(len(rows), *kernel.shape[-2:]))
-        return functools.reduce(operator.add, map(jnp.matmul, rows, weights))
+    def add(i: int | Array, total: Array) -> Array:
+        dy = gradients[i].reshape(-1, b.shape[-1])
+        return total + jnp.stack([rows.T @ dy for rows in _tap_rows(inputs[i], geometry)])
 
-    return _by_transposing(forward, a, b, result, geometry)
+    zeros = jnp.zeros((math.prod(geometry.window), a.shape[-1], b.shape[-1]), a.dtype)
+    total = add(0, zeros) if rounds == 1 else lax.fori_loop(0, rounds, add, zeros)
+    return total.reshape(*geometry.window, a.shape[-1], b.shape[-1])
+
+
+def _rounds(examples: int, size: int) -> int:
+    """The fewest equal parts of the examples of which each takes at most `TAPS_BYTES`."""
+    parts = (n for n in range(1, examples + 1) if examples % n == 0)
+    return next((n for n in parts if size <= n * TAPS_BYTES), examples)
 
 
 def _tap_rows(x: Array, geometry: Geometry) -> list[Array]:
@@ -173,21 +192,3 @@ def _tap_rows(x: Array, geometry: Geometry) -> list[Array]:
         part = lax.slice(x, (0, *start, 0), (len(x), *stop, x.shape[-1]), (1, *geometry.strides, 1))
         rows.append(part.reshape(-1, x.shape[-1]))
     return rows
-
-
-def _by_transposing(
-    forward: Callable[[Array, Array], Array],
-    a: Array,
-    b: Array,
-    result: Result,
-    geometry: Geometry,
-) -> Array:
-    if result == "output":
-        return forward(a, b).reshape(len(a), *geometry.out_spatial, b.shape[-1])
-    if result == "input":
-        x = jax.ShapeDtypeStruct((len(a), *geometry.spatial, b.shape[-2]), a.dtype)
-        (dx,) = jax.linear_transpose(lambda x: forward(x, b), x)(a.reshape(-1, a.shape[-1]))
-        return dx
-    kernel = jax.ShapeDtypeStruct((*geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
-    (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
-    return dk

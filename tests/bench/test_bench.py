@@ -1,0 +1,130 @@
+"""The benchmark: every side does the same work, samples are interleaved, errors are one line."""
+
+import json
+import sys
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn.bench import clock, ops, steps
+from jcnn.bench.flax_side import FlaxTraining
+from jcnn.bench.machine import Peaks, hardware, measure_peaks
+from jcnn.bench.torch_side import TorchSide
+from jcnn.cli import main
+
+SMALL = steps.Workload("small", 8, 1, (4,), (8,), 256, 2)
+
+
+def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch):
+    monkeypatch.setattr(clock, "_SETTLE", 0)
+    calls = []
+
+    def side(name, seconds):
+        def sample():
+            calls.append(name)
+            return 100.0 if calls.count(name) == 1 else seconds
+
+        return sample
+
+    found = clock.interleaved({"a": side("a", 1.0), "b": side("b", 2.0)}, 3)
+    assert calls == ["a", "b", "b", "a", "a", "b", "b", "a"]
+    assert found["a"] == clock.Timing(1.0, 1.0, 1.0, 3)
+    assert found["b"].median == 2.0
+
+
+def test_peaks_and_hardware_are_those_of_a_machine():
+    peaks = measure_peaks(rounds=1)
+    assert 0.1 < peaks.matmul_gflops < 1e7
+    assert 0.1 < peaks.copy_gbytes < 1e5
+    assert {"processor", "cores", "devices", "jax"} <= set(hardware())
+
+
+@pytest.mark.parametrize("op", [op for op in ops.catalogue() if op.flax], ids=lambda op: op.name)
+def test_flax_does_the_same_work(op):
+    small = replace(op, shape=(2, 9, 9, op.shape[-1]))
+    operands = small.operands()
+    ours, theirs = (jax.jit(ops._both(f))(*operands) for f in (small.function, small.flax))
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
+
+
+def test_every_operation_runs_in_a_loop_that_depends_on_itself():
+    for op in ops.catalogue():
+        small = replace(op, shape=(2, 8, 8, op.shape[-1]))
+        operands = small.operands()
+        out = jax.jit(ops._looped(small.function))(*operands)
+        assert all(jnp.isfinite(leaf).all() for leaf in out), op.name
+        assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
+    conv = next(op for op in ops.catalogue() if op.name == "conv 3x3 64->128 16x16")
+    assert conv.work()[0] == 3 * 2 * 128 * 16 * 16 * 9 * 64 * 128
+
+
+def test_the_flops_of_a_step():
+    digits = steps.WORKLOADS[0]
+    first = 2 * 2 * 8 * 8 * 9 * 1 * 16
+    rest = 3 * 2 * (4 * 4 * 9 * 16 * 32 + 128 * 64 + 64 * 10)
+    assert digits.flops() == 64 * (first + rest)
+
+
+def test_losses_agree_with_flax_and_pytorch(tmp_path):
+    result = next(iter([steps._run(SMALL, Peaks(100.0, 10.0), 1, ("flax",), None, None)]))
+    assert set(result.losses) == {"jcnn", "flax"}
+    assert result.losses["jcnn"] == pytest.approx(result.losses["flax"], rel=1e-4)
+    assert result.ratios["flax"] > 0
+    assert "agree" in result.summary()
+    pytest.importorskip("torch")
+    training = steps.EngineTraining(SMALL, 1)
+    data = training.compiled.data
+    inputs = np.asarray(steps.training.run.normalize(jnp.asarray(data.inputs), data))
+    batches = steps.engine.group.epoch_batches(0, 0, len(inputs), SMALL.batch_size)
+    weights = training.first_weights()
+    flax = FlaxTraining(weights, inputs, data.targets, batches, steps.LEARNING_RATE)
+    arrays = {
+        f"{kind}{i}": array
+        for i, pair in enumerate(weights)
+        for kind, array in zip(("kernel", "bias"), pair, strict=True)
+    }
+    path = tmp_path / "work.npz"
+    np.savez(path, inputs=inputs, targets=data.targets, batches=batches, **arrays)
+    with TorchSide(sys.executable) as torch:
+        for name, way in steps._torch_ways(torch, path).items():
+            if "eager" in name:
+                losses = way.losses(len(batches))
+                np.testing.assert_allclose(losses, flax.losses(), rtol=1e-3)
+                assert way.sample(2) > 0
+        for op in ops.catalogue():
+            if op.torch is not None:
+                sample = torch.op(op.kind, (2, 8, 8, 8), op.torch, "channels_last")
+                assert sample() > 0
+
+
+def test_the_command_prints_and_leaves_figures(tmp_path, capsys):
+    out = tmp_path / "figures.json"
+    assert main(["bench", "--only", "tanh", "--rounds", "1", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "limits measured here" in text
+    assert "both in loop" in text
+    found = json.loads(out.read_text())
+    assert [op["name"] for op in found["ops"]] == ["tanh"]
+    assert found["ops"][0]["milliseconds"]["both"]["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--versus", "flux"], 2, "did you mean flax"),
+        (["--rounds", "0"], 2, "at least 1"),
+        (["--only", "nothing", "--rounds", "1"], 2, "nothing has that in its name"),
+        (["--dtype", "bfloat"], 2, "did you mean bfloat16"),
+        (["--versus", "torch", "--torch-python", "/nowhere"], 1, "--torch-python /nowhere"),
+        (["--versus", "torch", "--torch-python", "/bin/false"], 1, "PyTorch's process ended"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, code, message, capsys):
+    assert main(["bench", *arguments]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
