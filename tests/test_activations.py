@@ -116,6 +116,50 @@ def test_facts_of_a_function_of_ones_own():
     assert activations.facts(jax.nn.relu).name == "relu"
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (jax.nn.softmax, "softmax: expected an elementwise JAX function, but its values depend"),
+        (lambda x: x / jnp.abs(x).max(), "its values depend on the other elements"),
+        (jnp.sort, "its values depend on the other elements"),
+        (jnp.sum, r"turns shape \(8401,\) into \(\)"),
+        (lambda x: 1.0, r"turns shape \(8401,\) into \(\)"),
+        (lambda x: (x, x), r"turns shape \(8401,\) into \(2, 8401\)"),
+        (np.tanh, "tanh: expected an elementwise JAX function, but .* traced array"),
+        (lambda x: x if x > 0 else 0 * x, "elementwise JAX function, but The truth value"),
+        (jnp.log, "log: at x = -1000 the value is nan .* expected finite"),
+        (jnp.reciprocal, "at x = 0 the value is inf"),
+    ],
+)
+def test_facts_of_what_is_no_activation(function, message):
+    with pytest.raises(ValueError, match=message):
+        activations.facts(function)
+
+
+class Unhashable:
+    __hash__ = None
+
+    def __call__(self, x):
+        return jnp.tanh(x)
+
+
+def test_facts_of_odd_functions():
+    assert activations.facts(Unhashable()).gain == activations.facts(jnp.tanh).gain
+    exp = activations.facts(jnp.exp)
+    assert exp.range == (0, np.inf)
+    assert exp.saturates == ("low",)
+    assert exp.gain == pytest.approx((np.e * (np.e - 1)) ** -0.5, rel=1e-3)
+    for constant, value in ((jnp.zeros_like, 0), (lambda x: jnp.full_like(x, 0.1), 0.1)):
+        flat = activations.facts(constant)
+        assert flat.gain == np.inf
+        assert flat.range == pytest.approx((value, value))
+        assert flat.max_derivative == 0
+    # Its derivative overflows far out, where the facts do without it.
+    naive = activations.facts(lambda x: x / (1 + jnp.exp(-x)))
+    assert naive.saturates == ("low",)
+    assert naive.max_derivative == pytest.approx(activations.facts("silu").max_derivative)
+
+
 def test_an_unknown_name_meets_its_nearest():
     with pytest.raises(ValueError, match="did you mean relu"):
         activations.facts("relo")

@@ -39,6 +39,23 @@ def test_errors():
         flatten(jnp.ones((2, 3)), start=5)
 
 
+@pytest.mark.parametrize(
+    ("dtypes", "message"),
+    [
+        ((jnp.int32, jnp.float32, jnp.float32), "x is int32; expected a floating dtype"),
+        ((jnp.int32, jnp.int32, jnp.int32), "x is int32; expected a floating dtype"),
+        ((jnp.float32, jnp.int32, None), "kernel is int32; expected float32, as x"),
+        ((jnp.float16, jnp.float16, jnp.float32), "bias is float32; expected float16, as x"),
+        ((jnp.bfloat16, jnp.float32, None), "kernel is float32; expected bfloat16, as x"),
+    ],
+)
+def test_dtypes_must_agree(dtypes, message):
+    shapes = ((2, 3), (3, 4), (4,))
+    given = [jnp.ones(s, d) for s, d in zip(shapes, dtypes, strict=True) if d is not None]
+    with pytest.raises(TypeError, match=f"{message}: cast with .astype"):
+        dense(*given)
+
+
 def test_the_chain_rule_by_hand_is_what_grad_returns():
     rng = np.random.default_rng(0)
     x, w1, w2 = rng.normal(size=(6, 3)), rng.normal(size=(3, 4)), rng.normal(size=(4, 2))

@@ -94,6 +94,27 @@ def test_lsuv_gives_each_layer_unit_variance(key):
         initializers.lsuv(preactivations, [kernels[0], jnp.zeros((30, 20))])
 
 
-def test_fans_need_two_axes():
-    with pytest.raises(ValueError, match="has no fans"):
-        initializers.fans((3,))
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("make", [initializers.orthogonal, initializers.delta_orthogonal])
+def test_orthogonal_in_half_precision_is_float32_s_cast(make, dtype, key):
+    for shape in ((4, 6), (3, 3, 4, 6)):
+        half = make(2.0)(key, shape, dtype)
+        assert half.dtype == dtype
+        exact = make(2.0)(key, shape, jnp.float32).astype(dtype)
+        np.testing.assert_array_equal(half.astype(jnp.float32), exact.astype(jnp.float32))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 4), (3, 0, 4)])
+@pytest.mark.parametrize(
+    "init",
+    [
+        initializers.he_normal,
+        initializers.glorot_normal,
+        initializers.dirac,
+        initializers.orthogonal(),
+        initializers.delta_orthogonal(),
+    ],
+)
+def test_what_is_no_kernel_is_refused(init, shape, key):
+    with pytest.raises(ValueError, match=r"has no fans; expected \(\*window, in, out\)"):
+        init(key, shape)

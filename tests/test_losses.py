@@ -51,6 +51,42 @@ def test_extreme_logits_stay_finite(logit):
     assert jnp.isfinite(losses.cross_entropy(jnp.array([logit, 0.0]), jnp.int32(1)))
 
 
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.uint8, jnp.int8])
+def test_a_label_out_of_range_gives_nan(dtype):
+    labels = jnp.array([0, 4, 3], jnp.int32).astype(dtype)
+    value_and_grad = jax.value_and_grad(lambda z: losses.cross_entropy(z, labels).sum())
+    each = losses.cross_entropy(LOGITS[:3], labels)
+    assert jnp.isnan(each).tolist() == [False, True, False]
+    assert jnp.isnan(losses.cross_entropy(LOGITS[0], jnp.int32(-1), label_smoothing=0.1))
+    value, gradient = jax.jit(value_and_grad)(LOGITS[:3])
+    assert jnp.isnan(value)
+    assert jnp.isnan(gradient).any(-1).tolist() == [False, True, False]
+
+
+def test_small_integers_count_many_classes():
+    logits = jnp.zeros(300).at[256].set(5.0)
+    expected = losses.cross_entropy(logits, jnp.int32(0))
+    assert losses.cross_entropy(logits, jnp.uint8(0)) == expected
+
+
+def test_what_has_probability_0_and_weight_0_costs_nothing():
+    logits = jnp.array([1.0, -jnp.inf, 2.0])
+    for label in (jnp.int32(0), jnp.array([1.0, 0.0, 0.0])):
+        value, gradient = jax.value_and_grad(losses.cross_entropy)(logits, label)
+        assert value == pytest.approx(np.log1p(np.e))
+        np.testing.assert_allclose(gradient, jax.nn.softmax(logits) - jnp.eye(3)[0], rtol=1e-6)
+    assert losses.cross_entropy(logits, jnp.int32(1)) == jnp.inf
+    for logit, label, expected, slope in (
+        (jnp.inf, 1.0, 0.0, 0.0),
+        (-jnp.inf, 0.0, 0.0, 0.0),
+        (-jnp.inf, 1.0, jnp.inf, -1.0),
+    ):
+        got = jax.value_and_grad(losses.binary_cross_entropy)(
+            jnp.float32(logit), jnp.float32(label)
+        )
+        assert got == (expected, slope)
+
+
 def test_reductions_and_half_precision():
     each = losses.cross_entropy(LOGITS, LABELS)
     assert losses.cross_entropy(LOGITS, LABELS, reduction="mean") == jnp.mean(each)
@@ -65,3 +101,10 @@ def test_errors():
         losses.cross_entropy(LOGITS, LABELS[:3])
     with pytest.raises(ValueError, match="reshape one of them"):
         losses.mean_squared_error(LOGITS, LOGITS[:3])
+    for loss in (losses.mean_squared_error, losses.huber):
+        with pytest.raises(
+            ValueError, match=r"predictions have shape \(\); expected \(\*batch, k\)"
+        ):
+            loss(1.0, 2.0)
+    with pytest.raises(ValueError, match=r"logits have shape \(\)"):
+        losses.cross_entropy(1.0, 0)

@@ -72,8 +72,43 @@ def test_a_large_mean_does_not_cancel():
     assert float(normalization.moments(x, (0, 1, 2))[1].min()) > 3.0
 
 
-def test_errors():
+CALLS = {
+    "batch": lambda x, *p: normalization.batch_norm(x, jnp.zeros(8), jnp.ones(8), *p),
+    "layer": normalization.layer_norm,
+    "group": lambda x, *p: normalization.group_norm(x, *p, groups=2, spatial_ndim=0),
+    "instance": lambda x, *p: normalization.instance_norm(x, *p, spatial_ndim=1),
+    "rms": normalization.rms_norm,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_errors(name):
+    call = CALLS[name]
+    with pytest.raises(TypeError, match="x is int32; expected a floating dtype: cast with .astype"):
+        call(X.astype(jnp.int32))
+    for shape in ((), (1,), (5,), (1, 8), (1, 1, 1, 8), (1, 1, 1, 1, 8)):
+        with pytest.raises(ValueError, match="scale has shape .* one number a channel"):
+            call(X, jnp.ones(shape))
+        if name != "rms":
+            with pytest.raises(ValueError, match="bias has shape .* one number a channel"):
+                call(X, jnp.ones(8), jnp.ones(shape))
+    with pytest.raises(ValueError, match="x is a scalar"):
+        call(jnp.float32(1))
+
+
+def test_moments_are_one_a_channel():
+    mean, variance = normalization.moments(X, (0, 1, 2))
+    kept = normalization.batch_norm(X, mean, variance)
+    np.testing.assert_array_equal(normalization.batch_norm(X, mean.ravel(), variance.ravel()), kept)
+    for shape in ((), (5,), (1, 8), (1, 1, 1, 1), (1, 1, 1, 1, 8)):
+        with pytest.raises(ValueError, match="mean has shape"):
+            normalization.batch_norm(X, jnp.ones(shape), variance)
+        with pytest.raises(ValueError, match="variance has shape"):
+            normalization.batch_norm(X, mean, jnp.ones(shape))
+
+
+def test_groups_divide_the_channels():
     with pytest.raises(ValueError, match="divisor of the 8 channels"):
         normalization.group_norm(X, groups=3)
-    with pytest.raises(ValueError, match="one number a channel"):
-        normalization.layer_norm(X, jnp.ones(5))
+    with pytest.raises(TypeError, match="kernel is int32"):
+        normalization.standardize_kernel(jnp.ones((3, 4), jnp.int32))

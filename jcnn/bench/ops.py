@@ -50,8 +50,8 @@ class Op:
         inputs = math.prod(self.shape)
         flops = 0.0
         if self.kernel is not None:
-            flops = 3 * 2 * math.prod(self.kernel[:-1]) * math.prod(y.shape)
-        return flops, 4 * 2 * (inputs + math.prod(y.shape))
+            flops = 3.0 * 2 * math.prod(self.kernel[:-1]) * math.prod(y.shape)
+        return flops, 4.0 * 2 * (inputs + math.prod(y.shape))
 
 
 def _flax_pool(pool: Callable[..., Array], window: int, strides: int) -> Callable[..., Array]:

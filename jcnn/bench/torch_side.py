@@ -15,16 +15,18 @@ _WORKER = Path(__file__).with_name("torch_worker.py")
 class _Process:
     def __init__(self, python: str, **hello: Any) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "PYTHONPATH")}
-        # A file, since a pipe that nobody reads would fill up.
-        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [python, str(_WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-            env=environment,
-        )
+        with ExitStack() as stack:
+            # A file, since a pipe that nobody reads would fill up.
+            self._stderr = stack.enter_context(tempfile.TemporaryFile("w+"))
+            self._process = subprocess.Popen(
+                [python, str(_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                text=True,
+                env=environment,
+            )
+            stack.pop_all()
         try:
             self.send({"do": "hello", **hello})
             self.versions = self.receive()

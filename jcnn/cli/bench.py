@@ -49,6 +49,8 @@ def run(chosen: argparse.Namespace) -> int:
             raise names.nearest("rival", rival, RIVALS)
     if chosen.rounds < 1:
         raise UsageError(f"--rounds {chosen.rounds}; expected at least 1")
+    if chosen.out:
+        Path(chosen.out).touch()  # an unwritable place is known before anything is timed
     dtype = None if chosen.dtype is None else names.lookup("dtype", chosen.dtype)
     if dtype is not None and chosen.versus:
         raise UsageError("--dtype has no rivals: they compute in float32; drop --versus")
@@ -87,15 +89,14 @@ def run(chosen: argparse.Namespace) -> int:
             found[kind] = []
             for result in results:
                 found[kind].append(result.to_json())
+                if chosen.out:
+                    Path(chosen.out).write_text(json.dumps(found, indent=1) + "\n")
                 if not chosen.json:
                     _print(result)
     if not found["steps"] and not found["ops"]:
         raise UsageError(f"--only {chosen.only}: nothing has that in its name")
-    text = json.dumps(found, indent=1)
-    if chosen.out:
-        Path(chosen.out).write_text(text + "\n")
     if chosen.json:
-        print(text)
+        print(json.dumps(found, indent=1))
     return 0
 
 

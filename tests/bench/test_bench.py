@@ -15,6 +15,14 @@ from jcnn.bench.machine import Peaks, hardware, measure_peaks
 from jcnn.bench.torch_side import TorchSide
 from jcnn.cli import main
 
+
+@pytest.fixture(autouse=True)
+def standard_promotion():
+    """Optax's Adam and Flax's average pooling multiply floats by int32."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
 SMALL = steps.Workload("small", 8, 1, (4,), (8,), 256, 2)
 
 

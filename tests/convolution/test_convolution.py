@@ -4,12 +4,20 @@ import re
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from jax import lax
 
 from jcnn.convolution import conv
 from tests import reference
+
+
+@pytest.fixture
+def unchecked_types(monkeypatch):
+    """jcnn's own errors, where the suite's type checker would speak first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
 
 # spatial, window, in, out, strides, padding, dilation, groups
 CASES = [
@@ -187,13 +195,24 @@ def test_a_scanned_training_step_has_canonical_convolutions_alone():
         ((4, 4, 3), (3, 3, 3, 4), {"strides": 0}, ValueError, "strides=0"),
         ((2, 2, 3), (3, 3, 3, 4), {"padding": "VALID"}, ValueError, "smaller kernel"),
         ((4, 4, 3), (3, 3, 3, 4), {"bias": 3}, ValueError, "bias has shape"),
+        ((4, 4, 3), (3, 3, 3, 4), {"padding": 1}, ValueError, "padding=1; expected 'SAME'"),
+        ((4, 4, 3), (3, 3, 3, 4), {"padding": ((1, 1), (1,))}, ValueError, "pairs"),
+        ((4, 4, 3), (3, 3, 3, 4), {"padding": ((1.5, 1), (1, 1))}, ValueError, "pairs"),
+        ((4, 4, 3), (3, 3, 3, 4), {"dilation": (1, 1.5)}, ValueError, "dilation="),
     ],
 )
-def test_errors_say_what_to_change(x, kernel, options, error, message):
+def test_errors_say_what_to_change(x, kernel, options, error, message, unchecked_types):
     if "bias" in options:
         options = {"bias": jnp.ones(options["bias"])}
     with pytest.raises(error, match=message):
         conv(jnp.ones(x), jnp.ones(kernel), **options)
+
+
+def test_integers_of_numpy_are_integers(unchecked_types):
+    x, kernel = arrays(CASES[3])
+    one, two = np.int64(1), np.int64(2)
+    y = conv(x, kernel, strides=two, dilation=np.array([1, 1]), padding=[(one, one), (one, 0)])
+    np.testing.assert_array_equal(y, conv(x, kernel, strides=2, padding=((1, 1), (1, 0))))
 
 
 def test_dtypes_must_agree():

@@ -2,12 +2,19 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from flax import nnx
 
 from jcnn import initializers, layers, models, names, pooling
 from jcnn.testing import assert_layer
+
+
+@pytest.fixture
+def unchecked_types(monkeypatch):
+    """jcnn's own errors, where the suite's type checker would speak first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def images(*shape):
@@ -60,6 +67,45 @@ def test_each_layer_learns_values_of_its_own():
     first, second = (layers.Activation(layers.learned_prelu) for _ in range(2))
     first.parameters["slope"][...] = jnp.float32(0.5)
     assert second.parameters["slope"][...] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("features", "groups"), [(1, 1), (2, 1), (4, 2), (7, 1), (8, 4), (12, 6), (16, 8), (20, 5)]
+)
+def test_groups_have_two_channels_or_more(features, groups):
+    norm = layers.group_norm(features, rngs=nnx.Rngs(0))
+    assert norm.num_groups == groups
+    x = images(3, features)
+    grouped = np.asarray(x).reshape(3, groups, -1)
+    centred = grouped - grouped.mean(-1, keepdims=True)
+    expected = centred / np.sqrt(grouped.var(-1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(norm(x), expected.reshape(x.shape), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("normalization", ["batch_norm", "layer_norm", "rms_norm", "group_norm"])
+def test_integers_are_not_normalized(normalization):
+    norm = getattr(layers, normalization)(4, rngs=nnx.Rngs(0))
+    with pytest.raises(TypeError, match="x is int32; expected a floating dtype"):
+        norm(jnp.ones((2, 4), jnp.int32))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda r, **o: layers.Conv(3, 2, (1,), rngs=r, **o),
+        lambda r, **o: layers.Dense(3, 2, rngs=r, **o),
+    ],
+)
+def test_layers_compute_in_the_dtype_of_their_input(make):
+    for given in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64):
+        with jax.enable_x64(given == jnp.float64):
+            layer = make(nnx.Rngs(0))
+            assert layer(jnp.ones((2, 4, 3), given)).dtype == given
+            assert layer.kernel.dtype == jnp.float32
+            fixed = make(nnx.Rngs(0), dtype=jnp.float32)
+            assert fixed(jnp.ones((2, 4, 3), given)).dtype == jnp.float32
+    with pytest.raises(TypeError, match="x is uint8; expected a floating dtype"):
+        make(nnx.Rngs(0))(jnp.ones((2, 4, 3), jnp.uint8))
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -133,11 +179,18 @@ def test_mixed_precision_keeps_float32_parameters():
         (lambda r: models.plain_cnn((8, 8, 1), 3, depth=0, rngs=r), "at least one convolution"),
         (lambda r: models.lenet((2, 2, 1), 3, rngs=r), "fewer pooling stages"),
         (lambda r: models.lenet((4,), 3, rngs=r), "use the mlp model"),
+        (lambda r: models.plain_cnn((8,), 3, rngs=r), "use the mlp model"),
+        (lambda r: models.ResNet((8,), 3, rngs=r), "use the mlp model"),
+        (lambda r: models.vgg((), 3, rngs=r), "use the mlp model"),
         (lambda r: layers.Conv(3, 4, (3, 3), groups=2, rngs=r), "groups=2"),
-        (lambda r: layers.Sequential(names=jnp.tanh), "choose another name"),
+        (lambda r: layers.Conv(1, 2, 3, rngs=r), "window_shape=3; expected 1 to 3 positive sizes"),
+        (lambda r: layers.Pool(pooling.max_pool, 2), "window_shape=2; expected 1 to 3 positive"),
+        (lambda r: layers.Sequential(names=jnp.tanh), "'names'; choose another name"),
+        (lambda r: layers.Sequential(train=jnp.tanh), "'train'; choose another name"),
+        (lambda r: layers.Sequential(perturb=jnp.tanh), "'perturb'; choose another name"),
     ],
 )
-def test_errors_say_what_to_change(make, message):
+def test_errors_say_what_to_change(make, message, unchecked_types):
     with pytest.raises(ValueError, match=message):
         make(nnx.Rngs(0))
 
@@ -159,8 +212,29 @@ wrong_gradient.defjvp(lambda primals, tangents: (primals[0] * 2, tangents[0] * 3
         (lambda x: x - x.mean(0, keepdims=True), "batch"),
         (wrong_gradient, "[Jj]vp|JVP|close|equal"),
         (lambda x: jnp.asarray(np.random.default_rng().normal(size=x.shape), jnp.float32), "jit"),
+        (lambda x: x / 0, "output: expected finite values"),
+        (lambda x: jnp.sqrt(x - x), "gradient for the input: expected finite values"),
+        (layers.Dropout(0.5, rngs=nnx.Rngs(0)), r"batch: .* call layer.eval\(\) first"),
+        (lambda x: jnp.abs(x - images(2, 3)[:1]), "choose x away from kinks"),
     ],
 )
 def test_assert_layer_catches(layer, message):
     with pytest.raises(AssertionError, match=message):
         assert_layer(layer, images(2, 3), shape=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "error", "message"),
+    [
+        (lambda x: (x, x), images(2, 3), AssertionError, "returned tuple; expected one array"),
+        (lambda x: None, images(2, 3), AssertionError, "returned NoneType; expected one array"),
+        (jnp.mean, images(2, 3), AssertionError, r"2 examples gave an output of shape \(\)"),
+        (lambda x: x @ jnp.ones((3, len(x))), images(2, 3), AssertionError, "example 0 alone"),
+        (jnp.abs, jnp.ones((2, 3), jnp.int32), ValueError, "x is int32 .* floating batch"),
+        (jnp.tanh, images(0, 3), ValueError, r"shape \(0, 3\); expected a floating batch"),
+        (jnp.tanh, jnp.float32(1), ValueError, r"shape \(\); expected a floating batch"),
+    ],
+)
+def test_assert_layer_says_what_is_wrong(layer, x, error, message, unchecked_types):
+    with pytest.raises(error, match=message):
+        assert_layer(layer, x)

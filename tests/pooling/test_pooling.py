@@ -4,12 +4,20 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from flax import linen
 
 from jcnn import pooling
 from tests import reference
+
+
+@pytest.fixture
+def unchecked_types(monkeypatch):
+    """jcnn's own errors, where the suite's type checker would speak first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
 
 # spatial shape, window, strides, padding, dilation
 CASES = [
@@ -49,6 +57,11 @@ def norm(p):
     return reduce
 
 
+def largest_size(values, inside):
+    size = np.abs(values)
+    return size.max(), np.sign(values) * np.eye(len(values))[size.argmax()]
+
+
 def gaussian(window):
     weights = pooling.gaussian_weights(window).astype(np.float64).ravel()
     return lambda values, inside: (values @ weights, weights)
@@ -70,6 +83,7 @@ POOLINGS = {
     ),
     "l2": (pooling.l2_pool, lambda w: norm(2)),
     "lp": (lambda *a, **k: pooling.lp_pool(*a, p=3.0, **k), lambda w: norm(3)),
+    "lp_inf": (lambda *a, **k: pooling.lp_pool(*a, p=np.inf, **k), lambda w: largest_size),
     "weighted_avg": (pooling.weighted_avg_pool, gaussian),
     "soft": (pooling.soft_pool, lambda w: soft),
 }
@@ -141,6 +155,63 @@ def test_zero_windows_have_finite_gradients_and_nan_spreads(name, strides):
     zeros = jnp.zeros((4, 4, 1))
     assert jnp.isfinite(jax.grad(lambda x: function(x, (2, 2), strides).sum())(zeros)).all()
     assert jnp.isnan(function(zeros.at[0, 0, 0].set(jnp.nan), (2, 2), strides)[0, 0, 0])
+
+
+@pytest.mark.parametrize("strides", [(2, 2), (1, 1)])
+def test_a_window_that_holds_nan_passes_no_gradient_to_the_maximum(strides):
+    x = jnp.arange(16.0).reshape(4, 4, 1).at[0, 1].set(jnp.nan)
+    gradient = jax.grad(lambda x: pooling.max_pool(x, (2, 2), strides).sum())(x)[..., 0]
+    # Without NaN every window's maximum is at its end; the windows over (0, 1) are left out.
+    expected = np.zeros((4, 4))
+    for i, j in itertools.product(range(0, 3, strides[0]), range(0, 3, strides[1])):
+        expected[i + 1, j + 1] += not (i == 0 and j in (0, 1))
+    np.testing.assert_array_equal(gradient, expected)
+    many = jnp.arange(25.0).reshape(5, 5, 1).at[2, 2].set(jnp.nan)
+    assert not jax.grad(lambda x: pooling.max_pool(x, (5, 5)).sum())(many).any()
+
+
+def gem_in_float64(x, p, epsilon=1e-6):
+    """Value and the two gradients over axis 0."""
+    x = np.maximum(np.asarray(x, np.float64), epsilon)
+    weights = x**p / (x**p).sum(0)
+    y = (x**p).mean(0) ** (1 / p)
+    for_p = y * ((weights * np.log(x)).sum(0) / p - np.log((x**p).mean(0)) / p**2)
+    return y, y * weights / x, for_p
+
+
+@pytest.mark.parametrize("p", [1.0, 3.0, 7.0, 20.0, 50.0])
+@pytest.mark.parametrize("strides", [4, 2])
+def test_gem_keeps_its_value_and_gradients_for_every_power(p, strides):
+    # A window a channel: of usual values, of zeros, tiny, huge, and of both.
+    x = np.random.default_rng(0).uniform(0.1, 2, size=(4, 5)) * np.array([1, 0, 1e-4, 1e5, 1])
+    x[0, 4] = 1e-5
+    x = x.astype(np.float32)
+
+    def pool(channel, p):
+        padded = jnp.pad(channel, (0, strides % 4))[:, None]
+        return pooling.gem_pool(padded, (4,), strides, p=p)[0, 0]
+
+    apply = jax.vmap(jax.value_and_grad(pool, argnums=(0, 1)), (1, None))
+    value, (for_x, for_p) = apply(jnp.asarray(x), jnp.float32(p))
+    expected, expected_for_x, expected_for_p = gem_in_float64(x, p)
+    np.testing.assert_allclose(value, expected, rtol=2e-6)
+    np.testing.assert_allclose(for_x.T, np.where(x > 1e-6, expected_for_x, 0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(for_p, expected_for_p, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("strides", [2, 1])
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 100.0, np.inf])
+def test_lp_neither_overflows_nor_vanishes(p, strides):
+    x = np.array([3.0, -4.0, 0.0])[:, None]
+    for scale in (1e-30, 1.0, 1e30):
+        given = jnp.asarray(x * scale, jnp.float32)
+        y = pooling.lp_pool(given, (2,), strides, p=p)[0, 0]
+        assert float(y) == pytest.approx(np.linalg.norm(x[:2, 0], p) * scale, rel=1e-5)
+        gradient = jax.grad(lambda x: pooling.lp_pool(x, (2,), strides, p=p)[0, 0])(given)
+        expected = np.sign(x) * (np.abs(x) / np.linalg.norm(x[:2, 0], p)) ** min(p - 1, 1e9)
+        if p == np.inf:
+            expected = np.array([0.0, -1.0, 0.0])[:, None]
+        np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", POOLINGS)
@@ -307,15 +378,60 @@ def test_circular_blur_moves_with_its_input():
         ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
         ({"window_shape": (9, 9)}, "use a smaller window"),
         ({"window_shape": (2, 2, 2)}, "add the missing axes"),
+        ({"window_shape": 2}, r"window_shape=2; expected .* such as \(2, 2\)"),
+        ({"window_shape": (2, 1.5)}, r"window_shape=\(2, 1.5\); expected .* such as \(2, 2\)"),
+        ({"window_shape": (2, 2), "strides": 1.5}, "strides=1.5; expected a positive integer"),
+        ({"window_shape": (2, 2), "padding": 1}, r"padding=1; expected .* \(low, high\) pairs"),
+        ({"window_shape": (2, 2), "padding": ((1,), (1, 1))}, r"2 \(low, high\) pairs"),
+        ({"window_shape": (2, 2), "padding": ((1.5, 1), (1, 1))}, r"2 \(low, high\) pairs"),
+        ({"window_shape": (2, 2), "padding": (1, 1)}, r"2 \(low, high\) pairs"),
     ],
 )
-def test_errors_say_what_to_change(arguments, message):
+def test_errors_say_what_to_change(arguments, message, unchecked_types):
     with pytest.raises(ValueError, match=message):
         pooling.max_pool(jnp.ones((4, 4, 1)), **arguments)
 
 
-def test_norms_need_floats_and_a_norm():
-    with pytest.raises(TypeError, match="cast with .astype"):
-        pooling.avg_pool(jnp.ones((4, 4, 1), jnp.int32), (2, 2))
+def test_other_sizes_are_checked_alike(unchecked_types):
+    x = jnp.ones((4, 4, 1))
+    for call, name in (
+        (lambda: pooling.adaptive_max_pool(x, 2), "output_shape=2"),
+        (lambda: pooling.adaptive_avg_pool(x, (0, 2)), r"output_shape=\(0, 2\)"),
+        (lambda: pooling.blur_pool(x, 2), "strides=2"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}; expected 1 to 3 positive sizes"):
+            call()
+    with pytest.raises(ValueError, match="add the missing axes"):
+        pooling.adaptive_avg_pool(x[0], (2, 2))
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_integers_of_numpy_are_integers(name, unchecked_types):
+    function, _ = POOLINGS[name]
+    x = jnp.asarray(sample((5, 5)))
+    two, one = np.int64(2), np.int64(1)
+    y = function(x, np.array([2, 2]), two, ((one, one), (0, one)), dilation=[one, one])
+    np.testing.assert_array_equal(y, function(x, (2, 2), 2, ((1, 1), (0, 1)), dilation=1))
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "message"),
+    [
+        (pooling.max_pool, bool, "x is bool; expected a real dtype: cast with .astype"),
+        (pooling.max_pool, jnp.complex64, "x is complex64; expected a real dtype"),
+        (pooling.adaptive_max_pool, bool, "x is bool; expected a real dtype"),
+        (pooling.mixed_pool, bool, "x is bool; expected a floating dtype: cast with .astype"),
+        (pooling.mixed_pool, jnp.complex64, "x is complex64; expected a floating dtype"),
+        (pooling.adaptive_avg_pool, jnp.int32, "x is int32; expected a floating dtype"),
+        (pooling.soft_pool, jnp.int32, "x is int32; expected a floating dtype"),
+        (pooling.avg_pool, jnp.int32, "x is int32; expected a floating dtype"),
+    ],
+)
+def test_dtypes_that_cannot_be_pooled(function, dtype, message):
+    with pytest.raises(TypeError, match=message):
+        function(jnp.ones((4, 4, 1), dtype), (2, 2))
+
+
+def test_lp_needs_a_norm():
     with pytest.raises(ValueError, match="expected 1 or more"):
         pooling.lp_pool(jnp.ones((4, 4, 1)), (2, 2), p=0.5)
