@@ -14,7 +14,7 @@ from jax import Array
 
 from jcnn import activations, convolution, initializers, pooling
 from jcnn import dense as dense_function
-from jcnn.padding import floating, window_sizes
+from jcnn.arguments import floating, window_sizes
 
 Initializer = Callable[..., Array]
 Normalization = Callable[..., Callable[[Array], Array]]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jcnn.padding import floating
+from jcnn.arguments import floating
 
 
 def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
 
 import jax
+import jaxtyping
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -19,3 +20,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture
 def key() -> jax.Array:
     return jax.random.key(0)
+
+
+@pytest.fixture
+def unchecked_types(monkeypatch):
+    """jcnn's own errors, where the suite's type checker would speak first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -16,13 +16,15 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"padding"},
+    {"arguments", "varying"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers"},
     {"models", "data"},
     {"training"},
     {"engine"},
-    {"study", "bench"},
+    {"study"},
+    {"report"},
+    {"bench"},
     {"cli"},
 ]
 FLAX_FROM = 2

@@ -4,4 +4,6 @@ from jcnn.bench.machine import Peaks as Peaks
 from jcnn.bench.machine import hardware as hardware
 from jcnn.bench.machine import measure_peaks as measure_peaks
 from jcnn.bench.ops import run_ops as run_ops
+from jcnn.bench.processes import run_processes as run_processes
 from jcnn.bench.steps import run_steps as run_steps
+from jcnn.bench.sweep import run_sweep as run_sweep

@@ -9,6 +9,8 @@ import numpy as np
 
 # A side that has just finished may leave threads spinning for a moment.
 _SETTLE = 0.02
+# A side whose sample takes more seconds than this is sampled in one round of five alone.
+_SLOW = 2.0
 
 
 class Timing(NamedTuple):
@@ -29,14 +31,21 @@ class Timing(NamedTuple):
 def interleaved(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Timing]:
     """Each side gives the seconds of one unit of work; one sample of each a round, after a warm-up.
 
-    The order turns round by round, so that nobody always follows the same neighbour.
+    The order turns round by round, so that nobody always follows the same neighbour. A slow side
+    takes part in every fifth round, the first among them, and its `n` says so.
     """
     samples: dict[str, list[float]] = {name: [] for name in sides}
+    slow: set[str] = set()
     names = list(sides)
     for done in range(rounds + 1):
         for name in names[done % len(names) :] + names[: done % len(names)]:
+            if name in slow and done % 5 != 1:
+                continue
             time.sleep(_SETTLE)
+            began = time.perf_counter()
             seconds = sides[name]()
+            if time.perf_counter() - began > _SLOW:
+                slow.add(name)
             if done:
                 samples[name].append(seconds)
     return {name: Timing.of(found) for name, found in samples.items()}

@@ -126,6 +126,8 @@ class OpResult:
     gflops_share: float = 0.0
     gbytes: float = 0.0
     gbytes_share: float = 0.0
+    loop_share: float = 0.0
+    ratios: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -139,15 +141,18 @@ class OpResult:
         """Rates as shares of the machine's, compilation and memory."""
         rates = [f"{self.gbytes:.1f} GB/s ({self.gbytes_share:.0%} of copying)"]
         if self.gflops:
-            rates = [f"{self.gflops:.0f} GFLOP/s ({self.gflops_share:.0%} of matmul)", *rates]
+            share = f"{self.gflops_share:.0%} of matmul, {self.loop_share:.0%} in a loop"
+            rates = [f"{self.gflops:.0f} GFLOP/s ({share})", *rates]
+        rates += [f"{ratio:.1f} x faster than {rival}" for rival, ratio in self.ratios.items()]
         return (
             f"{', '.join(rates)}; compiled in {self.compile_seconds:.1f} s, "
             f"{self.temporary_bytes / 1e6:.1f} MB of temporaries"
         )
 
 
-# How many times a loop repeats the operation: a sample of a loop is one call.
-LOOP = 8
+# How many times a loop repeats the operation: a sample of a loop is one call. What others write
+# plainly may take seconds an iteration.
+LOOP, RIVALS_LOOP = 8, 2
 
 
 def run_ops(
@@ -171,16 +176,16 @@ def _run(
     began = time.perf_counter()
     forward = jax.jit(op.function).lower(*operands).compile()
     both = jax.jit(_both(op.function)).lower(*operands).compile()
-    loop = jax.jit(_looped(op.function)).lower(*operands).compile()
+    loop = jax.jit(_looped(op.function)).lower(LOOP, *operands).compile()
     result = OpResult(op.name, time.perf_counter() - began, _temporary(both))
     sides = {
         "forward": _alone(forward, operands),
         "both": _alone(both, operands),
-        "both in loop": _in_loop(loop, operands),
+        "both in loop": _in_loop(loop, operands, LOOP),
     }
     if "flax" in versus and op.flax is not None:
         sides["flax both"] = _alone(jax.jit(_both(op.flax)), operands)
-        sides["flax both in loop"] = _in_loop(jax.jit(_looped(op.flax)), operands)
+        sides["flax both in loop"] = _in_loop(jax.jit(_looped(op.flax)), operands, RIVALS_LOOP)
     if torch is not None and op.torch is not None:
         for layout in ("nchw", "channels_last"):
             sides[f"torch both, {layout}"] = torch.op(op.kind, op.shape, op.torch, layout)
@@ -194,6 +199,11 @@ def _run(
     result.gflops, result.gbytes = flops / best / 1e9, moved / best / 1e9
     result.gflops_share = result.gflops / peaks.matmul_gflops
     result.gbytes_share = result.gbytes / peaks.copy_gbytes
+    result.loop_share = flops / timings["both in loop"].median / 1e9 / peaks.matmul_gflops
+    for rival in ("flax", "torch"):
+        medians = [timing.median for name, timing in timings.items() if name.startswith(rival)]
+        if medians:
+            result.ratios[rival] = min(medians) / best
     return result
 
 
@@ -206,19 +216,19 @@ def _both(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
 
 
 def _looped(function: Callable[..., Array]) -> Callable[..., Any]:
-    """Forward and backward `LOOP` times, each on the gradients of the one before.
+    """Forward and backward so many times, each on the gradients of the one before.
 
     So no iteration can be left out, nor any part of one moved out of the loop.
     """
 
-    def run(*operands: Array) -> Any:
+    def run(times: Any, *operands: Array) -> Any:
         def step(_: Any, now: tuple[Array, ...]) -> tuple[Array, ...]:
             y, pullback = jax.vjp(function, *now)
             dx, *others = pullback(y)
             # A kernel moves a little, so that its gradient is wanted.
             return dx, *(k + 1e-6 * jnp.tanh(dk) for k, dk in zip(now[1:], others, strict=True))
 
-        return jax.lax.fori_loop(0, LOOP, step, operands)
+        return jax.lax.fori_loop(0, times, step, operands)
 
     return run
 
@@ -232,8 +242,10 @@ def _alone(function: Callable[..., Any], operands: tuple[Array, ...]) -> Callabl
     return sample
 
 
-def _in_loop(function: Callable[..., Any], operands: tuple[Array, ...]) -> Callable[[], float]:
-    return lambda: timed(function, *operands) / LOOP
+def _in_loop(
+    function: Callable[..., Any], operands: tuple[Array, ...], times: int
+) -> Callable[[], float]:
+    return lambda: timed(function, times, *operands) / times
 
 
 def _temporary(compiled: Any) -> int:

@@ -24,24 +24,15 @@ from jax.interpreters import ad, batching, mlir
 from jcnn.convolution import cpu
 from jcnn.convolution.geometry import Geometry, Result
 from jcnn.convolution.plain import plain
+from jcnn.varying import equally_varying
 
 conv_p = jax.extend.core.Primitive("jcnn_conv")
 
 
 def convolve(x: Array, kernel: Array, geometry: Geometry) -> Array:
     """Convolve `(models, batch, *spatial, in)` with `(models, *window, in, out)`."""
-    x, kernel = _equally_varying(x, kernel)
+    x, kernel = equally_varying(x, kernel)
     return conv_p.bind(x, kernel, result="output", geometry=geometry)
-
-
-def _equally_varying(x: Array, kernel: Array) -> tuple[Array, Array]:
-    # Under shard_map's check of varying axes a primitive wants operands that vary alike.
-    varying = [jax.typeof(a).manual_axis_type.varying for a in (x, kernel)]
-    for_x, for_kernel = (tuple(sorted((varying[0] | varying[1]) - v)) for v in varying)
-    return (
-        jax.lax.pcast(x, for_x, to="varying") if for_x else x,
-        jax.lax.pcast(kernel, for_kernel, to="varying") if for_kernel else kernel,
-    )
 
 
 @conv_p.def_impl

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jcnn.arguments import Padding, pads, per_axis
 from jcnn.convolution.bilinear import Geometry, convolve
-from jcnn.padding import Padding, pads, per_axis
 
 
 def conv(

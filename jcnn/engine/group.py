@@ -94,6 +94,14 @@ class CompiledGroup:
             replicated_shapes(self.mesh, np.zeros(4, np.int32)),
         ).compile()
 
+    @property
+    def memory(self) -> int:
+        """Bytes that training holds on each device: states, data and what the program adds."""
+        found = self._advance.memory_analysis()
+        parts = ("argument", "output", "temp")
+        sizes = [getattr(found, f"{part}_size_in_bytes", 0) for part in parts]
+        return int(sum(sizes) - getattr(found, "alias_size_in_bytes", 0))
+
     def train(self) -> Iterator[tuple[int, list[Outcome]]]:
         """Train every run to the end; after each call give `(steps done, outcomes so far)`."""
         training = Training(self)

@@ -10,17 +10,18 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jcnn.padding import floating, window_sizes
+from jcnn.arguments import floating, window_sizes
 from jcnn.pooling.maximum import max_pool, tile_max
+from jcnn.pooling.overlap import overlapping, weighted_sum
 from jcnn.pooling.window import (
     Padding,
     Window,
     all_taps,
     pad,
+    taps,
     tile,
     tile_sum,
     tiles,
-    window_sum,
     windows,
 )
 
@@ -45,7 +46,7 @@ def avg_pool(
     [[2.5, 4.5], [10.5, 12.5]]
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
-    total = window_sum(_wide(x), over)
+    total = _window_sum(_wide(x), over)
     if count_include_pad:
         return (total / math.prod(w.size for w in over)).astype(x.dtype)
     return (total / _counts(x, over, total.dtype)).astype(x.dtype)
@@ -72,7 +73,7 @@ def l2_pool(
     [0.0, 0.0, 0.0, 0.0]
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
-    total = window_sum(jnp.square(_wide(x)), over)
+    total = _window_sum(jnp.square(_wide(x)), over)
     return _root(total, 2.0).astype(x.dtype)
 
 
@@ -144,6 +145,9 @@ def weighted_avg_pool(
             aligned[axis] = size
         aligned[-1] = scale.shape[-1]
         return tile_sum(split * scale.reshape(aligned), inner).astype(x.dtype)
+    axes = overlapping(wide, over)
+    if axes is not None:
+        return weighted_sum(wide, scale, axes).astype(x.dtype)
     flat = scale.reshape(-1, scale.shape[-1])
     seen = all_taps(wide, over)
     total = sum(tap * flat[k].reshape((1,) * (tap.ndim - 1) + (-1,)) for k, tap in enumerate(seen))
@@ -226,10 +230,24 @@ def _wide(x: Array) -> Array:
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
+def _window_sum(x: Array, over: Sequence[Window]) -> Array:
+    """The sum over each window; padding is zero."""
+    x = pad(x, over, 0)
+    if tiles(over):
+        return tile_sum(*tile(x, over))
+    axes = overlapping(x, over)
+    if axes is not None:
+        ones = jnp.ones((*(axis.size for axis in axes), 1), x.dtype)
+        return weighted_sum(x, ones, axes)
+    for window in reversed(over):  # a sum over a box is separable
+        x = functools.reduce(operator.add, taps(x, window))
+    return x
+
+
 def _counts(x: Array, over: Sequence[Window], dtype: jnp.dtype) -> Array:
     first = over[0].axis
     shape = (1,) * first + x.shape[first:-1] + (1,)
-    return window_sum(jnp.ones(shape, dtype), over)
+    return _window_sum(jnp.ones(shape, dtype), over)
 
 
 def _scaled_power_sum(size: Array, p: ArrayLike, over: Sequence[Window]) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jcnn.pooling.overlap import Axes, at_offsets, encoded, overlapping, window_taps
 from jcnn.pooling.window import Padding, Window, pad, taps, tile, tile_taps, tiles, windows
 
 
@@ -47,6 +48,9 @@ def max_pool(
     if tiles(over):
         split, inner = tile(x, over)
         return tile_max(split, inner)
+    axes = overlapping(x, over)
+    if axes is not None:
+        return _max_of_few(x, axes)
     # Last axis first: the first row that holds the maximum, and in it the first column, is the
     # first maximum in row-major order.
     for window in reversed(over):
@@ -92,6 +96,23 @@ def _tile_max_jvp(
             first = jnp.where(seen[k] == y, k, first)
     chosen = jnp.expand_dims(first, axes) == order
     return y, jnp.sum(jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axes)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _max_of_few(x: Array, axes: Axes) -> Array:
+    return functools.reduce(jnp.maximum, window_taps(x, axes))
+
+
+@_max_of_few.defjvp
+def _max_of_few_jvp(
+    axes: Axes, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    y = _max_of_few(x, axes)
+    first = jnp.full(y.shape, -1, jnp.int32)  # stays where nothing equals the maximum: NaN
+    for offset, tap in reversed(list(zip(encoded(axes), window_taps(x, axes), strict=True))):
+        first = jnp.where(tap == y, offset, first)
+    return y, at_offsets(dx, first, axes)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

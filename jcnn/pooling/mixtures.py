@@ -1,5 +1,7 @@
 """Pooling between maximum and average: stochastic, mixed and soft."""
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import jax
@@ -7,10 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jcnn.padding import floating
+from jcnn.arguments import floating
 from jcnn.pooling.average import avg_pool
-from jcnn.pooling.maximum import max_pool
-from jcnn.pooling.window import Padding, Window, all_taps, pad, windows
+from jcnn.pooling.maximum import max_pool, tile_max
+from jcnn.pooling.window import Padding, Window, all_taps, pad, tile, tile_sum, tiles, windows
 
 
 def mixed_pool(
@@ -40,9 +42,21 @@ def soft_pool(
 ) -> Array:
     """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part."""
     x = floating(x)
-    seen = _stacked(x, windows(x, window_shape, strides, padding, dilation), -jnp.inf)
-    weights = jax.nn.softmax(seen, axis=-1)
-    return jnp.sum(weights * jnp.where(weights > 0, seen, 0), axis=-1).astype(x.dtype)
+    over = windows(x, window_shape, strides, padding, dilation)
+    wide = pad(x.astype(jnp.float32) if x.dtype.itemsize < 4 else x, over, -jnp.inf)
+    if tiles(over):
+        split, inner = tile(wide, over)
+        largest = jax.lax.stop_gradient(tile_max(split, inner))
+        shares = jnp.exp(split - jnp.expand_dims(largest, inner))
+        total = tile_sum(shares * jnp.where(shares > 0, split, 0), inner)
+        return (total / tile_sum(shares, inner)).astype(x.dtype)
+    # Fused with them, XLA:CPU would take the exponentials of strided slices one by one.
+    seen = jax.lax.optimization_barrier(all_taps(wide, over))
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
+    parts = [jnp.exp(tap - largest) for tap in seen]
+    weighted = [e * jnp.where(e > 0, tap, 0) for e, tap in zip(parts, seen, strict=True)]
+    total = functools.reduce(operator.add, weighted)
+    return (total / functools.reduce(operator.add, parts)).astype(x.dtype)
 
 
 def stochastic_pool(

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jcnn.padding import floating, window_sizes
+from jcnn.arguments import floating, window_sizes
 from jcnn.pooling.average import avg_pool, l2_pool
 from jcnn.pooling.maximum import max_pool, real, tile_max
 

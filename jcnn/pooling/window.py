@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.padding import Padding, pads, per_axis, window_sizes
+from jcnn.arguments import Padding, pads, per_axis, window_sizes
 
 # Windows of more positions than this are reduced, not unrolled.
 FEW = 16
@@ -165,16 +165,3 @@ def all_taps(x: Array, over: Sequence[Window]) -> list[Array]:
     for window in over:
         found = [tap for array in found for tap in taps(array, window)]
     return found
-
-
-def window_sum(x: Array, over: Sequence[Window]) -> Array:
-    """The sum over each window, axis by axis (a sum over a box is separable); padding is zero."""
-    x = pad(x, over, 0)
-    if tiles(over):
-        return tile_sum(*tile(x, over))
-    for window in reversed(over):
-        first, *others = taps(x, window)
-        for other in others:
-            first = first + other
-        x = first
-    return x

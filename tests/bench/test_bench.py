@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 
 import jax
@@ -43,6 +44,13 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch):
     assert found["b"].median == 2.0
 
 
+def test_a_slow_side_takes_part_in_every_fifth_round(monkeypatch):
+    monkeypatch.setattr(clock, "_SETTLE", 0)
+    monkeypatch.setattr(clock, "_SLOW", 0.01)
+    found = clock.interleaved({"a": lambda: 1.0, "b": lambda: time.sleep(0.02) or 2.0}, 11)
+    assert (found["a"].n, found["b"].n) == (11, 3)
+
+
 def test_peaks_and_hardware_are_those_of_a_machine():
     peaks = measure_peaks(rounds=1)
     assert 0.1 < peaks.matmul_gflops < 1e7
@@ -63,7 +71,7 @@ def test_every_operation_runs_in_a_loop_that_depends_on_itself():
     for op in ops.catalogue():
         small = replace(op, shape=(2, 8, 8, op.shape[-1]))
         operands = small.operands()
-        out = jax.jit(ops._looped(small.function))(*operands)
+        out = jax.jit(ops._looped(small.function))(2, *operands)
         assert all(jnp.isfinite(leaf).all() for leaf in out), op.name
         assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
     conv = next(op for op in ops.catalogue() if op.name == "conv 3x3 64->128 16x16")

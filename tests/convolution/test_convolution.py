@@ -4,20 +4,12 @@ import re
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from jax import lax
 
 from jcnn.convolution import conv
 from tests import reference
-
-
-@pytest.fixture
-def unchecked_types(monkeypatch):
-    """jcnn's own errors, where the suite's type checker would speak first."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-
 
 # spatial, window, in, out, strides, padding, dilation, groups
 CASES = [

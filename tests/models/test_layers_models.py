@@ -2,19 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from flax import nnx
 
 from jcnn import initializers, layers, models, names, pooling
 from jcnn.testing import assert_layer
-
-
-@pytest.fixture
-def unchecked_types(monkeypatch):
-    """jcnn's own errors, where the suite's type checker would speak first."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def images(*shape):

@@ -4,20 +4,12 @@ import itertools
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from flax import linen
 
 from jcnn import pooling
 from tests import reference
-
-
-@pytest.fixture
-def unchecked_types(monkeypatch):
-    """jcnn's own errors, where the suite's type checker would speak first."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-
 
 # spatial shape, window, strides, padding, dilation
 CASES = [
@@ -435,3 +427,54 @@ def test_dtypes_that_cannot_be_pooled(function, dtype, message):
 def test_lp_needs_a_norm():
     with pytest.raises(ValueError, match="expected 1 or more"):
         pooling.lp_pool(jnp.ones((4, 4, 1)), (2, 2), p=0.5)
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[6], CASES[7]], ids=str)
+def test_learned_weights_map_and_differentiate_twice(case):
+    """Overlapping windows: vmap over weights, of gradients and under them, and both orders."""
+    spatial, window, strides, padding, dilation = case
+    x = jnp.asarray(sample(spatial))
+    weights = jax.random.normal(jax.random.key(0), (3, *window, 2))
+
+    def loss(weights, x):
+        y = pooling.weighted_avg_pool(
+            x, window, strides, padding, weights=weights, dilation=dilation
+        )
+        return jnp.sum(jnp.sin(y))
+
+    each = [jax.grad(loss, (0, 1))(w, x) for w in weights]
+    mapped = jax.vmap(jax.grad(loss, (0, 1)), (0, None))(weights, x)
+    for i, (dw, dx) in enumerate(each):
+        np.testing.assert_allclose(mapped[0][i], dw, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(mapped[1][i], dx, rtol=1e-5, atol=1e-5)
+    below = jax.grad(lambda w: jnp.sum(jax.vmap(loss, (0, None))(w, x)))(weights)
+    np.testing.assert_allclose(below, mapped[0], rtol=1e-5, atol=1e-5)
+    over = jax.vmap(jax.grad(loss), (None, 0))(weights[0], jnp.stack([x, 2 * x]))
+    np.testing.assert_allclose(over[0], each[0][0], rtol=1e-5, atol=1e-5)
+
+    def slope(weights):
+        return jnp.sum(jax.grad(loss, 1)(weights, x) * jnp.cos(x))
+
+    direction = jnp.ones_like(weights[0])
+    step = 1e-2
+    numeric = (slope(weights[0] + step * direction) - slope(weights[0] - step * direction)) / (
+        2 * step
+    )
+    np.testing.assert_allclose(
+        jax.jvp(slope, (weights[0],), (direction,))[1], numeric, rtol=2e-2, atol=2e-2
+    )
+    np.testing.assert_allclose(jnp.sum(jax.grad(slope)(weights[0])), numeric, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("name", ["max", "avg", "weighted_avg"])
+def test_overlapping_windows_under_shard_map(name):
+    """With the check of varying axes, over the input that varies."""
+    mesh = jax.make_mesh((1,), ("device",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("device")
+    x = jnp.asarray(sample((7, 7)))
+
+    def slopes(x):
+        return jax.grad(lambda x: jnp.sum(POOLINGS[name][0](x, (3, 3), 2) ** 2))(x)
+
+    sharded = jax.jit(jax.shard_map(slopes, mesh=mesh, in_specs=spec, out_specs=spec))
+    np.testing.assert_allclose(sharded(x), slopes(x), rtol=1e-5, atol=1e-6)

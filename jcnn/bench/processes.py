@@ -1,0 +1,104 @@
+"""Whole processes: how long the command and the import take to start, and `jcnn compare`."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jcnn.bench.clock import interleaved
+
+_JCNN = (sys.executable, "-c", "from jcnn.cli.main import entry; entry()")
+
+
+class Ended(NamedTuple):
+    """Seconds a process took, its greatest resident memory in bytes, and what it printed."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+@dataclass
+class ProcessResult:
+    """Figures of whole processes by name, each in the unit that its name ends with."""
+
+    name: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def run_processes(
+    *, rounds: int = 20, chosen: Callable[[str], bool] = lambda name: True
+) -> Iterator[ProcessResult]:
+    """Start times, and `jcnn compare` twice: nothing compiled before, and everything."""
+    if chosen("start"):
+        yield start_times(rounds)
+    if chosen("jcnn compare"):
+        yield compare_twice()
+
+
+def start_times(rounds: int) -> ProcessResult:
+    """`jcnn --help`, and importing jcnn beside importing flax and optax."""
+    timings = interleaved(
+        {
+            "help": _seconds_of([*_JCNN, "--help"]),
+            "import jcnn": _seconds_of([sys.executable, "-c", "import jcnn"]),
+            "import flax, optax": _seconds_of([sys.executable, "-c", "import flax, optax"]),
+        },
+        rounds,
+    )
+    figures = {f"{name}, s": timing.median for name, timing in timings.items()}
+    over = timings["import jcnn"].median / timings["import flax, optax"].median - 1
+    return ProcessResult("start", {**figures, "import jcnn over flax and optax, %": 100 * over})
+
+
+def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:
+    """`jcnn compare` with these arguments: seconds, peak memory and programs compiled."""
+    result = ProcessResult("jcnn compare")
+    with tempfile.TemporaryDirectory() as folder:
+        for start in ("first", "second"):
+            out = Path(folder) / start
+            command = [*_JCNN, "compare", *arguments, "--quiet", "--out", str(out)]
+            ended = _ended(command, {"XDG_CACHE_HOME": folder})
+            if not (out / "environment.json").exists():
+                raise ValueError(f"jcnn compare failed: {ended.output.strip()[-300:]}")
+            compilations = _compilations(out)
+            result.figures |= {
+                f"{start} start, s": ended.seconds,
+                f"{start} start, peak GB": ended.peak_bytes / 1e9,
+                f"{start} start, programs compiled": compilations,
+            }
+    return result
+
+
+def _compilations(out: Path) -> int:
+    environment = json.loads((out / "environment.json").read_text())
+    return int(environment["compilations"]["compiled"])
+
+
+def _seconds_of(command: Sequence[str]) -> Callable[[], float]:
+    return lambda: _ended(command, {}).seconds
+
+
+def _ended(command: Sequence[str], environment: dict[str, str]) -> Ended:
+    with tempfile.TemporaryFile("w+") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment
+        )
+        # Of this process alone: the resources of all children would be their greatest.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Ended(seconds, usage.ru_maxrss * unit, output.read())

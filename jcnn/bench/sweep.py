@@ -1,0 +1,55 @@
+"""How cost grows: rate and memory against the number of runs, width and batch."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from jcnn.bench.clock import interleaved
+from jcnn.bench.steps import WORKLOADS, EngineTraining
+
+RUNS = (1, 2, 4, 8, 16, 32, 64)
+WIDTHS = (0.5, 1, 2, 4)
+BATCHES = (16, 32, 64, 128, 256, 512)
+
+
+@dataclass
+class SweepResult:
+    """Points of one quantity that grew, the others staying those of the digits workload."""
+
+    name: str
+    points: list[dict[str, float]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def run_sweep(*, rounds: int = 20, dtype: Any = None) -> Iterator[SweepResult]:
+    """The digits CNN with each quantity in turn; the samples of a quantity are interleaved."""
+    base = WORKLOADS[0]
+    for name, values in (("runs", RUNS), ("width", WIDTHS), ("batch", BATCHES)):
+        trained = {}
+        for value in values:
+            workload = base
+            if name == "width":
+                features = tuple(int(value * width) for width in base.features)
+                hidden = tuple(int(value * width) for width in base.hidden)
+                workload = replace(base, features=features, hidden=hidden)
+            elif name == "batch":
+                workload = replace(base, batch_size=int(value))
+            runs = int(value) if name == "runs" else base.runs
+            trained[f"{value:g}"] = EngineTraining(workload, runs, dtype)
+        timings = interleaved({key: side.sample for key, side in trained.items()}, rounds)
+        result = SweepResult(name)
+        for value, (key, timing) in zip(values, timings.items(), strict=True):
+            result.points.append(
+                {
+                    "value": value,
+                    "steps_per_second": 1 / timing.median,
+                    "low": 1 / timing.high,
+                    "high": 1 / timing.low,
+                    "megabytes": trained[key].compiled.memory / 1e6,
+                    "n": timing.n,
+                }
+            )
+        yield result

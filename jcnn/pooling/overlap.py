@@ -1,0 +1,275 @@
+"""Linear maps over overlapping windows, each with its transpose written out.
+
+JAX would transpose a strided slice to a `pad` with holes, once for each window position, and add
+those up: many passes over an array of the input's size. Here an input position `stride * m + phase`
+gathers from the windows `m`, `m - 1`, ... that reach it, which is one fused loop: 3x3/2 gradients
+take a half to a sixth of the time (`jcnn bench --only 3x3`). The maps are primitives whose
+transposes are each other, so forward mode and second derivatives work as anywhere.
+
+Arrays are `(*batch, *spatial, channels)`, padded already. `weights` are `(*window, channels)` or
+`(*window, 1)`; `offsets` are int32 arrays of the output's shape: where in its window each output
+looks, as `encoded`, or -1 for nowhere.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend.core
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.interpreters import ad, batching, mlir
+
+from jcnn.pooling.window import FEW, Window, all_taps
+from jcnn.varying import equally_varying
+
+# Offsets along an axis are below this: three axes fit an int32.
+_BASE = 1 << 10
+
+
+class Axis(NamedTuple):
+    """One spatial axis of `length` positions; the rest as in `Window`."""
+
+    length: int
+    size: int
+    stride: int
+    dilation: int
+
+    @property
+    def outputs(self) -> int:
+        """How many windows there are."""
+        return (self.length - self.reach) // self.stride + 1
+
+    @property
+    def reach(self) -> int:
+        """How many positions a window spans."""
+        return (self.size - 1) * self.dilation + 1
+
+    @property
+    def overlap(self) -> int:
+        """How many windows may look at one position."""
+        return -(-self.reach // self.stride)
+
+
+Axes = tuple[Axis, ...]
+
+
+def overlapping(x: Array, over: Sequence[Window]) -> Axes | None:
+    """The axes of a padded `x`, or None where a window is too large to be unrolled."""
+    axes = tuple(Axis(x.shape[w.axis], w.size, w.stride, w.dilation) for w in over)
+    positions = math.prod(axis.size for axis in axes)
+    shifts = math.prod(axis.overlap for axis in axes)
+    return axes if max(positions, shifts) <= FEW else None
+
+
+def weighted_sum(x: Array, weights: Array, axes: Axes) -> Array:
+    """`y[m] = sum_k weights[k] * x[stride * m + dilation * k]`."""
+    return _weigh.bind(*equally_varying(x, weights), axes=axes)
+
+
+def at_offsets(x: Array, offsets: Array, axes: Axes) -> Array:
+    """`y[m] = x[stride * m + offset[m]]`, and 0 where the offset is -1."""
+    return _pick.bind(*equally_varying(x, offsets), axes=axes)
+
+
+def encoded(axes: Axes) -> list[int]:
+    """The offset of each window position, in row-major order."""
+    spans = (range(0, axis.reach, axis.dilation) for axis in axes)
+    return [_encode(position) for position in itertools.product(*spans)]
+
+
+def _encode(position: Sequence[Any]) -> Any:
+    total, *rest = position
+    for place in rest:
+        total = total * _BASE + place
+    return total
+
+
+def window_taps(x: Array, axes: Axes) -> list[Array]:
+    """What each window position sees, in row-major order."""
+    first = x.ndim - 1 - len(axes)
+    over = [Window(first + i, a.size, a.stride, a.dilation, 0, 0) for i, a in enumerate(axes)]
+    return all_taps(x, over)
+
+
+def _weigh_forward(x: Array, weights: Array, axes: Axes) -> Array:
+    flat = weights.reshape(-1, weights.shape[-1])
+    aligned = [weight.reshape((1,) * (x.ndim - 1) + (-1,)) for weight in flat]
+    return _sum(tap * aligned[k] for k, tap in enumerate(window_taps(x, axes)))
+
+
+def _weigh_back(dy: Array, weights: Array, axes: Axes) -> Array:
+    # The weight of every offset that a window may have: 0 where it has no tap.
+    holes = [(0, a.stride * a.overlap - a.reach, a.dilation - 1) for a in axes]
+    table = lax.pad(weights, jnp.zeros((), weights.dtype), [*holes, (0, 0, 0)])
+
+    def term(shift: Sequence[int], blocks: Sequence[Array]) -> Array:
+        starts = [a.stride * d for a, d in zip(axes, shift, strict=True)]
+        stops = [start + a.stride for start, a in zip(starts, axes, strict=True)]
+        part = lax.slice(table, (*starts, 0), (*stops, table.shape[-1]))
+        phases = [n for axis in axes for n in (1, axis.stride)]
+        batch = (1,) * (blocks[0].ndim - len(phases) - 1)
+        return blocks[0] * part.reshape(*batch, *phases, -1)
+
+    return _gathered([(dy, 0)], axes, term)
+
+
+def _weigh_weights(x: Array, dy: Array, axes: Axes, channels: int) -> Array:
+    def total(tap: Array) -> Array:
+        found = jnp.sum(tap * dy, axis=tuple(range(dy.ndim - 1)))
+        return found if channels > 1 or len(found) == 1 else jnp.sum(found, keepdims=True)
+
+    found = jnp.stack([total(tap) for tap in window_taps(x, axes)])
+    return found.reshape(*(axis.size for axis in axes), channels)
+
+
+def _pick_forward(x: Array, offsets: Array, axes: Axes) -> Array:
+    seen = zip(encoded(axes), window_taps(x, axes), strict=True)
+    return _sum(jnp.where(offsets == code, tap, jnp.zeros_like(tap)) for code, tap in seen)
+
+
+def _pick_back(dy: Array, offsets: Array, axes: Axes) -> Array:
+    batch = (1,) * (dy.ndim - 1 - len(axes))
+    shape = (*batch, *(n for axis in axes for n in (1, axis.stride)), 1)
+    phases = [
+        lax.broadcasted_iota(jnp.int32, shape, len(batch) + 2 * i + 1) for i in range(len(axes))
+    ]
+
+    def term(shift: Sequence[int], blocks: Sequence[Array]) -> Array:
+        looked = _encode([p + a.stride * d for p, a, d in zip(phases, axes, shift, strict=True)])
+        return jnp.where(blocks[1] == looked, blocks[0], jnp.zeros_like(blocks[0]))
+
+    return _gathered([(dy, 0), (offsets, -1)], axes, term)
+
+
+def _gathered(
+    outputs: Sequence[tuple[Array, int]],
+    axes: Axes,
+    term: Callable[[Sequence[int], Sequence[Array]], Array],
+) -> Array:
+    """Sum `term` over the shifts: blocks are `(*batch, tile, phase, ..., channels)`.
+
+    `outputs` are arrays with what stands for them beside the border.
+    """
+    batch = outputs[0][0].ndim - 1 - len(axes)
+    rims = [axis.overlap - 1 for axis in axes]
+    config = [(0, 0, 0)] * batch + [(rim, rim, 0) for rim in rims] + [(0, 0, 0)]
+    # The barrier keeps the padding, which is small, out of the loop over the input's positions.
+    padded = lax.optimization_barrier(
+        [lax.pad(a, jnp.asarray(beside, a.dtype), config) for a, beside in outputs]
+    )
+    tiles = [axis.outputs + axis.overlap - 1 for axis in axes]
+
+    def block(a: Array, shift: Sequence[int]) -> Array:
+        for i, (rim, d, count) in enumerate(zip(rims, shift, tiles, strict=True)):
+            a = lax.slice_in_dim(a, rim - d, rim - d + count, axis=batch + i)
+        shape = [n for count in tiles for n in (count, 1)]
+        return a.reshape(*a.shape[:batch], *shape, a.shape[-1])
+
+    shifts = itertools.product(*(range(axis.overlap) for axis in axes))
+    total = _sum(term(shift, [block(a, shift) for a in padded]) for shift in shifts)
+    whole = [count * axis.stride for count, axis in zip(tiles, axes, strict=True)]
+    total = total.reshape(*total.shape[:batch], *whole, total.shape[-1])
+    cut = [(0, axis.length - n, 0) for axis, n in zip(axes, whole, strict=True)]
+    return lax.pad(total, jnp.zeros((), total.dtype), [(0, 0, 0)] * batch + [*cut, (0, 0, 0)])
+
+
+def _sum(arrays: Iterator[Array]) -> Array:
+    total = next(arrays)
+    for array in arrays:
+        total = total + array
+    return total
+
+
+def _primitive(name: str, function: Callable[..., Array], length: str) -> Any:
+    """A primitive `(array, other)` whose result has the array's axes, `length` of each."""
+    made = jax.extend.core.Primitive(f"jcnn_{name}")
+    lowered = mlir.lower_fun(function, multiple_results=False)
+    mlir.register_lowering(made, lowered)
+    made.def_impl(partial(jax.jit(function, static_argnames="axes")))
+
+    def shape(a: Any, _: Any, *, axes: Axes) -> Any:
+        spatial = [getattr(axis, length) for axis in axes]
+        return a.update(
+            shape=(*a.shape[: a.ndim - 1 - len(axes)], *spatial, a.shape[-1]), weak_type=False
+        )
+
+    made.def_abstract_eval(shape)
+    return made
+
+
+_weigh = _primitive("window_sum", _weigh_forward, "outputs")
+_unweigh = _primitive("window_sum_transpose", _weigh_back, "length")
+_pick = _primitive("window_pick", _pick_forward, "outputs")
+_unpick = _primitive("window_pick_transpose", _pick_back, "length")
+
+
+def _weigh_weights_of(ct: Array, x: Any, weights: Any, *, axes: Axes) -> Array:
+    return _weigh_weights(x, ct, axes, weights.aval.shape[-1])
+
+
+def _unweigh_weights_of(ct: Array, dy: Any, weights: Any, *, axes: Axes) -> Array:
+    return _weigh_weights(ct, dy, axes, weights.aval.shape[-1])
+
+
+ad.defbilinear(
+    _weigh,
+    lambda ct, x, weights, axes: _unweigh.bind(*equally_varying(ct, weights), axes=axes),
+    _weigh_weights_of,
+)
+ad.defbilinear(
+    _unweigh,
+    lambda ct, dy, weights, axes: _weigh.bind(*equally_varying(ct, weights), axes=axes),
+    _unweigh_weights_of,
+)
+
+
+def _linear_in_array(primitive: Any, transposed: Any) -> None:
+    """Derivatives of a primitive that is linear in its first operand; the other has none."""
+
+    def jvp(primals: Any, tangents: Any, *, axes: Axes) -> Any:
+        array, offsets = primals
+        y = primitive.bind(array, offsets, axes=axes)
+        if type(tangents[0]) is ad.Zero:
+            return y, ad.Zero(jax.typeof(y).to_tangent_aval())
+        return y, primitive.bind(tangents[0], offsets, axes=axes)
+
+    def transpose(ct: Any, array: Any, offsets: Any, *, axes: Axes) -> Any:
+        if type(ct) is ad.Zero:
+            return ad.Zero(array.aval), None
+        return transposed.bind(*equally_varying(ct, offsets), axes=axes), None
+
+    ad.primitive_jvps[primitive] = jvp
+    ad.primitive_transposes[primitive] = transpose
+
+
+_linear_in_array(_pick, _unpick)
+_linear_in_array(_unpick, _pick)
+
+
+def _batch_offsets(primitive: Any, operands: Any, dims: Any, *, axes: Axes) -> Any:
+    size = next(a.shape[d] for a, d in zip(operands, dims, strict=True) if d is not None)
+    together = [
+        jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0)
+        for a, d in zip(operands, dims, strict=True)
+    ]
+    return primitive.bind(*together, axes=axes), 0
+
+
+def _batch_weights(
+    primitive: Any, function: Callable[..., Array], operands: Any, dims: Any, *, axes: Axes
+) -> Any:
+    if dims[1] is None:
+        return primitive.bind(jnp.moveaxis(operands[0], dims[0], 0), operands[1], axes=axes), 0
+    return jax.vmap(partial(function, axes=axes), dims)(*operands), 0
+
+
+for _primitive_of_two in (_pick, _unpick):
+    batching.primitive_batchers[_primitive_of_two] = partial(_batch_offsets, _primitive_of_two)
+for _primitive_of_two, _function in ((_weigh, _weigh_forward), (_unweigh, _weigh_back)):
+    batching.primitive_batchers[_primitive_of_two] = partial(
+        _batch_weights, _primitive_of_two, _function
+    )
