@@ -47,18 +47,18 @@ def run_processes(
 
 
 def start_times(rounds: int) -> ProcessResult:
-    """`jcnn --help`, and importing jcnn beside importing flax and optax."""
-    timings = interleaved(
-        {
-            "help": _seconds_of([*_JCNN, "--help"]),
-            "import jcnn": _seconds_of([sys.executable, "-c", "import jcnn"]),
-            "import flax, optax": _seconds_of([sys.executable, "-c", "import flax, optax"]),
-        },
-        rounds,
-    )
+    """`jcnn --help`, and imports: jcnn, all that a study uses of it, and what it stands on."""
+    imports = {
+        "import jcnn": "import jcnn",  # its parts are imported when they are first named
+        "jcnn.Study": "import jcnn; jcnn.Study",
+        "import flax, optax": "import flax, optax",
+        "import flax.nnx, optax": "import flax.nnx, optax",
+    }
+    sides = {name: _seconds_of([sys.executable, "-c", code]) for name, code in imports.items()}
+    timings = interleaved({"help": _seconds_of([*_JCNN, "--help"]), **sides}, rounds)
     figures = {f"{name}, s": timing.median for name, timing in timings.items()}
-    over = timings["import jcnn"].median / timings["import flax, optax"].median - 1
-    return ProcessResult("start", {**figures, "import jcnn over flax and optax, %": 100 * over})
+    over = timings["jcnn.Study"].median / timings["import flax.nnx, optax"].median - 1
+    return ProcessResult("start", {**figures, "jcnn.Study over flax.nnx and optax, %": 100 * over})
 
 
 def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:

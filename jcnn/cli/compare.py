@@ -56,6 +56,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default 5)")
     for setting, kind in SETTINGS.items():
         parser.add_argument(f"--{setting.replace('_', '-')}", type=kind)
+    parser.add_argument(
+        "--baseline",
+        metavar="FACTOR=LEVEL,...",
+        help="a combination that every other is compared with, such as activation=relu",
+    )
     parser.add_argument("--out", help="the directory to leave results in (default runs/<name>)")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -74,6 +79,7 @@ def run(chosen: argparse.Namespace) -> int:
     from jcnn.study import Study
 
     study = Study(**keywords)
+    baseline = _baseline(chosen.baseline, study)
     out = Path(chosen.out) if chosen.out else _free_name(study)
     quiet = chosen.quiet or chosen.json
     if not quiet:
@@ -92,8 +98,21 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(result.to_json())
     else:
-        _print(result, out)
+        _print(result, out, baseline)
     return 0
+
+
+def _baseline(given: str | None, study: "Study") -> dict[str, str] | None:
+    if given is None:
+        return None
+    from jcnn.study.plan import only_match
+
+    words = [word.partition("=") for word in given.split(",")]
+    if not all(equals and level for _, equals, level in words):
+        raise UsageError(f"--baseline {given}; expected FACTOR=LEVEL, several joined by commas")
+    levels = {factor.replace("-", "_"): level for factor, _, level in words}
+    only_match([combination.names() for combination in study.combinations], levels)
+    return levels
 
 
 def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -197,7 +216,7 @@ def _left(at: "Progress") -> float:
     return at.seconds / max(at.runs_done, 1e-9) * (at.runs - at.runs_done)
 
 
-def _print(result: "Result", out: Path) -> None:
+def _print(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -207,29 +226,42 @@ def _print(result: "Result", out: Path) -> None:
     factors = [factor.replace("_", " ") for factor in result.combinations[0]]
     table.add_column("")
     table.add_column(", ".join(factors) or "combination", overflow="fold")
-    for column in ("rate", f"test {result.metric}", "spread", "diverged"):
+    columns = ["rate", f"test {result.metric}", "95% interval", "spread", "diverged"]
+    if baseline is not None:
+        columns.insert(3, "over baseline")
+    for column in columns:
         table.add_column(column, justify="right", overflow="fold")
     rows = result.ranking()
+    against = None if baseline is None else result.comparisons(baseline)
     for place, row in enumerate(rows, start=1):
-        table.add_row(
-            str(place),
-            Text(", ".join(row.levels.values())),
+        cells = [
             f"{row.learning_rate:g}{'*' if row.at_edge else ' '}",
             result.show(row.mean),
+            "" if row.interval.low != row.interval.low else result.show_interval(row.interval),
             result.show(row.std),
             f"{row.diverged}/{row.runs}" if row.diverged else "",
-        )
+        ]
+        if against is not None:
+            one = against[place - 1]
+            cells.insert(3, f"{result.gap(one.difference)}{' +' if one.real else '  '}")
+        table.add_row(str(place), Text(", ".join(row.levels.values())), *cells)
     console.print(table)
     seeds = len(rows[0].values) if rows else 0
     console.print(
-        f"\nmean and standard deviation of the test {result.metric} over {seeds} seeds, at the "
-        "learning rate chosen on validation for each combination"
+        f"\nmean, its 95% bootstrap interval and standard deviation of the test {result.metric} "
+        f"over {seeds} seeds, at the learning rate chosen on validation for each combination"
     )
+    if baseline is not None:
+        console.print("+ apart from the baseline: paired t-test, Holm-corrected p below 0.05")
     if any(row.at_edge for row in rows):
         console.print("* chosen at the edge of the rates tried: a better one may lie outside")
     console.print()
+    if result.verdict():
+        console.print(Text(f"{result.verdict()}\n"))
     for sentence in result.effects():
         console.print(Text(f"- {sentence}"))
+    for note in result.notes:
+        console.print(Text(f"- {note}"))
     ran = result.environment
     compiled, found, seconds = ran["compilations"].values()
     console.print(

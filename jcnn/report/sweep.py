@@ -16,7 +16,7 @@ def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     figure = Figure(figsize=(3.4 * len(sweep), 5.2), layout="constrained")
-    axes = figure.subplots(2, len(sweep), sharex="col", squeeze=False)
+    axes = figure.subplots(2, len(sweep), sharex="col", sharey="row", squeeze=False)
     for (name, points), (above, below) in zip(sweep.items(), axes.T, strict=True):
         values = [point["value"] for point in points]
         rates = [point["steps_per_second"] for point in points]
@@ -31,17 +31,18 @@ def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -
             axis.grid(True, which="major", alpha=0.3)
             axis.spines[["top", "right"]].set_visible(False)
             axis.yaxis.set_minor_formatter(NullFormatter())
-            axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        for value, rate in zip(values, rates, strict=True):
-            above.annotate(
-                f"{rate:,.0f}",
-                (value, rate),
-                textcoords="offset points",
-                xytext=(0, 7),
-                ha="center",
-                fontsize=8,
-            )
-        above.margins(y=0.25)
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,g}"))
+            for line in axis.get_lines():
+                for value, height in line.get_xydata():
+                    axis.annotate(
+                        f"{height:,.0f}" if height >= 100 else f"{height:.3g}",
+                        (value, height),
+                        textcoords="offset points",
+                        xytext=(0, 7),
+                        ha="center",
+                        fontsize=8,
+                    )
+            axis.margins(x=0.1, y=0.12)
         below.set_xticks(values, [f"{value:g}" for value in values])
         below.set_xlabel(_LABELS.get(name, name))
     axes[0, 0].set_ylabel("model steps per second")

@@ -1,5 +1,6 @@
 """One group of a study's combinations: what it trains, checked and compiled."""
 
+import copy
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,9 +57,6 @@ class Job:
             for rate in study.learning_rates
             for seed in study.seed_values
         ]
-        self.runs = [
-            engine.Run(m, seed, self._numbers(self.members[m], rate)) for m, rate, seed in self.keys
-        ]
 
     def check(self) -> None:
         """Build each model abstractly, and see that it maps a batch to its outputs."""
@@ -90,15 +88,25 @@ class Job:
 
     def compile(self, data: training.Data) -> engine.CompiledGroup:
         """Initialize and compile."""
-        builders = [
-            lambda rngs, member=member: self._build(member, rngs) for member in self.members
+        used = sorted({m for m, _, _ in self.keys})
+        builders = [lambda rngs, m=m: self._build(self.members[m], rngs) for m in used]
+        runs = [
+            engine.Run(used.index(m), seed, self._numbers(self.members[m], rate))
+            for m, rate, seed in self.keys
         ]
         return engine.CompiledGroup(
             engine.Group(
-                builders, self.runs, self.recipe, self.batch_size, self.epochs, self.data_memory
+                builders, runs, self.recipe, self.batch_size, self.epochs, self.data_memory
             ),
             data,
         )
+
+    def halves(self) -> tuple["Job", "Job"]:
+        """The same group as two, of half the runs each."""
+        middle = len(self.keys) // 2
+        first, second = copy.copy(self), copy.copy(self)
+        first.keys, second.keys = self.keys[:middle], self.keys[middle:]
+        return first, second
 
     def records(self, outcomes: Sequence[engine.Outcome]) -> list[RunRecord]:
         """The finished runs, under the study's indices of combinations."""

@@ -151,3 +151,22 @@ def _value(factor: str, value: Any) -> Any:
         return settings.named(factor, value)
     check = settings.FACTORS.get(factor)
     return value if check is None else check(value)
+
+
+def only_match(combinations: Sequence[Mapping[str, str]], levels: Mapping[str, str]) -> int:
+    """The index of the one combination with these levels; UsageError where there is not one."""
+    for factor in levels:
+        if combinations and factor not in combinations[0]:
+            raise names.nearest("factor", factor, tuple(combinations[0]))
+    found = [
+        index
+        for index, combination in enumerate(combinations)
+        if all(combination[factor] == level for factor, level in levels.items())
+    ]
+    if len(found) != 1:
+        spelled = ",".join(f"{factor}={level}" for factor, level in levels.items())
+        raise UsageError(
+            f"baseline {spelled} fits {len(found)} combinations; expected one: give a level that "
+            "the study has for each factor"
+        )
+    return found[0]

@@ -9,6 +9,15 @@ from typing import Any
 import numpy as np
 
 from jcnn.engine.group import Outcome
+from jcnn.study import words
+from jcnn.study.plan import only_match
+from jcnn.study.statistics import (
+    Comparison,
+    Interval,
+    compare,
+    interquartile_mean,
+    mean_interval,
+)
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,20 @@ class Row:
     runs: int
     at_edge: bool
 
+    @property
+    def interval(self) -> Interval:
+        """The mean's 95% bootstrap interval."""
+        return mean_interval(self.values)
+
+    @property
+    def interquartile_mean(self) -> float:
+        """The mean of the middle half of the values."""
+        return interquartile_mean(self.values)
+
 
 @dataclass
 class Result:
-    """The runs of a study, and what follows from them."""
+    """The runs of a study, and what follows from them; `notes` say what was not as planned."""
 
     study: Mapping[str, Any]
     metric: str
@@ -53,6 +72,7 @@ class Result:
     combinations: Sequence[Mapping[str, str]]
     records: list[RunRecord] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def ranking(self) -> list[Row]:
         """Combinations from best to worst by mean test metric at the chosen learning rate.
@@ -62,7 +82,7 @@ class Result:
         where all have one.
         """
         rows = [self._row(index) for index in range(len(self.combinations)) if self._of(index)]
-        return sorted(rows, key=lambda row: self._badness(row.mean))
+        return sorted(rows, key=lambda row: self.badness(row.mean))
 
     def curves(self) -> list[dict[str, Any]]:
         """Every run's curves: its levels, rate and seed, and one value per epoch of each metric."""
@@ -77,18 +97,43 @@ class Result:
             for record in self.records
         ]
 
-    def effects(self) -> list[str]:
-        """A sentence a factor: its levels from best to worst, averaged over the other factors.
+    def comparisons(self, baseline: Mapping[str, str] | None = None) -> list[Comparison]:
+        """The best combination against each other one, in the order of the ranking; or, with the
+        levels of a `baseline`, each combination (the baseline too) against that.
 
-        These are descriptions of the runs made, not tests: no interval stands behind them.
+        Differences are paired over seeds and positive where the first is better. The correction
+        counts all pairs of combinations for the best, which was found by looking, and all but one
+        for a baseline.
+
+        Raises ValueError where `baseline` does not name one combination.
         """
+        rows = self.ranking()
+        sign = 1 if self.higher_is_better else -1
+        values = [[sign * value for value in row.values] for row in rows]
+        if baseline is None:
+            count = len(rows) * (len(rows) - 1) // 2
+            return compare([(values[0], other) for other in values[1:]], family=count)
+        index = only_match(self.combinations, baseline)
+        place = [row.combination for row in rows].index(index)
+        found = compare(
+            [(mine, values[place]) for i, mine in enumerate(values) if i != place],
+            family=len(rows) - 1,
+        )
+        return [*found[:place], *compare([(values[place],) * 2]), *found[place:]]
+
+    def verdict(self) -> str:
+        """A sentence: which combination is best, and which cannot be told from it."""
+        return words.verdict(self)
+
+    def effects(self) -> list[str]:
+        """A sentence a factor: its levels, averaged over the other factors, with paired tests."""
         rows = self.ranking()
         varied = [
             factor
             for factor in (self.combinations[0] if self.combinations else {})
             if len({levels[factor] for levels in self.combinations}) > 1
         ]
-        return [self._effect(factor, rows) for factor in varied]
+        return [words.effect(self, factor, rows) for factor in varied]
 
     def to_json(self) -> str:
         """Everything, as strict JSON: a number that is not finite is null."""
@@ -98,8 +143,15 @@ class Result:
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
             "combinations": [dict(levels) for levels in self.combinations],
-            "ranking": [asdict(row) for row in self.ranking()],
+            "ranking": [
+                asdict(row)
+                | {"interval": row.interval, "interquartile_mean": row.interquartile_mean}
+                for row in self.ranking()
+            ],
+            "verdict": self.verdict(),
+            "comparisons": [one._asdict() for one in self.comparisons()],
             "effects": self.effects(),
+            "notes": self.notes,
             "runs": [asdict(record) for record in self.records],
         }
         return json.dumps(_finite(content), indent=1, allow_nan=False)
@@ -110,6 +162,18 @@ class Result:
             return "-"
         return f"{100 * value:.2f}%" if self.metric == "accuracy" else f"{value:.4g}"
 
+    def show_interval(self, interval: Interval) -> str:
+        """An interval in the unit of `show`."""
+        if self.metric == "accuracy":
+            return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+        return f"[{interval.low:.3g}, {interval.high:.3g}]"
+
+    def gap(self, difference: float) -> str:
+        """A difference of two metrics as people read it: accuracies in points."""
+        if self.metric == "accuracy":
+            return f"{100 * difference:.1f} points"
+        return f"{difference:.3g}"
+
     def _of(self, combination: int) -> list[RunRecord]:
         return [record for record in self.records if record.combination == combination]
 
@@ -117,7 +181,7 @@ class Result:
         records = self._of(combination)
         rates = sorted({record.learning_rate for record in records})
         scores = {rate: self._validation(records, rate) for rate in rates}
-        chosen = min(rates, key=lambda rate: (self._badness(scores[rate]), rate))
+        chosen = min(rates, key=lambda rate: (self.badness(scores[rate]), rate))
         at_rate = sorted(
             (record for record in records if record.learning_rate == chosen),
             key=lambda record: record.seed,
@@ -148,42 +212,11 @@ class Result:
             return math.nan
         return float(np.mean([o.curves[f"validation_{self.metric}"][-1] for o in outcomes]))
 
-    def _badness(self, value: float) -> float:
+    def badness(self, value: float) -> float:
+        """What sorts a metric from best to worst."""
         if not math.isfinite(value):
             return math.inf
         return -value if self.higher_is_better else value
-
-    def _effect(self, factor: str, rows: Sequence[Row]) -> str:
-        names = list(dict.fromkeys(levels[factor] for levels in self.combinations))
-        table = {
-            name: {
-                tuple(v for k, v in row.levels.items() if k != factor): row.mean
-                for row in rows
-                if row.levels[factor] == name and math.isfinite(row.mean)
-            }
-            for name in names
-        }
-        shared = set.intersection(*(set(means) for means in table.values()))
-        if not shared:
-            return f"{factor}: every setting has a level that diverged, so levels are not compared."
-        means = {name: float(np.mean([table[name][s] for s in shared])) for name in names}
-        best, *others = sorted(names, key=lambda name: self._badness(means[name]))
-        behind = ", ".join(f"{name} {self._gap(means[best], means[name])}" for name in others)
-        runner_up = others[0]
-        wins = sum(
-            self._badness(table[best][s]) < self._badness(table[runner_up][s]) for s in shared
-        )
-        return (
-            f"{factor}: {best} does best on average ({self.show(means[best])}); "
-            f"behind it {behind}. "
-            f"{best} is ahead of {runner_up} in {wins} of {len(shared)} settings of the other "
-            "factors."
-        )
-
-    def _gap(self, best: float, other: float) -> str:
-        if self.metric == "accuracy":
-            return f"by {100 * (best - other):.1f} points"
-        return f"by {abs(other - best):.3g}"
 
 
 def _finite(value: Any) -> Any:

@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, SupportsIndex
+
+import jax
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
@@ -228,30 +231,63 @@ class Study:
         started: float,
     ) -> None:
         data = engine.prepare(dataset, self.validation_fraction)
+
+        def show(job: Job, runs_done: float) -> None:
+            if on_progress is None:
+                return
+            best = ""
+            for row in result.ranking()[:1]:
+                best = f"{' '.join(row.levels.values())} {result.show(row.mean)}"
+            seconds = time.perf_counter() - started
+            done = len(result.records) + runs_done
+            on_progress(Progress(done, self.runs, job.label, seconds, best))
+
         for job, compiled in _compiled_ahead(jobs, data):
-            before = len(result.records)
-            outcomes: list[engine.Outcome] = []
-            for steps, latest in compiled.train():
-                outcomes = latest
-                if on_progress is not None:
-                    share = steps / job.recipe.total_steps * len(job.runs)
-                    ranking = result.ranking()
-                    best = (
-                        f"{' '.join(ranking[0].levels.values())} {result.show(ranking[0].mean)}"
-                        if ranking
-                        else ""
-                    )
-                    seconds = time.perf_counter() - started
-                    on_progress(Progress(before + share, self.runs, job.label, seconds, best))
-            result.records += job.records(outcomes)
+            for part, outcomes in _fitting(job, compiled, data, result.notes, show):
+                result.records += part.records(outcomes)
             if output is not None:
                 output.write("results.json", result.to_json())
 
 
+def _fitting(
+    job: Job,
+    compiled: Callable[[], engine.CompiledGroup],
+    data: training.Data,
+    notes: list[str],
+    show: Callable[[Job, float], None],
+) -> Iterator[tuple[Job, list[engine.Outcome]]]:
+    """Train a job; where a device has not the memory for it, in halves one after another.
+
+    Raises ValueError where a single run does not fit.
+    """
+    outcomes: list[engine.Outcome] = []
+    try:
+        for steps, latest in compiled().train():
+            outcomes = latest
+            show(job, steps / job.recipe.total_steps * len(job.keys))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        if len(job.keys) == 1:
+            raise ValueError(
+                f"out of memory: a single run of {job.label} does not fit the device; use a "
+                "smaller batch_size or a narrower model"
+            ) from error
+    else:
+        yield job, outcomes
+        return
+    notes.append(
+        f"{job.label}: {len(job.keys)} runs together did not fit the device's memory, so they "
+        "were trained in halves"
+    )
+    for half in job.halves():
+        yield from _fitting(half, partial(half.compile, data), data, notes, show)
+
+
 def _compiled_ahead(
     jobs: Sequence[Job], data: training.Data
-) -> Iterator[tuple[Job, engine.CompiledGroup]]:
-    """Each job with its compiled group; the next ones compile in threads meanwhile."""
+) -> Iterator[tuple[Job, Callable[[], engine.CompiledGroup]]]:
+    """Each job with what gives its compiled group; the next compile in threads meanwhile."""
     pool = ThreadPoolExecutor(AHEAD)
     rest = iter(jobs)
     waiting: list[tuple[Job, Future[engine.CompiledGroup]]] = [
@@ -260,9 +296,8 @@ def _compiled_ahead(
     try:
         while waiting:
             job, future = waiting.pop(0)
-            compiled = future.result()
             waiting += [(j, pool.submit(j.compile, data)) for j in islice(rest, 1)]
-            yield job, compiled
+            yield job, future.result
     finally:
         # Who interrupts does not wait for what still compiles.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -10,7 +10,6 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 from jax import Array
-from optax import contrib
 
 Schedule = Callable[[Any], Any]
 Optimizer = Callable[..., optax.GradientTransformation]
@@ -82,6 +81,8 @@ def muon(
     learning_rate: Schedule, *, momentum: Any, weight_decay: Any
 ) -> optax.GradientTransformation:
     """Muon (Jordan 2024) on matrices; Optax gives every other shape to Adam."""
+    from optax import contrib  # a tenth of a second, for this one
+
     return contrib.muon(learning_rate, beta=momentum, weight_decay=weight_decay)
 
 

@@ -1,6 +1,7 @@
 """Studies end to end: learning, pairing, groups, traced numbers, divergence, output, errors."""
 
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,11 @@ from flax import nnx
 
 import jcnn
 from jcnn import data, engine, layers, models, names, training
+from jcnn.names import UsageError
 from jcnn.study import Study
 from jcnn.study.file import KEYS, read_study
 from jcnn.study.plan import group
+from jcnn.study.result import Result, RunRecord
 from jcnn.training import optimizers
 
 SMALL = {"epochs": 2, "seeds": 2, "learning_rates": [0.1, 0.03], "batch_size": 128}
@@ -54,7 +57,76 @@ def test_a_study_learns_and_ranks(result):
     assert len(result.records) == 2 * 2 * 2 * 2
     assert all(len(curve["validation_accuracy"]) == 2 for curve in result.curves())
     assert len(result.effects()) == 2
-    assert json.loads(result.to_json())["ranking"][0]["levels"] == rows[0].levels
+    stored = json.loads(result.to_json())
+    assert stored["ranking"][0]["levels"] == rows[0].levels
+    assert stored["ranking"][0]["interval"][0] <= rows[0].mean <= rows[0].interval.high
+    assert len(stored["comparisons"]) == 3
+
+
+def planted(levels, seeds=6, metric="accuracy"):
+    """A result whose combinations have these test values by seed."""
+    records = [
+        RunRecord(
+            i,
+            0.1,
+            seed,
+            engine.Outcome({f"validation_{metric}": [0.5]}, {metric: float(value)}),
+        )
+        for i, values in enumerate(levels.values())
+        for seed, value in zip(range(seeds), values, strict=True)
+    ]
+    names = [dict(zip(("activation", "norm"), name, strict=True)) for name in levels]
+    return Result({}, metric, metric == "accuracy", names, records)
+
+
+def test_the_answer_in_words_says_what_is_real():
+    rng = np.random.default_rng(0)
+    seed = rng.normal(0, 0.05, 6)
+
+    def arm(mean):
+        return mean + seed + rng.normal(0, 0.002, 6)
+
+    found = planted(
+        {
+            ("relu", "none"): arm(0.80),
+            ("relu", "batch"): arm(0.90),
+            ("tanh", "none"): arm(0.70),
+            ("tanh", "batch"): arm(0.85),
+        }
+    )
+    assert found.verdict().startswith("relu batch is best: ahead of every other")
+    assert re.search(r"of the next \(tanh batch\) by (4\.9|5\.\d) points \[4", found.verdict())
+    activation, norm = found.effects()
+    assert activation.startswith("activation: relu beats tanh by 7.")
+    assert norm.startswith("norm: batch beats none by 12.")
+    one = found.comparisons()[0]
+    assert one.real
+    assert one.improves == 1.0
+    against = found.comparisons({"activation": "tanh", "norm": "none"})
+    assert [c.real for c in against] == [True, True, True, False]
+    assert against[-1].difference == 0
+    with pytest.raises(UsageError, match="fits 2 combinations"):
+        found.comparisons({"activation": "tanh"})
+    with pytest.raises(UsageError, match="did you mean norm"):
+        found.comparisons({"nomr": "none"})
+
+
+def test_the_answer_in_words_owns_to_too_few_seeds():
+    same = np.linspace(0.5, 0.6, 6)
+    found = planted(
+        {("relu", "none"): same, ("tanh", "none"): same - np.array([1, -1, 1, -1, 1, 0]) * 0.01}
+    )
+    assert found.verdict().startswith("not enough seeds to tell relu none from tanh none")
+    assert "would do" in found.verdict()
+    assert "not enough seeds to tell relu from tanh" in found.effects()[0]
+    single = planted({("relu", "none"): [0.5], ("tanh", "none"): [0.4]}, seeds=1)
+    assert "one seed cannot tell" in single.verdict()
+    assert "on one seed" in single.effects()[0]
+    lower = planted(
+        {("relu", "none"): same, ("tanh", "none"): same + 0.2 + 0.01 * same}, metric="error"
+    )
+    assert lower.verdict().startswith("relu none is best")
+    assert "by 0.20" in lower.verdict()
 
 
 def test_the_rate_is_chosen_on_validation_alone(result):
@@ -319,6 +391,43 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         study.run(tmp_path / "x", on_progress=stop)
     stored = json.loads((tmp_path / "x" / "results.json").read_text())
     assert len(stored["runs"]) == 1
+
+
+def small_memory(monkeypatch, most):
+    """Devices that hold `most` runs: training more of them is out of memory halfway."""
+    whole = engine.CompiledGroup.train
+
+    def train(self):
+        for done, outcomes in whole(self):
+            if len(self.group.runs) > most and done > 0:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            yield done, outcomes
+
+    monkeypatch.setattr(engine.CompiledGroup, "train", train)
+
+
+def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
+    factors = {"kernel_init": ["he_normal", "orthogonal"], "activation": ["tanh", "relu"]}
+    study = Study(factors=factors, model="mlp", **SMALL)
+    whole = study.run()
+    assert not whole.notes
+    small_memory(monkeypatch, 3)
+    found = study.run(tmp_path / "out")
+    assert len(found.notes) == 6  # each group of 8 once, and its halves of 4
+    assert "tanh: 8 runs together did not fit" in found.notes[0]
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["notes"] == found.notes
+    for one, other in zip(whole.records, found.records, strict=True):
+        assert (one.combination, one.learning_rate, one.seed) == (
+            other.combination,
+            other.learning_rate,
+            other.seed,
+        )
+        np.testing.assert_allclose(
+            one.outcome.curves["train_loss"], other.outcome.curves["train_loss"], rtol=1e-4
+        )
+    small_memory(monkeypatch, 0)
+    with pytest.raises(ValueError, match="a single run of tanh does not fit"):
+        study.run()
 
 
 @pytest.mark.parametrize(

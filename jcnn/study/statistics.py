@@ -1,0 +1,152 @@
+"""What paired values over seeds say: intervals, tests, corrections, and how many seeds would do."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+# SciPy's and statsmodels' modules take a second to import: where they are used, not with jcnn.
+Values = Sequence[float] | np.ndarray
+LEVEL = 0.95
+POWER = 0.8
+
+
+class Interval(NamedTuple):
+    """A `LEVEL` confidence interval; NaN where there are too few values."""
+
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """One arm less another, paired over the seeds that both finished.
+
+    `difference` is the mean of the paired differences and `interval` its Student t interval;
+    `effect` is that mean over their standard deviation (Cohen's d_z); `p` is the paired t-test's,
+    two-sided, and `corrected` the same after Holm's correction. `improves` is the share of seeds in
+    which the first arm is better, ties counting half. `seeds_needed` is how many pairs would show a
+    difference of this size with 80% power at the corrected level (None where it is shown, or where
+    there is no difference to show).
+    """
+
+    difference: float
+    interval: Interval
+    effect: float
+    p: float
+    corrected: float
+    improves: float
+    n: int
+    seeds_needed: int | None
+
+    @property
+    def real(self) -> bool:
+        """Whether the corrected test tells the two apart."""
+        return self.corrected < 1 - LEVEL
+
+
+def mean_interval(values: Values) -> Interval:
+    """BCa bootstrap interval of the mean (Efron 1987) over the finite values; its seed is fixed."""
+    finite = np.asarray([v for v in values if math.isfinite(v)], float)
+    if len(finite) < 2:
+        return Interval(math.nan, math.nan)
+    if np.ptp(finite) == 0:
+        return Interval(finite[0], finite[0])
+    from scipy import stats
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SciPy's, where resamples are all alike
+        found = stats.bootstrap(
+            (finite,), np.mean, confidence_level=LEVEL, rng=np.random.default_rng(0)
+        ).confidence_interval
+    low, high = float(found.low), float(found.high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Interval(float(finite.min()), float(finite.max()))
+    return Interval(low, high)
+
+
+def interquartile_mean(values: Values) -> float:
+    """The mean of the middle half (a quarter trimmed at each end); NaN without finite values."""
+    from scipy import stats
+
+    finite = [v for v in values if math.isfinite(v)]
+    return float(stats.trim_mean(finite, 0.25)) if finite else math.nan
+
+
+def compare(
+    pairs: Sequence[tuple[Values, Values]], *, family: int | None = None
+) -> list[Comparison]:
+    """Each first arm against its second, values in one order of seeds, larger being better.
+
+    `family` is how many comparisons the correction counts: more than are given where those given
+    were chosen by looking, as "the best against the rest" is among all pairs. Seeds in which either
+    value is not finite are left out; with fewer than two pairs nothing can be said.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    found = [_paired(first, second) for first, second in pairs]
+    given = [index for index, one in enumerate(found) if math.isfinite(one.p)]
+    count = max(family or 0, len(given))
+    if not given:
+        return found
+    # Those that were not made count as the least certain, so Holm's steps begin with all.
+    padded = [found[index].p for index in given] + [1.0] * (count - len(given))
+    corrected = multipletests(padded, method="holm")[1]
+    for index, p in zip(given, corrected, strict=False):
+        one = found[index]._replace(corrected=float(p))
+        level = (1 - LEVEL) / count
+        needed = None if one.real else _seeds_needed(one.effect, level)
+        found[index] = one._replace(seeds_needed=needed)
+    return found
+
+
+def _paired(first: Values, second: Values) -> Comparison:
+    both = np.asarray(
+        [
+            a - b
+            for a, b in zip(first, second, strict=True)
+            if math.isfinite(a) and math.isfinite(b)
+        ],
+        float,
+    )
+    n = len(both)
+    mean = float(np.mean(both)) if n else math.nan
+    improves = float(np.mean((both > 0) + 0.5 * (both == 0))) if n else math.nan
+    unknown = Interval(math.nan, math.nan)
+    if n < 2:
+        return Comparison(mean, unknown, math.nan, math.nan, math.nan, improves, n, None)
+    deviation = float(np.std(both, ddof=1))
+    if deviation <= 1e-12 * max(abs(mean), 1e-300):
+        # Every seed says exactly the same: only no difference at all can be judged.
+        p = 1.0 if mean == 0 else 0.0
+        return Comparison(
+            mean, Interval(mean, mean), math.copysign(math.inf, mean) if mean else 0.0, p, p,
+            improves, n, None,
+        )  # fmt: skip
+    from scipy import stats
+
+    test = stats.ttest_1samp(both, 0.0)
+    interval = test.confidence_interval(LEVEL)
+    return Comparison(
+        mean,
+        Interval(float(interval.low), float(interval.high)),
+        mean / deviation,
+        float(test.pvalue),
+        float(test.pvalue),
+        improves,
+        n,
+        None,
+    )
+
+
+def _seeds_needed(effect: float, level: float) -> int | None:
+    """Pairs for `POWER`, or None where they are beyond counting."""
+    if not math.isfinite(effect) or abs(effect) < 0.01:
+        return None
+    from statsmodels.stats.power import TTestPower
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # statsmodels', where its search starts beside the root
+        found = TTestPower().solve_power(abs(effect), alpha=level, power=POWER)
+    return max(math.ceil(float(np.ravel(found)[0])), 2)

@@ -1,0 +1,115 @@
+"""A study's answer in plain sentences: the best combination, and each factor's levels."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jcnn.study.statistics import Comparison, compare
+
+if TYPE_CHECKING:
+    from jcnn.study.result import Result, Row
+
+# More seeds than this are not worth naming.
+MANY = 1000
+
+
+def verdict(result: "Result") -> str:
+    """Which combination is best, and which cannot be told from it."""
+    rows = result.ranking()
+    if len(rows) < 2 or not math.isfinite(rows[0].mean):
+        return ""
+    best = spelled(rows[0])
+    against = list(zip(rows[1:], result.comparisons(), strict=True))
+    judged = [(row, one) for row, one in against if math.isfinite(one.p)]
+    if not judged:
+        return (
+            f"{best} came first, but one seed cannot tell it from the rest: give at least two "
+            "(--seeds)"
+        )
+    unclear = [(row, one) for row, one in judged if not one.real]
+    if not unclear:
+        row, one = judged[0]
+        return (
+            f"{best} is best: ahead of every other combination, of the next ({spelled(row)}) by "
+            f"{amount(result, one)}"
+        )
+    sentence = (
+        f"not enough seeds to tell {best} from {listed([spelled(row) for row, _ in unclear])}"
+        f" (from the next by {amount(result, unclear[0][1])}){would_do(unclear[0][1])}"
+    )
+    ahead = len(judged) - len(unclear)
+    return sentence + (f"; it is ahead of the other {ahead}" if ahead else "")
+
+
+def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
+    """A factor's levels, averaged over the settings of the other factors that all levels share."""
+    names = list(dict.fromkeys(levels[factor] for levels in result.combinations))
+    table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
+        name: {
+            tuple(v for k, v in row.levels.items() if k != factor): row.values
+            for row in rows
+            if row.levels[factor] == name and math.isfinite(row.mean)
+        }
+        for name in names
+    }
+    shared = sorted(set.intersection(*(set(found) for found in table.values())))
+    if not shared:
+        return f"{factor}: every setting has a level that diverged, so levels are not compared"
+    seeds = {name: np.mean([table[name][s] for s in shared], axis=0) for name in names}
+    means = {name: _finite_mean(values) for name, values in seeds.items()}
+    best, *others = sorted(names, key=lambda name: result.badness(means[name]))
+    sign = 1 if result.higher_is_better else -1
+    # The best was found by looking, so the correction counts all pairs of levels.
+    family = len(names) * (len(names) - 1) // 2
+    pairs = [((sign * seeds[best]).tolist(), (sign * seeds[name]).tolist()) for name in others]
+    found = dict(zip(others, compare(pairs, family=family), strict=True))
+    real = [f"{name} by {amount(result, found[name])}" for name in others if found[name].real]
+    unclear = [name for name in others if not found[name].real]
+    parts = [f"{best} beats {listed(real)}"] if real else []
+    if unclear and math.isfinite(found[unclear[0]].p):
+        parts.append(
+            f"not enough seeds to tell {best} from {listed(unclear)} "
+            f"({amount(result, found[unclear[0]])}){would_do(found[unclear[0]])}"
+        )
+    elif unclear:
+        gap = result.gap(abs(means[best] - means[unclear[0]]))
+        parts.append(f"{best} came first, {listed(unclear)} behind ({gap}), on one seed")
+    return f"{factor}: {'; '.join(parts)}"
+
+
+def spelled(row: "Row") -> str:
+    """A combination by its levels."""
+    return " ".join(row.levels.values()) or "the only combination"
+
+
+def amount(result: "Result", one: Comparison) -> str:
+    """A difference with its interval and corrected p-value."""
+    low, high = (100 * end if result.metric == "accuracy" else end for end in one.interval)
+    digits = ".1f" if result.metric == "accuracy" else ".3g"
+    p = f"p = {one.corrected:.2g}" if one.corrected >= 0.001 else "p < 0.001"
+    return f"{result.gap(one.difference)} [{low:{digits}}, {high:{digits}}], corrected {p}"
+
+
+def would_do(one: Comparison) -> str:
+    """How many seeds would show the difference, where that can be said."""
+    if one.seeds_needed is None:
+        return ""
+    if one.seeds_needed > MANY:
+        return f"; more than {MANY} would be needed for a difference this small"
+    return f"; about {one.seeds_needed} would do"
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """`a, b and c`; what is beyond `most` is counted."""
+    shown = list(names[:most])
+    rest = len(names) - len(shown)
+    if rest:
+        shown.append(f"{rest} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _finite_mean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan
