@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jcnn.bench import clock, ops, steps
+from jcnn.bench import clock, ops, processes, steps, sweep
 from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks, hardware, measure_peaks
 from jcnn.bench.torch_side import TorchSide
@@ -134,6 +134,9 @@ def test_the_command_prints_and_leaves_figures(tmp_path, capsys):
         (["--versus", "flux"], 2, "did you mean flax"),
         (["--rounds", "0"], 2, "at least 1"),
         (["--only", "nothing", "--rounds", "1"], 2, "nothing has that in its name"),
+        (["--sweep", "--versus", "flax"], 2, "drop --versus"),
+        (["--plot", "a.png"], 2, "add --sweep"),
+        (["--sweep", "--plot", "a.txt"], 2, ".svg, .png, .pdf"),
         (["--dtype", "bfloat"], 2, "did you mean bfloat16"),
         (["--versus", "torch", "--torch-python", "/nowhere"], 1, "--torch-python /nowhere"),
         (["--versus", "torch", "--torch-python", "/bin/false"], 1, "PyTorch's process ended"),
@@ -144,3 +147,37 @@ def test_bad_input_is_one_line(arguments, code, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_process_is_measured_alone(tmp_path):
+    code = "import time; b = bytearray(200_000_000); time.sleep(0.2); print(len(b))"
+    ended = processes._ended([sys.executable, "-c", code], {})
+    assert ended.output == "200000000\n"
+    assert ended.seconds > 0.2
+    assert ended.peak_bytes > 200e6
+    small = processes._ended([sys.executable, "-c", "pass"], {})
+    assert small.peak_bytes < 100e6
+
+
+def test_compare_is_run_twice_and_compiles_once():
+    arguments = ["--activation", "relu", "--kernel-init", "he_normal", "--normalization", "none"]
+    few = ["--seeds", "1", "--epochs", "1", "--learning-rate", "0.1", "--model", "mlp"]
+    figures = processes.compare_twice([*arguments, *few]).figures
+    assert figures["first start, programs compiled"] > 0
+    assert figures["second start, programs compiled"] == 0
+    assert 0.1 < figures["first start, peak GB"] < 4
+    with pytest.raises(ValueError, match="jcnn compare failed: .*did you mean digits"):
+        processes.compare_twice(["--data", "digitss"])
+
+
+def test_a_sweep_grows_and_is_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "RUNS", (1, 2))
+    monkeypatch.setattr(sweep, "WIDTHS", (0.5, 1))
+    monkeypatch.setattr(sweep, "BATCHES", (128, 256))
+    out, plot = tmp_path / "sweep.json", tmp_path / "sweep.svg"
+    assert main(["bench", "--sweep", "--rounds", "1", "--out", str(out), "--plot", str(plot)]) == 0
+    assert "model steps/s" in capsys.readouterr().out
+    found = {part["name"]: part["points"] for part in json.loads(out.read_text())["sweep"]}
+    assert [p["value"] for p in found["runs"]] == [1, 2]
+    assert found["width"][1]["megabytes"] > found["width"][0]["megabytes"]
+    assert plot.read_text().startswith("<?xml")

@@ -145,3 +145,21 @@ def test_nnx_graph_mode_on_and_off(mode, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ranking"][0]["mean"] > 0.2
+
+
+def test_a_baseline_is_compared_with_and_checked_before_training(tmp_path, capsys):
+    study = ["compare", "--model", "mlp", "--seeds", "2", "--epochs", "1", "--learning-rate", "0.1"]
+    factors = ["--activation", "relu", "tanh", "--kernel-init", "he_normal", "--normalization"]
+    command = [*study, *factors, "none", "--quiet", "--out", str(tmp_path / "out")]
+    for baseline, message in [
+        ("activation", "expected FACTOR=LEVEL"),
+        ("kernel_init=he_normal", "fits 2 combinations"),
+        ("activaton=relu", "did you mean activation"),
+    ]:
+        assert main([*command, "--baseline", baseline]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*command, "--baseline", "activation=relu"]) == 0
+    printed = capsys.readouterr().out
+    assert "baseline" in printed
+    assert "0.0 points" in printed
