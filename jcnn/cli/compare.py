@@ -13,6 +13,8 @@ from jcnn.names import UsageError
 if TYPE_CHECKING:
     from jcnn.study import Progress, Result, Study
 
+# How many are printed, the largest first; results.json has them all.
+MOST_INTERACTIONS = 5
 FACTORS = ("activation", "kernel_init", "normalization", "pooling", "optimizer", "schedule")
 SETTINGS: dict[str, type] = {
     "epochs": int,
@@ -258,7 +260,7 @@ def _print(result: "Result", out: Path, baseline: dict[str, str] | None) -> None
     console.print()
     if result.verdict():
         console.print(Text(f"{result.verdict()}\n"))
-    for sentence in result.effects():
+    for sentence in [*result.effects(), *result.interactions()[:MOST_INTERACTIONS]]:
         console.print(Text(f"- {sentence}"))
     for note in result.notes:
         console.print(Text(f"- {note}"))

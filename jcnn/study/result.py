@@ -10,6 +10,7 @@ import numpy as np
 
 from jcnn.engine.group import Outcome
 from jcnn.study import words
+from jcnn.study.interactions import interactions, sentence
 from jcnn.study.plan import only_match
 from jcnn.study.statistics import (
     Comparison,
@@ -135,6 +136,13 @@ class Result:
         ]
         return [words.effect(self, factor, rows) for factor in varied]
 
+    def interactions(self) -> list[str]:
+        """A sentence for each pair of levels whose difference depends on another factor's level.
+
+        Only what is real by paired tests, Holm-corrected over all such contrasts of the study.
+        """
+        return [sentence(self, one) for one in interactions(self)]
+
     def to_json(self) -> str:
         """Everything, as strict JSON: a number that is not finite is null."""
         content = {
@@ -151,6 +159,7 @@ class Result:
             "verdict": self.verdict(),
             "comparisons": [one._asdict() for one in self.comparisons()],
             "effects": self.effects(),
+            "interactions": self.interactions(),
             "notes": self.notes,
             "runs": [asdict(record) for record in self.records],
         }

@@ -86,10 +86,19 @@ def spelled(row: "Row") -> str:
 
 def amount(result: "Result", one: Comparison) -> str:
     """A difference with its interval and corrected p-value."""
-    low, high = (100 * end if result.metric == "accuracy" else end for end in one.interval)
-    digits = ".1f" if result.metric == "accuracy" else ".3g"
-    p = f"p = {one.corrected:.2g}" if one.corrected >= 0.001 else "p < 0.001"
-    return f"{result.gap(one.difference)} [{low:{digits}}, {high:{digits}}], corrected {p}"
+    return f"{bounded(result, one)}, corrected {p_value(one)}"
+
+
+def bounded(result: "Result", one: Comparison) -> str:
+    """A difference with its interval."""
+    scale, digits = (100, ".1f") if result.metric == "accuracy" else (1, ".3g")
+    low, high = (scale * end for end in one.interval)
+    return f"{result.gap(one.difference)} [{low:{digits}}, {high:{digits}}]"
+
+
+def p_value(one: Comparison) -> str:
+    """The corrected p-value, to two digits."""
+    return f"p = {one.corrected:.2g}" if one.corrected >= 0.001 else "p < 0.001"
 
 
 def would_do(one: Comparison) -> str:

@@ -111,6 +111,36 @@ def test_the_answer_in_words_says_what_is_real():
         found.comparisons({"nomr": "none"})
 
 
+def test_an_interaction_in_words():
+    rng = np.random.default_rng(0)
+    seed = rng.normal(0, 0.05, 6)
+
+    def arm(mean):
+        return mean + seed + rng.normal(0, 0.002, 6)
+
+    cells = {
+        ("relu", "none"): arm(0.70),
+        ("relu", "batch"): arm(0.90),
+        ("tanh", "none"): arm(0.80),
+        ("tanh", "batch"): arm(0.80),
+    }
+    (one,) = planted(cells).interactions()
+    assert re.fullmatch(
+        r"activation x norm: (relu beats tanh|tanh beats relu) by (9\.\d|10\.\d) points .* with "
+        r"(none|batch), and is behind with (none|batch) \(-.*; corrected p < 0.001",
+        one,
+    )
+    cells[("tanh", "none")] = cells[("relu", "none")] - 0.1 + 0.001 * np.arange(6)
+    cells[("tanh", "batch")] = cells[("relu", "batch")] + 0.001 * np.array([1, -1, 1, -1, 1, -1])
+    (one,) = planted(cells).interactions()
+    assert "relu beats tanh by 9.7" in one
+    assert "with none, not with batch" in one
+    cells[("tanh", "none")] = cells[("relu", "none")] - 0.1 + 0.001 * np.arange(6)
+    cells[("tanh", "batch")] = cells[("relu", "batch")] - 0.1 + 0.001 * np.arange(6)[::-1]
+    assert planted(cells).interactions() == []
+    assert planted({("relu", "none"): [0.5]}, seeds=1).interactions() == []
+
+
 def test_the_answer_in_words_owns_to_too_few_seeds():
     same = np.linspace(0.5, 0.6, 6)
     found = planted(
