@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -95,10 +97,25 @@ def _ended(command: Sequence[str], environment: dict[str, str]) -> Ended:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment
         )
-        # Of this process alone: the resources of all children would be their greatest.
-        _, status, usage = os.wait4(process.pid, 0)
+        peaks = [0]
+        watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
+        watcher.start()
+        process.wait()
         seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
+        watcher.join()
         output.seek(0)
-        unit = 1 if sys.platform == "darwin" else 1024
-        return Ended(seconds, usage.ru_maxrss * unit, output.read())
+        return Ended(seconds, max(peaks), output.read())
+
+
+def _watch(pid: int, peaks: list[int]) -> None:
+    # The kernel's own maximum for a child counts what its parent held when it was started.
+    while True:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if found is None:
+            return  # ended
+        peaks.append(int(found[1]) * 1024)
+        time.sleep(0.02)

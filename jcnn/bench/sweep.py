@@ -44,7 +44,7 @@ def run_sweep(*, rounds: int = 20, dtype: Any = None) -> Iterator[SweepResult]:
         for value, (key, timing) in zip(values, timings.items(), strict=True):
             result.points.append(
                 {
-                    "value": value,
+                    "value": float(value),
                     "steps_per_second": 1 / timing.median,
                     "low": 1 / timing.high,
                     "high": 1 / timing.low,

@@ -155,7 +155,7 @@ def test_a_process_is_measured_alone(tmp_path):
     assert ended.output == "200000000\n"
     assert ended.seconds > 0.2
     assert ended.peak_bytes > 200e6
-    small = processes._ended([sys.executable, "-c", "pass"], {})
+    small = processes._ended([sys.executable, "-c", "import time; time.sleep(0.2)"], {})
     assert small.peak_bytes < 100e6
 
 
