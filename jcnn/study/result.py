@@ -157,7 +157,9 @@ class Result:
                 for row in self.ranking()
             ],
             "verdict": self.verdict(),
-            "comparisons": [one._asdict() for one in self.comparisons()],
+            "comparisons": [
+                one._asdict() | {"seeds_needed": one.seeds_needed} for one in self.comparisons()
+            ],
             "effects": self.effects(),
             "interactions": self.interactions(),
             "notes": self.notes,

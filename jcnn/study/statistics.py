@@ -38,7 +38,12 @@ class Comparison(NamedTuple):
     corrected: float
     improves: float
     n: int
-    seeds_needed: int | None
+    level: float = 1 - LEVEL
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """How many pairs would do; None where it is shown already, or none would."""
+        return None if self.real or math.isnan(self.p) else _seeds_needed(self.effect, self.level)
 
     @property
     def real(self) -> bool:
@@ -94,10 +99,7 @@ def compare(
     padded = [found[index].p for index in given] + [1.0] * (count - len(given))
     corrected = multipletests(padded, method="holm")[1]
     for index, p in zip(given, corrected, strict=False):
-        one = found[index]._replace(corrected=float(p))
-        level = (1 - LEVEL) / count
-        needed = None if one.real else _seeds_needed(one.effect, level)
-        found[index] = one._replace(seeds_needed=needed)
+        found[index] = found[index]._replace(corrected=float(p), level=(1 - LEVEL) / count)
     return found
 
 
@@ -115,14 +117,14 @@ def _paired(first: Values, second: Values) -> Comparison:
     improves = float(np.mean((both > 0) + 0.5 * (both == 0))) if n else math.nan
     unknown = Interval(math.nan, math.nan)
     if n < 2:
-        return Comparison(mean, unknown, math.nan, math.nan, math.nan, improves, n, None)
+        return Comparison(mean, unknown, math.nan, math.nan, math.nan, improves, n)
     deviation = float(np.std(both, ddof=1))
     if deviation <= 1e-12 * max(abs(mean), 1e-300):
         # Every seed says exactly the same: only no difference at all can be judged.
         p = 1.0 if mean == 0 else 0.0
         return Comparison(
             mean, Interval(mean, mean), math.copysign(math.inf, mean) if mean else 0.0, p, p,
-            improves, n, None,
+            improves, n,
         )  # fmt: skip
     from scipy import stats
 
@@ -136,7 +138,6 @@ def _paired(first: Values, second: Values) -> Comparison:
         float(test.pvalue),
         improves,
         n,
-        None,
     )
 
 
