@@ -88,8 +88,6 @@ def compare(
     were chosen by looking, as "the best against the rest" is among all pairs. Seeds in which either
     value is not finite are left out; with fewer than two pairs nothing can be said.
     """
-    from statsmodels.stats.multitest import multipletests
-
     found = [_paired(first, second) for first, second in pairs]
     given = [index for index, one in enumerate(found) if math.isfinite(one.p)]
     count = max(family or 0, len(given))
@@ -97,7 +95,11 @@ def compare(
         return found
     # Those that were not made count as the least certain, so Holm's steps begin with all.
     padded = [found[index].p for index in given] + [1.0] * (count - len(given))
-    corrected = multipletests(padded, method="holm")[1]
+    # Holm's step-down by hand: statsmodels' takes a tenth of a second a call.
+    order = np.argsort(padded, kind="stable")
+    steps = np.maximum.accumulate(np.asarray(padded)[order] * np.arange(count, 0, -1))
+    corrected = np.empty(count)
+    corrected[order] = np.minimum(steps, 1.0)
     for index, p in zip(given, corrected, strict=False):
         found[index] = found[index]._replace(corrected=float(p), level=(1 - LEVEL) / count)
     return found
@@ -126,18 +128,14 @@ def _paired(first: Values, second: Values) -> Comparison:
             mean, Interval(mean, mean), math.copysign(math.inf, mean) if mean else 0.0, p, p,
             improves, n,
         )  # fmt: skip
-    from scipy import stats
+    from scipy import special
 
-    test = stats.ttest_1samp(both, 0.0)
-    interval = test.confidence_interval(LEVEL)
+    # Student's t by SciPy's distribution alone: its test functions take a hundred times as long.
+    error = deviation / math.sqrt(n)
+    p = float(2 * special.stdtr(n - 1, -abs(mean) / error))
+    reach = float(special.stdtrit(n - 1, (1 + LEVEL) / 2)) * error
     return Comparison(
-        mean,
-        Interval(float(interval.low), float(interval.high)),
-        mean / deviation,
-        float(test.pvalue),
-        float(test.pvalue),
-        improves,
-        n,
+        mean, Interval(mean - reach, mean + reach), mean / deviation, p, p, improves, n
     )
 
 

@@ -51,7 +51,7 @@ def test_the_interquartile_mean_forgets_the_ends():
 def test_null_studies_rarely_have_a_winner():
     """Six equal arms, five seeds: the best is told from any other in at most 5% of studies."""
     rng = np.random.default_rng(1)
-    false, studies = 0, 1000
+    false, studies = 0, 400
     for _ in range(studies):
         seed_effect = rng.normal(size=5)
         arms = seed_effect + rng.normal(size=(6, 5))
@@ -67,16 +67,16 @@ def test_the_seeds_needed_give_the_power_stated():
     n = statistics._seeds_needed(effect, 0.05 / family)
     first = [
         statistics.compare([(rng.normal(effect, 1, n), np.zeros(n))], family=family)[0].real
-        for _ in range(1000)
+        for _ in range(400)
     ]
-    assert 0.76 <= np.mean(first) <= 0.84
+    assert 0.73 <= np.mean(first) <= 0.87
 
 
 def test_intervals_hold_the_mean_about_as_often_as_they_say():
     """A bootstrap of ten values falls a little short, as it is known to."""
     rng = np.random.default_rng(3)
     held = []
-    for _ in range(300):
+    for _ in range(60):
         low, high = statistics.mean_interval(rng.normal(size=10))
         held.append(low <= 0 <= high)
-    assert 0.86 <= np.mean(held) <= 0.98
+    assert 0.8 <= np.mean(held) <= 1
