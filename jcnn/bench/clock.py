@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+# What the name of a rival's side begins with.
+RIVALS = ("flax", "torch")
 # A side that has just finished may leave threads spinning for a moment.
 _SETTLE = 0.02
 # A side whose sample takes more seconds than this is sampled in one round of five alone.
@@ -49,6 +51,24 @@ def interleaved(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
             if done:
                 samples[name].append(seconds)
     return {name: Timing.of(found) for name, found in samples.items()}
+
+
+def milliseconds(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
+    """Timings by side as plain values."""
+    return {
+        name: {k: v if k == "n" else v * 1e3 for k, v in timing._asdict().items()}
+        for name, timing in timings.items()
+    }
+
+
+def ratios(timings: Mapping[str, Timing], ours: float) -> dict[str, float]:
+    """How many times as long as our seconds the best side of each rival takes."""
+    found = {}
+    for rival in RIVALS:
+        medians = [timing.median for name, timing in timings.items() if name.startswith(rival)]
+        if medians:
+            found[rival] = min(medians) / ours
+    return found
 
 
 def timed(function: Callable[..., Any], *arguments: Any) -> float:

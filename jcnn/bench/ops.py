@@ -13,7 +13,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn import activations, convolution, normalization, pooling
-from jcnn.bench.clock import interleaved, repeats, timed
+from jcnn.bench.clock import interleaved, milliseconds, ratios, repeats, timed
 from jcnn.bench.machine import Peaks
 from jcnn.bench.torch_side import TorchSide
 
@@ -190,20 +190,14 @@ def _run(
         for layout in ("nchw", "channels_last"):
             sides[f"torch both, {layout}"] = torch.op(op.kind, op.shape, op.torch, layout)
     timings = interleaved(sides, rounds)
-    result.milliseconds = {
-        name: {k: v if k == "n" else v * 1e3 for k, v in timing._asdict().items()}
-        for name, timing in timings.items()
-    }
+    result.milliseconds = milliseconds(timings)
     flops, moved = op.work()
     best = min(timings["both"].median, timings["both in loop"].median)
     result.gflops, result.gbytes = flops / best / 1e9, moved / best / 1e9
     result.gflops_share = result.gflops / peaks.matmul_gflops
     result.gbytes_share = result.gbytes / peaks.copy_gbytes
     result.loop_share = flops / timings["both in loop"].median / 1e9 / peaks.matmul_gflops
-    for rival in ("flax", "torch"):
-        medians = [timing.median for name, timing in timings.items() if name.startswith(rival)]
-        if medians:
-            result.ratios[rival] = min(medians) / best
+    result.ratios = ratios(timings, best)
     return result
 
 

@@ -19,7 +19,10 @@ _JCNN = (sys.executable, "-c", "from jcnn.cli.main import entry; entry()")
 
 
 class Ended(NamedTuple):
-    """Seconds a process took, its greatest resident memory in bytes, and what it printed."""
+    """Seconds a process took, its greatest resident memory in bytes, and what it printed.
+
+    The memory is 0 where the system has no `/proc` that tells it.
+    """
 
     seconds: float
     peak_bytes: int
@@ -73,12 +76,12 @@ def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:
             ended = _ended(command, {"XDG_CACHE_HOME": folder})
             if not (out / "environment.json").exists():
                 raise ValueError(f"jcnn compare failed: {ended.output.strip()[-300:]}")
-            compilations = _compilations(out)
             result.figures |= {
                 f"{start} start, s": ended.seconds,
-                f"{start} start, peak GB": ended.peak_bytes / 1e9,
-                f"{start} start, programs compiled": compilations,
+                f"{start} start, programs compiled": _compilations(out),
             }
+            if ended.peak_bytes:
+                result.figures[f"{start} start, peak GB"] = ended.peak_bytes / 1e9
     return result
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from jcnn import data as datasets
 from jcnn import engine, models, training
-from jcnn.bench.clock import interleaved
+from jcnn.bench.clock import interleaved, milliseconds, ratios
 from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks
 from jcnn.bench.torch_side import TorchSide, TorchTraining
@@ -225,17 +225,11 @@ def _run(
                 steps = max(len(batches) // 2, 1)
                 sides[name] = partial(way.sample, steps)
         timings = interleaved(sides, rounds)
-    result.milliseconds = {
-        name: {k: v if k == "n" else v * 1e3 for k, v in timing._asdict().items()}
-        for name, timing in timings.items()
-    }
+    result.milliseconds = milliseconds(timings)
     fastest = timings[ours].median
     result.gflops = workload.flops() / fastest / 1e9
     result.gflops_share = result.gflops / peaks.matmul_gflops
-    for rival in ("flax", "torch"):
-        medians = [t.median for name, t in timings.items() if name.startswith(rival)]
-        if medians:
-            result.ratios[rival] = min(medians) / fastest
+    result.ratios = ratios(timings, fastest)
     return result
 
 

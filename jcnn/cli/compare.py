@@ -239,7 +239,7 @@ def _print(result: "Result", out: Path, baseline: dict[str, str] | None) -> None
         cells = [
             f"{row.learning_rate:g}{'*' if row.at_edge else ' '}",
             result.show(row.mean),
-            "" if row.interval.low != row.interval.low else result.show_interval(row.interval),
+            result.show_interval(row.interval),
             result.show(row.std),
             f"{row.diverged}/{row.runs}" if row.diverged else "",
         ]

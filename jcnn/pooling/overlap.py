@@ -187,9 +187,8 @@ def _sum(arrays: Iterator[Array]) -> Array:
 def _primitive(name: str, function: Callable[..., Array], length: str) -> Any:
     """A primitive `(array, other)` whose result has the array's axes, `length` of each."""
     made = jax.extend.core.Primitive(f"jcnn_{name}")
-    lowered = mlir.lower_fun(function, multiple_results=False)
-    mlir.register_lowering(made, lowered)
-    made.def_impl(partial(jax.jit(function, static_argnames="axes")))
+    mlir.register_lowering(made, mlir.lower_fun(function, multiple_results=False))
+    made.def_impl(jax.jit(function, static_argnames="axes"))
 
     def shape(a: Any, _: Any, *, axes: Axes) -> Any:
         spatial = [getattr(axis, length) for axis in axes]
@@ -207,28 +206,29 @@ _pick = _primitive("window_pick", _pick_forward, "outputs")
 _unpick = _primitive("window_pick_transpose", _pick_back, "length")
 
 
-def _weigh_weights_of(ct: Array, x: Any, weights: Any, *, axes: Axes) -> Array:
-    return _weigh_weights(x, ct, axes, weights.aval.shape[-1])
+def _bilinear(primitive: Any, function: Callable[..., Array], transposed: Any) -> None:
+    """Derivatives and batches of a primitive that is linear in its array and in the weights."""
+    sums = primitive is _weigh
+
+    def transpose_array(ct: Array, array: Any, weights: Any, *, axes: Axes) -> Array:
+        return transposed.bind(*equally_varying(ct, weights), axes=axes)
+
+    def transpose_weights(ct: Array, array: Any, weights: Any, *, axes: Axes) -> Array:
+        x, dy = (array, ct) if sums else (ct, array)
+        return _weigh_weights(x, dy, axes, weights.aval.shape[-1])
+
+    def batch(operands: Any, dims: Any, *, axes: Axes) -> Any:
+        if dims[1] is None:
+            array = jnp.moveaxis(operands[0], dims[0], 0)
+            return primitive.bind(array, operands[1], axes=axes), 0
+        return jax.vmap(partial(function, axes=axes), dims)(*operands), 0
+
+    ad.defbilinear(primitive, transpose_array, transpose_weights)
+    batching.primitive_batchers[primitive] = batch
 
 
-def _unweigh_weights_of(ct: Array, dy: Any, weights: Any, *, axes: Axes) -> Array:
-    return _weigh_weights(ct, dy, axes, weights.aval.shape[-1])
-
-
-ad.defbilinear(
-    _weigh,
-    lambda ct, x, weights, axes: _unweigh.bind(*equally_varying(ct, weights), axes=axes),
-    _weigh_weights_of,
-)
-ad.defbilinear(
-    _unweigh,
-    lambda ct, dy, weights, axes: _weigh.bind(*equally_varying(ct, weights), axes=axes),
-    _unweigh_weights_of,
-)
-
-
-def _linear_in_array(primitive: Any, transposed: Any) -> None:
-    """Derivatives of a primitive that is linear in its first operand; the other has none."""
+def _linear(primitive: Any, transposed: Any) -> None:
+    """Derivatives and batches of a primitive that is linear in its array; offsets have none."""
 
     def jvp(primals: Any, tangents: Any, *, axes: Axes) -> Any:
         array, offsets = primals
@@ -242,34 +242,20 @@ def _linear_in_array(primitive: Any, transposed: Any) -> None:
             return ad.Zero(array.aval), None
         return transposed.bind(*equally_varying(ct, offsets), axes=axes), None
 
+    def batch(operands: Any, dims: Any, *, axes: Axes) -> Any:
+        size = next(a.shape[d] for a, d in zip(operands, dims, strict=True) if d is not None)
+        together = [
+            jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0)
+            for a, d in zip(operands, dims, strict=True)
+        ]
+        return primitive.bind(*together, axes=axes), 0
+
     ad.primitive_jvps[primitive] = jvp
     ad.primitive_transposes[primitive] = transpose
+    batching.primitive_batchers[primitive] = batch
 
 
-_linear_in_array(_pick, _unpick)
-_linear_in_array(_unpick, _pick)
-
-
-def _batch_offsets(primitive: Any, operands: Any, dims: Any, *, axes: Axes) -> Any:
-    size = next(a.shape[d] for a, d in zip(operands, dims, strict=True) if d is not None)
-    together = [
-        jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0)
-        for a, d in zip(operands, dims, strict=True)
-    ]
-    return primitive.bind(*together, axes=axes), 0
-
-
-def _batch_weights(
-    primitive: Any, function: Callable[..., Array], operands: Any, dims: Any, *, axes: Axes
-) -> Any:
-    if dims[1] is None:
-        return primitive.bind(jnp.moveaxis(operands[0], dims[0], 0), operands[1], axes=axes), 0
-    return jax.vmap(partial(function, axes=axes), dims)(*operands), 0
-
-
-for _primitive_of_two in (_pick, _unpick):
-    batching.primitive_batchers[_primitive_of_two] = partial(_batch_offsets, _primitive_of_two)
-for _primitive_of_two, _function in ((_weigh, _weigh_forward), (_unweigh, _weigh_back)):
-    batching.primitive_batchers[_primitive_of_two] = partial(
-        _batch_weights, _primitive_of_two, _function
-    )
+_bilinear(_weigh, _weigh_forward, _unweigh)
+_bilinear(_unweigh, _weigh_back, _weigh)
+_linear(_pick, _unpick)
+_linear(_unpick, _pick)

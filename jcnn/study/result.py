@@ -174,7 +174,9 @@ class Result:
         return f"{100 * value:.2f}%" if self.metric == "accuracy" else f"{value:.4g}"
 
     def show_interval(self, interval: Interval) -> str:
-        """An interval in the unit of `show`."""
+        """An interval as people read it; nothing where there is none."""
+        if math.isnan(interval.low):
+            return ""
         if self.metric == "accuracy":
             return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
         return f"[{interval.low:.3g}, {interval.high:.3g}]"

@@ -2,31 +2,26 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
 from typing import Any, SupportsIndex
-
-import jax
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.names import UsageError
 from jcnn.study import settings
+from jcnn.study.execution import compiled_ahead, fitting
 from jcnn.study.job import Job
 from jcnn.study.output import Output, environment
 from jcnn.study.plan import Level, combinations, group, levels
 from jcnn.study.result import Result
+from jcnn.study.words import spelled
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
     "activation": ("sigmoid", "tanh", "relu"),
     "kernel_init": ("glorot_normal", "he_normal"),
     "normalization": ("none", "batch"),
 }
-# How many groups are compiled ahead of the one that trains.
-AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -235,69 +230,14 @@ class Study:
         def show(job: Job, runs_done: float) -> None:
             if on_progress is None:
                 return
-            best = ""
-            for row in result.ranking()[:1]:
-                best = f"{' '.join(row.levels.values())} {result.show(row.mean)}"
+            rows = result.ranking()
+            best = f"{spelled(rows[0])} {result.show(rows[0].mean)}" if rows else ""
             seconds = time.perf_counter() - started
             done = len(result.records) + runs_done
             on_progress(Progress(done, self.runs, job.label, seconds, best))
 
-        for job, compiled in _compiled_ahead(jobs, data):
-            for part, outcomes in _fitting(job, compiled, data, result.notes, show):
+        for job, compiled in compiled_ahead(jobs, data):
+            for part, outcomes in fitting(job, compiled, data, result.notes, show):
                 result.records += part.records(outcomes)
             if output is not None:
                 output.write("results.json", result.to_json())
-
-
-def _fitting(
-    job: Job,
-    compiled: Callable[[], engine.CompiledGroup],
-    data: training.Data,
-    notes: list[str],
-    show: Callable[[Job, float], None],
-) -> Iterator[tuple[Job, list[engine.Outcome]]]:
-    """Train a job; where a device has not the memory for it, in halves one after another.
-
-    Raises ValueError where a single run does not fit.
-    """
-    outcomes: list[engine.Outcome] = []
-    try:
-        for steps, latest in compiled().train():
-            outcomes = latest
-            show(job, steps / job.recipe.total_steps * len(job.keys))
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        if len(job.keys) == 1:
-            raise ValueError(
-                f"out of memory: a single run of {job.label} does not fit the device; use a "
-                "smaller batch_size or a narrower model"
-            ) from error
-    else:
-        yield job, outcomes
-        return
-    notes.append(
-        f"{job.label}: {len(job.keys)} runs together did not fit the device's memory, so they "
-        "were trained in halves"
-    )
-    for half in job.halves():
-        yield from _fitting(half, partial(half.compile, data), data, notes, show)
-
-
-def _compiled_ahead(
-    jobs: Sequence[Job], data: training.Data
-) -> Iterator[tuple[Job, Callable[[], engine.CompiledGroup]]]:
-    """Each job with what gives its compiled group; the next compile in threads meanwhile."""
-    pool = ThreadPoolExecutor(AHEAD)
-    rest = iter(jobs)
-    waiting: list[tuple[Job, Future[engine.CompiledGroup]]] = [
-        (job, pool.submit(job.compile, data)) for job in islice(rest, AHEAD)
-    ]
-    try:
-        while waiting:
-            job, future = waiting.pop(0)
-            waiting += [(j, pool.submit(j.compile, data)) for j in islice(rest, 1)]
-            yield job, future.result
-    finally:
-        # Who interrupts does not wait for what still compiles.
-        pool.shutdown(wait=False, cancel_futures=True)

@@ -91,9 +91,7 @@ def amount(result: "Result", one: Comparison) -> str:
 
 def bounded(result: "Result", one: Comparison) -> str:
     """A difference with its interval."""
-    scale, digits = (100, ".1f") if result.metric == "accuracy" else (1, ".3g")
-    low, high = (scale * end for end in one.interval)
-    return f"{result.gap(one.difference)} [{low:{digits}}, {high:{digits}}]"
+    return f"{result.gap(one.difference)} {result.show_interval(one.interval)}"
 
 
 def p_value(one: Comparison) -> str:

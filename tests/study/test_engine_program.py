@@ -1,11 +1,14 @@
-"""The engine's compiled program, read: fast convolutions alone, and no select-and-scatter."""
+"""The engine's program, read: fast convolutions alone, and none for the first layer's input."""
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import pytest
 
+from jcnn import training
 from jcnn.bench import steps
 
 
@@ -20,5 +23,18 @@ def test_no_convolution_of_a_train_step_falls_back():
     assert "feature_group_count" not in text
     assert "batch_group_count" not in text
     assert "select-and-scatter" not in text
-    # The gradient of the first layer's input would be a convolution from 4 channels to 1.
-    assert not [line for line in lines if re.search(r"= f32\[\d+,28,28,1\]", line)]
+
+
+@pytest.mark.parametrize("features", [(4,), (4, 32), (4, 32, 32)])
+def test_the_gradient_of_the_first_layers_input_is_never_computed(features):
+    workload = replace(steps.WORKLOADS[1], features=features, batch_size=16)
+    with jax.numpy_dtype_promotion("standard"):
+        group = steps.EngineTraining(workload, 1).compiled
+        state = jax.tree.map(lambda leaf: leaf[0], group.initialization.states())
+        numbers = group.runs[0].hyperparameters
+        rows = jnp.zeros((1, workload.batch_size), jnp.int32)
+        step = partial(training.run.advance, group.initialization.structure, group.group.recipe)
+        ranges = jnp.array([0, 1, 0, 0])
+        text = str(jax.make_jaxpr(step)(state, numbers, rows, group.data, ranges))
+    assert len(re.findall(r"result=kernel", text)) == len(features)
+    assert len(re.findall(r"result=input", text)) == len(features) - 1

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from jcnn.study import statistics
 
@@ -31,6 +32,15 @@ def test_holms_correction_counts_the_family():
     assert min(one.corrected for one in ten) == pytest.approx(10 * ps[0])
 
 
+def test_the_correction_is_that_of_statsmodels():
+    rng = np.random.default_rng(4)
+    arms = [(rng.normal(shift, 1, 6), np.zeros(6)) for shift in (0, 0, 0.5, 1, 2, 3, 4)]
+    found = statistics.compare(arms)
+    expected = multipletests([one.p for one in found], method="holm")[1]
+    assert [one.corrected for one in found] == pytest.approx(expected)
+    assert 0 < sum(one.real for one in found) < len(found)
+
+
 def test_what_cannot_be_said_is_not_a_number():
     nan = math.nan
     (one,) = statistics.compare([([1.0, nan], [0.5, 0.5])])
@@ -51,7 +61,7 @@ def test_the_interquartile_mean_forgets_the_ends():
 def test_null_studies_rarely_have_a_winner():
     """Six equal arms, five seeds: the best is told from any other in at most 5% of studies."""
     rng = np.random.default_rng(1)
-    false, studies = 0, 400
+    false, studies = 0, 1000
     for _ in range(studies):
         seed_effect = rng.normal(size=5)
         arms = seed_effect + rng.normal(size=(6, 5))
@@ -67,16 +77,16 @@ def test_the_seeds_needed_give_the_power_stated():
     n = statistics._seeds_needed(effect, 0.05 / family)
     first = [
         statistics.compare([(rng.normal(effect, 1, n), np.zeros(n))], family=family)[0].real
-        for _ in range(400)
+        for _ in range(1000)
     ]
-    assert 0.73 <= np.mean(first) <= 0.87
+    assert 0.76 <= np.mean(first) <= 0.84
 
 
 def test_intervals_hold_the_mean_about_as_often_as_they_say():
     """A bootstrap of ten values falls a little short, as it is known to."""
     rng = np.random.default_rng(3)
     held = []
-    for _ in range(60):
+    for _ in range(300):
         low, high = statistics.mean_interval(rng.normal(size=10))
         held.append(low <= 0 <= high)
-    assert 0.8 <= np.mean(held) <= 1
+    assert 0.86 <= np.mean(held) <= 0.98
