@@ -127,6 +127,18 @@ def lookup(kind: str, name: str) -> Any:
     raise nearest(kind, name, [*table, *numbered])
 
 
+def is_own(kind: str, name: str) -> bool:
+    """Whether `name` is jcnn's own for values of this kind, and not `module:attribute`.
+
+    >>> is_own("activation", "elu:0.5"), is_own("activation", "mymodule:elu")
+    (True, False)
+    """
+    if kind == "augmentation" and "+" in name:
+        return all(is_own(kind, part) for part in name.split("+"))
+    head, colon, _ = name.partition(":")
+    return name in TABLES.get(kind, {}) or (bool(colon) and head in PARAMETRIC.get(kind, {}))
+
+
 def name_of(kind: str, value: Any) -> str:
     """The name of a value: the table's, or `module:qualname` of a callable, or its text."""
     if isinstance(value, (str, int, float)):

@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names
+from jcnn.cli.interruption import exit_code
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def add(commands: Any) -> None:
         description="Train every combination of the factors' values over paired seeds and learning "
         "rates. Without arguments: activation x kernel init x normalization on digits, 300 runs.",
     )
-    parser.add_argument("study", nargs="?", help="a study file (TOML); flags override it")
+    parser.add_argument(
+        "study",
+        nargs="?",
+        help="a study file (TOML), or the directory that a study left; flags override it",
+    )
     parser.add_argument("--data", help="a name (see `jcnn data list`), a .npz file or a folder")
     parser.add_argument("--model", help=f"{', '.join(names.TABLES['model'])}, or module:attribute")
     for factor in FACTORS:
@@ -56,6 +60,12 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--learning-rate", nargs="+", type=float, metavar="RATE")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default 5)")
+    parser.add_argument(
+        "--extend-learning-rates",
+        action="store_true",
+        default=None,
+        help="try further rates where the best is the least or greatest tried",
+    )
     for setting, kind in SETTINGS.items():
         parser.add_argument(f"--{setting.replace('_', '-')}", type=kind)
     parser.add_argument(
@@ -63,7 +73,11 @@ def add(commands: Any) -> None:
         metavar="FACTOR=LEVEL,...",
         help="a combination that every other is compared with, such as activation=relu",
     )
-    parser.add_argument("--out", help="the directory to leave results in (default runs/<name>)")
+    parser.add_argument(
+        "--out",
+        help="the directory that keeps the runs (default runs/<data>-<model>, or of the study "
+        "file's name); what is there is not trained again",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -82,7 +96,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     study = Study(**keywords)
     baseline = _baseline(chosen.baseline, study)
-    out = Path(chosen.out) if chosen.out else _free_name(study)
+    out = Path(chosen.out) if chosen.out else _directory(chosen.study, study)
     quiet = chosen.quiet or chosen.json
     if not quiet:
         print(
@@ -93,15 +107,27 @@ def run(chosen: argparse.Namespace) -> int:
         )
     try:
         result = _with_progress(study, out, quiet)
-    except KeyboardInterrupt:
-        kept = f"finished groups are in {out}" if out.exists() else "nothing was finished"
-        print(f"\njcnn compare: interrupted; {kept}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interruption:
+        print(f"\njcnn compare: interrupted; {_kept(out)}", file=sys.stderr)
+        return exit_code(interruption)
     if chosen.json:
         print(result.to_json())
     else:
         _print(result, out, baseline)
-    return 0
+    for index, reason in result.failures.items():
+        failed = " ".join(result.combinations[index].values())
+        print(f"jcnn compare: {failed} failed: {reason}", file=sys.stderr)
+    return 1 if result.failures else 0
+
+
+def _kept(out: Path) -> str:
+    """What an interruption left, and how to go on."""
+    from jcnn.study.ledger import NAME, Ledger
+
+    if not (out / NAME).exists():
+        return "nothing was finished"
+    finished = len(Ledger(out, read_only=True).runs())
+    return f"{out} keeps {finished} finished runs, and the same command goes on from there"
 
 
 def _baseline(given: str | None, study: "Study") -> dict[str, str] | None:
@@ -121,7 +147,7 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `Study`: the file's, overridden by the flags."""
     from jcnn.study.file import read_study
 
-    keywords = read_study(chosen.study) if chosen.study else {}
+    keywords = read_study(study_file(chosen.study)) if chosen.study else {}
     factors = {name: list(getattr(chosen, name)) for name in FACTORS if getattr(chosen, name)}
     for factor, *words in chosen.factor or []:
         if not words:
@@ -130,7 +156,7 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         factors.setdefault(factor, []).extend(word if named else _value(word) for word in words)
     if factors:
         keywords["factors"] = keywords.get("factors", {}) | factors
-    for name in ("data", "model", "seeds", *SETTINGS):
+    for name in ("data", "model", "seeds", "extend_learning_rates", *SETTINGS):
         if getattr(chosen, name) is not None:
             keywords[name] = getattr(chosen, name)
     if chosen.learning_rate:
@@ -155,11 +181,22 @@ def _value(word: str) -> Any:
 _WORDS = {"true": True, "false": False, "none": None}
 
 
-def _free_name(study: "Study") -> Path:
+def _directory(given: str | None, study: "Study") -> Path:
+    """Where a study without --out is kept: always the same place, so that it can go on there."""
+    from jcnn.study.ledger import NAME
+
+    file = None if given is None else study_file(given)
+    if file is not None and (file.parent / NAME).exists():
+        return file.parent
+    if file is not None and file.stem != "study":
+        return Path("runs") / file.stem
     described = study.describe()
-    base = f"{Path(described['data']).stem}-{described['model'].replace(':', '.')}"
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{base}-{stamp}"
+    return Path("runs") / f"{Path(described['data']).stem}-{described['model'].replace(':', '.')}"
+
+
+def study_file(given: str) -> Path:
+    """The study file that is meant: itself, or that of a directory that a study has left."""
+    return Path(given) / "study.toml" if Path(given).is_dir() else Path(given)
 
 
 def _with_progress(study: "Study", out: Path, quiet: bool) -> "Result":
@@ -266,7 +303,13 @@ def _print(result: "Result", out: Path, baseline: dict[str, str] | None) -> None
         console.print(Text(f"- {note}"))
     ran = result.environment
     compiled, found, seconds = ran["compilations"].values()
+    known = ran["runs_found"]
+    if known == len(result.records):
+        console.print(f"\nall {known} runs were in {out}; nothing was trained")
+        return
     console.print(
         f"\n{ran['seconds']:.0f} s on {ran['device']}; {compiled} programs compiled and {found} "
-        f"found compiled in {seconds:.0f} s of it, while others trained; in {out}"
+        f"found compiled in {seconds:.0f} s of it, while others trained; "
+        + (f"{known} runs were there already; " if known else "")
+        + f"in {out}"
     )

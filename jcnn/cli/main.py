@@ -1,4 +1,4 @@
-"""Commands and their errors: exit 0 done, 1 failed, 2 bad usage, 130 interrupted."""
+"""Commands and their errors: exit 0 done, 1 failed, 2 bad usage, 130 or 143 interrupted."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from jcnn import names
 from jcnn.cli import bench, compare, data
+from jcnn.cli.interruption import exit_code, take_sigterm
 from jcnn.version import __version__
 
 
@@ -43,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands.choices[chosen.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(chosen.run(chosen))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print("jcnn: interrupted", file=sys.stderr)
-        return 130
+        return exit_code(interruption)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -60,9 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> NoReturn:
     """What the `jcnn` command runs; who interrupts it does not wait for threads that compile."""
+    take_sigterm()
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    if code == 130:
+    if code > 128:
         os._exit(code)
     sys.exit(code)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from jcnn.engine.devices import (
 from jcnn.engine.feed import Call, feed_for
 from jcnn.engine.initial import Builder, Initialization
 from jcnn.engine.program import runs_program
+from jcnn.engine.snapshot import Outcome, Snapshot, outcomes_of, put_back, taken
 from jcnn.training.run import Data, History, Hyperparameters, Recipe
 
 # A call is meant to last this long: a progress tick, and what an interruption can lose.
@@ -48,18 +49,6 @@ class Group:
     batch_size: int
     epochs: int
     data_memory: int | None = None
-
-
-@dataclass
-class Outcome:
-    """What one run left: means per epoch, test metrics at the end, the step at which it diverged.
-
-    `curves` maps "train_loss", "validation_accuracy" and the like to one value per epoch.
-    """
-
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    diverged_at: int | None = None
 
 
 class CompiledGroup:
@@ -102,26 +91,6 @@ class CompiledGroup:
         sizes = [getattr(found, f"{part}_size_in_bytes", 0) for part in parts]
         return int(sum(sizes) - getattr(found, "alias_size_in_bytes", 0))
 
-    def train(self) -> Iterator[tuple[int, list[Outcome]]]:
-        """Train every run to the end; after each call give `(steps done, outcomes so far)`."""
-        training = Training(self)
-        outcomes = [Outcome() for _ in self.group.runs]
-        steps = max(FIRST_CALL * self.mesh.size // self.size, 1)
-        for epoch in range(self.group.epochs):
-            training.start(epoch)
-            done = 0
-            while done < self.steps_per_epoch:
-                began = time.perf_counter()
-                stop, _ = training.train(done, min(done + steps, self.steps_per_epoch))
-                seconds = time.perf_counter() - began
-                steps = max(int((stop - done) * SECONDS_PER_CALL / seconds), 1)
-                done = stop
-                yield epoch * self.steps_per_epoch + done, outcomes
-            last = epoch == self.group.epochs - 1
-            training.evaluate(self.held_batches if last else self.validation_batches)
-            training.record(outcomes)
-            yield (epoch + 1) * self.steps_per_epoch, outcomes
-
     def _hyperparameters(self) -> Hyperparameters:
         columns = zip(*(run.hyperparameters for run in self.runs), strict=True)
         return Hyperparameters(*(np.array(column, np.float32) for column in columns))
@@ -135,14 +104,56 @@ class CompiledGroup:
 
 
 class Training:
-    """A group under way: its states on the devices, advanced call by call."""
+    """A group under way: its states on the devices, advanced call by call; `outcomes` so far.
 
-    def __init__(self, compiled: CompiledGroup) -> None:
+    `run` is the whole of it, from the start or from a snapshot of the same group. What a snapshot
+    goes on to is, to the bit, what the training that was snapped would have come to.
+    """
+
+    def __init__(self, compiled: CompiledGroup, snapshot: Snapshot | None = None) -> None:
+        """Draw the initial values, or put the snapshot's back: ValueError where it does not fit."""
         self._compiled = compiled
         self._feed = compiled.feed
-        self._states = shard_runs(compiled.mesh, compiled.initialization.states())
         self._values = shard_runs(compiled.mesh, compiled._hyperparameters())
         self._history: History | None = None
+        if snapshot is None:
+            self._states = shard_runs(compiled.mesh, compiled.initialization.states())
+            self._epoch, self._done = 0, 0
+            self.outcomes = [Outcome() for _ in compiled.group.runs]
+        else:
+            self._states = put_back(compiled.mesh, compiled.initialization.shapes(), snapshot)
+            self._epoch, self._done = snapshot.place["epoch"], snapshot.place["done"]
+            self.outcomes = outcomes_of(snapshot)
+
+    @property
+    def steps(self) -> int:
+        """How many steps each run has trained."""
+        return self._epoch * self._compiled.steps_per_epoch + self._done
+
+    def snapshot(self) -> Snapshot:
+        """Where the training stands, copied to the host."""
+        return taken(self._states, self._epoch, self._done, self.outcomes)
+
+    def run(self) -> Iterator[int]:
+        """Train every run to the end; after each call give the steps done."""
+        compiled = self._compiled
+        whole, epochs = compiled.steps_per_epoch, compiled.group.epochs
+        steps = max(FIRST_CALL * compiled.mesh.size // compiled.size, 1)
+        while self._epoch < epochs:
+            self.start(self._epoch)
+            while self._done < whole:
+                began = time.perf_counter()
+                stop, _ = self.train(self._done, min(self._done + steps, whole))
+                seconds = time.perf_counter() - began
+                self._spent(seconds)
+                steps = max(int((stop - self._done) * SECONDS_PER_CALL / seconds), 1)
+                self._done = stop
+                yield self.steps
+            last = self._epoch == epochs - 1
+            self.evaluate(compiled.held_batches if last else compiled.validation_batches)
+            self.record(self.outcomes)
+            self._epoch, self._done = self._epoch + 1, 0
+            yield self.steps
 
     def start(self, epoch: int) -> None:
         """Take the batches of an epoch."""
@@ -165,6 +176,10 @@ class Training:
         """Add the epoch's means to the outcomes."""
         if self._history is not None:
             _record(outcomes, self._history, np.asarray(self._states.diverged_at))
+
+    def _spent(self, seconds: float) -> None:
+        for outcome in self.outcomes:
+            outcome.seconds += seconds * self._compiled.mesh.size / self._compiled.size
 
     def _call(self, call: Call) -> History:
         self._states, history = self._compiled._advance(

@@ -34,9 +34,9 @@ class Initialization:
         structures: list[Structure] = []
 
         def initial(build: Builder, seed: jax.Array) -> RunState:
-            structure, params, rest = split_model(build(nnx.Rngs(jax.random.key(seed))))
+            structure, state = first_state(build, recipe, seed)
             structures.append(structure)
-            return start(recipe, params, rest, seed)
+            return state
 
         shares = [[i for i, a in enumerate(assigned) if a == b] for b in range(len(builders))]
         order = np.argsort(np.concatenate(shares), kind="stable")
@@ -64,6 +64,12 @@ class Initialization:
         """Draw the initial values, stacked in the order of the runs."""
         states: RunState = self._program(self.seeds)
         return states
+
+
+def first_state(build: Builder, recipe: Recipe, seed: jax.Array) -> tuple[Structure, RunState]:
+    """A run's model and state before the first step."""
+    structure, params, rest = split_model(build(nnx.Rngs(jax.random.key(seed))))
+    return structure, start(recipe, params, rest, seed)
 
 
 def _over(initial: Callable[[jax.Array], RunState], seeds: jax.Array) -> RunState:

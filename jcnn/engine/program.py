@@ -3,10 +3,12 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jcnn.engine.devices import RUNS
+from jcnn.engine.initial import Builder, first_state
 from jcnn.training.run import Data, Hyperparameters, Recipe, RunState, Structure, advance
 
 
@@ -38,3 +40,28 @@ def runs_program(structure: Structure, recipe: Recipe, mesh: Mesh) -> jax.stages
         check_vma=False,
     )
     return jax.jit(sharded, donate_argnums=0)
+
+
+def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) -> str:
+    """What a run computes, as text: from seed to first state, then `advance`; nothing is compiled.
+
+    It is the same for every seed and every hyperparameter, in every process.
+    """
+    structures: list[Structure] = []
+
+    def initial(seed: Array) -> RunState:
+        structure, state = first_state(build, recipe, seed)
+        structures.append(structure)
+        return state
+
+    drawn = jax.jit(initial).lower(jnp.uint32(0))
+
+    def one(state: RunState, values: Hyperparameters, batches: Array, data: Data) -> Any:
+        ranges = jnp.zeros(4, jnp.int32)
+        return advance(structures[0], recipe, state, values, batches, data, ranges)
+
+    values = Hyperparameters(*[jax.ShapeDtypeStruct((), jnp.float32)] * 3)
+    steps = len(data.inputs) // batch_size
+    batches = jax.ShapeDtypeStruct((steps, batch_size), jnp.int32)
+    trained = jax.jit(one).lower(drawn.out_info, values, batches, data)
+    return f"{drawn.as_text()}\n{trained.as_text()}"

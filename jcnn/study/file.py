@@ -22,6 +22,7 @@ KEYS = (
     "warmup_steps",
     "gradient_clip",
     "label_smoothing",
+    "extend_learning_rates",
     "augmentation",
     "dtype",
     "data_memory",

@@ -1,10 +1,11 @@
 """One group of a study's combinations: what it trains, checked and compiled."""
 
 import copy
+import operator
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,120 +14,189 @@ from flax import nnx
 from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.names import UsageError
-from jcnn.study.plan import Combination, model_arguments
-from jcnn.study.result import RunRecord
+from jcnn.study import identity
+from jcnn.study.plan import DEFAULTS, Combination, model_arguments
+
+if TYPE_CHECKING:
+    from jcnn.study.study import Study
+
+
+class ModelError(ValueError):
+    """A combination whose model cannot be trained, with the reason."""
+
+
+class Planned(NamedTuple):
+    """One run of a job: which member, at which rate, from which seed, and its ledger key."""
+
+    member: int
+    learning_rate: float
+    seed: int
+    key: str
 
 
 class Job:
-    """One group of combinations of a `Study`: its builders, recipe and runs."""
+    """One group of combinations of a `Study`: its builders, recipe and runs.
+
+    `failures` maps combinations that cannot be trained to the reason; their runs are not in `runs`.
+    """
 
     def __init__(
-        self, study: Any, dataset: datasets.Dataset, task: training.Task, members: Sequence[int]
+        self,
+        study: "Study",
+        dataset: datasets.Dataset,
+        task: training.Task,
+        data: training.Data,
+        members: Sequence[int],
+        rates: Mapping[int, Sequence[float]],
     ) -> None:
         first = study.combinations[members[0]]
         self.members = [study.combinations[index] for index in members]
         self.indices = members
         self.task = task
-        self.input_shape = dataset.input_shape
+        self.study, self.dataset, self.data = study, dataset, data
         self.outputs = _outputs(dataset, task)
-        self.model = study.build_model
         self.batch_size = first.value("batch_size", study.batch_size)
-        self.epochs = study.epochs
+        self.epochs = operator.index(study.epochs)
         self.dtype = None if study.dtype is None else names.lookup("dtype", study.dtype)
-        self.data_memory = study.data_memory
-        examples = len(
-            datasets.split_validation(
-                dataset.train_targets,
-                study.validation_fraction,
-                stratify=dataset.task == "classification",
-            )[0]
-        )
         self.recipe = training.Recipe(
             task,
-            first.value("optimizer", training.optimizers.momentum),
-            first.value("schedule", "constant"),
-            engine.steps_per_epoch(examples, self.batch_size) * study.epochs,
+            first.value("optimizer", DEFAULTS["optimizer"]),
+            first.value("schedule", DEFAULTS["schedule"]),
+            engine.steps_per_epoch(len(data.inputs), self.batch_size) * self.epochs,
             study.warmup_steps,
             study.gradient_clip,
             first.value("augmentation", study.augment),
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
-        self.keys = [
-            (m, float(rate), seed)
-            for m in range(len(members))
-            for rate in study.learning_rates
+        self.failures: dict[int, str] = {}
+        self._checked: set[int] = set()
+        self.runs = [
+            Planned(m, rate, seed, identity.digest([known, rate, seed]))
+            for m, index in enumerate(members)
+            if (known := self._identity(m)) is not None
+            for rate in rates[index]
             for seed in study.seed_values
         ]
 
-    def check(self) -> None:
-        """Build each model abstractly, and see that it maps a batch to its outputs."""
-        for member in self.members:
-            batch = jax.ShapeDtypeStruct((self.batch_size, *self.input_shape), jnp.float32)
-            try:
-                found = jax.eval_shape(
-                    lambda key, x, member=member: self._build(member, nnx.Rngs(key))(x),
-                    jax.random.key(0),
-                    batch,
-                )
-            except names.UsageError:
-                raise
-            except (Exception, SystemExit) as error:
-                reason = " ".join(str(error).split())[:400]
-                raise ValueError(
-                    f"the model raised {type(error).__name__}{_place(error)} with "
-                    f"{_spelled(member)} on inputs of shape {batch.shape}: {reason}"
-                ) from error
-            shape = getattr(found, "shape", type(found).__name__)
-            if shape != (self.batch_size, self.outputs):
-                takes = "outputs" in model_arguments(self.model, member, {"outputs": 0})
-                raise ValueError(
-                    f"the model with {_spelled(member)} maps inputs of shape {batch.shape} to "
-                    f"{shape}; expected {(self.batch_size, self.outputs)} for {self.task.name}: "
-                    + ("end it with `outputs` units" if takes else "take `outputs` as an argument")
-                )
-        self._check_optimizer()
-
-    def compile(self, data: training.Data) -> engine.CompiledGroup:
-        """Initialize and compile."""
-        used = sorted({m for m, _, _ in self.keys})
-        builders = [lambda rngs, m=m: self._build(self.members[m], rngs) for m in used]
-        runs = [
-            engine.Run(used.index(m), seed, self._numbers(self.members[m], rate))
-            for m, rate, seed in self.keys
-        ]
-        return engine.CompiledGroup(
-            engine.Group(
-                builders, runs, self.recipe, self.batch_size, self.epochs, self.data_memory
-            ),
-            data,
-        )
+    def missing(self, finished: Container[str]) -> "Job":
+        """The same group with the runs that are not finished."""
+        return self._with([run for run in self.runs if run.key not in finished])
 
     def halves(self) -> tuple["Job", "Job"]:
         """The same group as two, of half the runs each."""
-        middle = len(self.keys) // 2
-        first, second = copy.copy(self), copy.copy(self)
-        first.keys, second.keys = self.keys[:middle], self.keys[middle:]
-        return first, second
+        middle = len(self.runs) // 2
+        return self._with(self.runs[:middle]), self._with(self.runs[middle:])
 
-    def records(self, outcomes: Sequence[engine.Outcome]) -> list[RunRecord]:
-        """The finished runs, under the study's indices of combinations."""
-        return [
-            RunRecord(self.indices[m], rate, seed, outcome)
-            for (m, rate, seed), outcome in zip(self.keys, outcomes, strict=True)
+    def check(self) -> None:
+        """Build the models abstractly, and leave out the runs of those that cannot be trained."""
+        for m in sorted({run.member for run in self.runs}):
+            self._checks(m)
+        self.runs = [run for run in self.runs if self.indices[run.member] not in self.failures]
+
+    def fail(self, reason: str) -> None:
+        """Every combination that still has runs to train has failed."""
+        self.failures |= {self.indices[run.member]: reason for run in self.runs}
+
+    def compile(self) -> engine.CompiledGroup:
+        """Initialize and compile."""
+        used = sorted({run.member for run in self.runs})
+        runs = [
+            engine.Run(
+                used.index(run.member),
+                run.seed,
+                self._numbers(self.members[run.member], run.learning_rate),
+            )
+            for run in self.runs
         ]
+        group = engine.Group(
+            [self._builder(m) for m in used],
+            runs,
+            self.recipe,
+            self.batch_size,
+            self.epochs,
+            self.study.data_memory,
+        )
+        return engine.CompiledGroup(group, self.data)
+
+    def rows(
+        self, outcomes: Sequence[engine.Outcome]
+    ) -> list[tuple[str, dict[str, Any], engine.Outcome]]:
+        """The finished runs as the ledger keeps them."""
+        return [
+            (
+                run.key,
+                self.members[run.member].names()
+                | {"learning_rate": run.learning_rate, "seed": run.seed},
+                outcome,
+            )
+            for run, outcome in zip(self.runs, outcomes, strict=True)
+        ]
+
+    def _with(self, runs: list[Planned]) -> "Job":
+        found = copy.copy(self)  # failures and what was checked are shared
+        found.runs = runs
+        return found
+
+    def _identity(self, m: int) -> str | None:
+        def program_text() -> str:
+            self._checks(m)
+            if self.indices[m] in self.failures:
+                raise ModelError
+            return engine.program_text(self._builder(m), self.recipe, self.batch_size, self.data)
+
+        try:
+            return identity.of_combination(self.study, self.members[m], self.dataset, program_text)
+        except ModelError:
+            return None
+
+    def _checks(self, m: int) -> None:
+        if m in self._checked:
+            return
+        self._checked.add(m)
+        try:
+            self._check_model(self.members[m])
+        except ModelError as error:
+            self.failures[self.indices[m]] = str(error)
+        self._check_optimizer()
+
+    def _check_model(self, member: Combination) -> None:
+        batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
+        try:
+            found = jax.eval_shape(
+                lambda key, x: self._build(member, nnx.Rngs(key))(x), jax.random.key(0), batch
+            )
+        except names.UsageError:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = " ".join(str(error).split())[:400]
+            raise ModelError(
+                f"the model raised {type(error).__name__}{_place(error)} with "
+                f"{_spelled(member)} on inputs of shape {batch.shape}: {reason}"
+            ) from error
+        shape = getattr(found, "shape", type(found).__name__)
+        if shape != (self.batch_size, self.outputs):
+            takes = "outputs" in model_arguments(self.study.build_model, member, {"outputs": 0})
+            raise ModelError(
+                f"the model with {_spelled(member)} maps inputs of shape {batch.shape} to "
+                f"{shape}; expected {(self.batch_size, self.outputs)} for {self.task.name}: "
+                + ("end it with `outputs` units" if takes else "take `outputs` as an argument")
+            )
+
+    def _builder(self, m: int) -> Callable[[nnx.Rngs], nnx.Module]:
+        return lambda rngs: self._build(self.members[m], rngs)
 
     def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
         context: dict[str, Any] = {
-            "input_shape": self.input_shape,
+            "input_shape": self.dataset.input_shape,
             "outputs": self.outputs,
             "rngs": rngs,
         }
         if self.dtype is not None:
             context["dtype"] = self.dtype
-        arguments = model_arguments(self.model, member, context)
+        arguments = model_arguments(self.study.build_model, member, context)
         if self.dtype is not None and "dtype" not in arguments:
             raise UsageError("the model does not take dtype; add the argument, or drop the setting")
-        model = self.model(**arguments)
+        model = self.study.build_model(**arguments)
         if not isinstance(model, nnx.Module):
             raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
         return model
@@ -148,8 +218,8 @@ class Job:
     def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
         return training.Hyperparameters(
             float(rate),
-            float(member.value("momentum", 0.9)),
-            float(member.value("weight_decay", 0.0)),
+            float(member.value("momentum", DEFAULTS["momentum"])),
+            float(member.value("weight_decay", DEFAULTS["weight_decay"])),
         )
 
 

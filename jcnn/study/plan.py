@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jcnn import names
+from jcnn import names, training
 from jcnn.names import UsageError
 from jcnn.study import settings
 
@@ -19,6 +19,13 @@ RESERVED = {
     "rngs": "the model is given its random keys by seed",
     "input_shape": "the model is given the data's shape",
     "outputs": "the model is given the number of outputs",
+}
+# What combinations have unless a factor says otherwise.
+DEFAULTS: dict[str, Any] = {
+    "optimizer": training.optimizers.momentum,
+    "schedule": "constant",
+    "momentum": 0.9,
+    "weight_decay": 0.0,
 }
 RECIPE = ("optimizer", "schedule", "augmentation", "batch_size", *TRACED)
 
@@ -121,10 +128,7 @@ def model_arguments(
 
     Raises ValueError for a factor that the model does not take, with the nearest it does.
     """
-    # The signature of an NNX class is its metaclass's, which takes anything.
-    parameters = inspect.signature(
-        functools.partial(model.__init__, None) if isinstance(model, type) else model
-    ).parameters
+    parameters = _parameters(model)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     arguments = {name: value for name, value in context.items() if open_ended or name in parameters}
     for factor, level in combination.levels:
@@ -135,6 +139,19 @@ def model_arguments(
             raise names.nearest("factor", factor, known)
         arguments[factor] = level.value
     return arguments
+
+
+def model_defaults(model: Callable[..., Any]) -> dict[str, Any]:
+    """The values of the model's arguments that have one by default."""
+    found = _parameters(model).values()
+    return {one.name: one.default for one in found if one.default is not one.empty}
+
+
+def _parameters(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    # The signature of an NNX class is its metaclass's, which takes anything.
+    return inspect.signature(
+        functools.partial(model.__init__, None) if isinstance(model, type) else model
+    ).parameters
 
 
 def _level(factor: str, given: Any) -> Level:

@@ -20,6 +20,9 @@ from jcnn.study.statistics import (
     mean_interval,
 )
 
+# Where rates are extended, no combination gets more than this many.
+MOST_RATES = 15
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -65,7 +68,11 @@ class Row:
 
 @dataclass
 class Result:
-    """The runs of a study, and what follows from them; `notes` say what was not as planned."""
+    """The runs of a study, and what follows from them.
+
+    `notes` say what was not as planned; `failures` map the indices of combinations that could not
+    be trained to the reason.
+    """
 
     study: Mapping[str, Any]
     metric: str
@@ -74,6 +81,7 @@ class Result:
     records: list[RunRecord] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failures: dict[int, str] = field(default_factory=dict)
 
     def ranking(self) -> list[Row]:
         """Combinations from best to worst by mean test metric at the chosen learning rate.
@@ -143,11 +151,34 @@ class Result:
         """
         return [sentence(self, one) for one in interactions(self)]
 
-    def to_json(self) -> str:
-        """Everything, as strict JSON: a number that is not finite is null."""
+    def rates_beyond(self) -> dict[int, float]:
+        """For each combination whose chosen rate is the least or greatest tried, one beyond it.
+
+        It is as far from that rate as that is from the next, or three times where it is alone. A
+        combination that has had `MOST_RATES` gets no more.
+        """
+        found = {}
+        for row in self.ranking():
+            rates = sorted({record.learning_rate for record in self._of(row.combination)})
+            if not (row.at_edge or len(rates) == 1) or len(rates) >= MOST_RATES:
+                continue
+            low = row.learning_rate == rates[0]
+            ratio = (
+                3.0 if len(rates) == 1 else rates[1] / rates[0] if low else rates[-1] / rates[-2]
+            )
+            beyond = row.learning_rate / ratio if low else row.learning_rate * ratio
+            found[row.combination] = float(f"{beyond:.3g}")
+        return found
+
+    def to_json(self, *, provenance: bool = True) -> str:
+        """Everything, as strict JSON: a number that is not finite is null.
+
+        Without `provenance` (versions, times, notes) the same runs give the same bytes.
+        """
+        told = {"environment": self.environment, "notes": self.notes} if provenance else {}
         content = {
             "study": dict(self.study),
-            "environment": self.environment,
+            **told,
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
             "combinations": [dict(levels) for levels in self.combinations],
@@ -162,8 +193,11 @@ class Result:
             ],
             "effects": self.effects(),
             "interactions": self.interactions(),
-            "notes": self.notes,
-            "runs": [asdict(record) for record in self.records],
+            "failures": [
+                {"levels": dict(self.combinations[index]), "reason": reason}
+                for index, reason in self.failures.items()
+            ],
+            "runs": [_told(record, provenance) for record in self.records],
         }
         return json.dumps(_finite(content), indent=1, allow_nan=False)
 
@@ -188,6 +222,8 @@ class Result:
         return f"{difference:.3g}"
 
     def _of(self, combination: int) -> list[RunRecord]:
+        if combination in self.failures:
+            return []
         return [record for record in self.records if record.combination == combination]
 
     def _row(self, combination: int) -> Row:
@@ -230,6 +266,13 @@ class Result:
         if not math.isfinite(value):
             return math.inf
         return -value if self.higher_is_better else value
+
+
+def _told(record: RunRecord, provenance: bool) -> dict[str, Any]:
+    told = asdict(record)
+    if not provenance:
+        del told["outcome"]["seconds"]
+    return told
 
 
 def _finite(value: Any) -> Any:

@@ -94,6 +94,15 @@ def _number(name: str, expected: str, fits: Callable[[float], bool]) -> Callable
     return lambda value: number(name, value, expected, fits)
 
 
+def _flag(name: str) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise UsageError(f"{name}={value!r}; expected true or false")
+        return value
+
+    return check
+
+
 def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
@@ -110,6 +119,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "warmup_steps": _whole("warmup_steps", 0),
     "gradient_clip": _or_none(_number("gradient_clip", "a positive norm", lambda v: v > 0)),
     "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
+    "extend_learning_rates": _flag("extend_learning_rates"),
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
     "data_dir": _or_none(lambda value: _text("data_dir")(os.fspath(value))),

@@ -4,17 +4,19 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, SupportsIndex
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.names import UsageError
-from jcnn.study import settings
-from jcnn.study.execution import compiled_ahead, fitting
+from jcnn.study import ledger, settings
+from jcnn.study.directory import Memory, StudyDirectory, environment
+from jcnn.study.execution import carry_out
 from jcnn.study.job import Job
-from jcnn.study.output import Output, environment
 from jcnn.study.plan import Level, combinations, group, levels
-from jcnn.study.result import Result
+from jcnn.study.result import Result, RunRecord
 from jcnn.study.words import spelled
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
@@ -56,7 +58,8 @@ class Study:
     Seed s gives the same initial key, data order, augmentation and validation split in every
     combination. The
     learning rate is chosen for each combination on validation, `validation_fraction` of the
-    training data.
+    training data. With `extend_learning_rates`, a combination whose best rate is the least or the
+    greatest tried gets further rates beyond it, one at a time.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=2, epochs=1)
     >>> study.run().metric
@@ -75,6 +78,7 @@ class Study:
     warmup_steps: int = 0
     gradient_clip: float | None = None
     label_smoothing: float = 0.0
+    extend_learning_rates: bool = False
     augmentation: Any = None
     dtype: str | None = None
     data_memory: int | None = None
@@ -98,39 +102,58 @@ class Study:
         *,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Result:
-        """Train everything and return the result; with `directory`, leave it there as files.
+        """Train what is missing, and return the result; with `directory`, it is kept there.
 
-        Raises ValueError for what cannot be trained (before anything is), OSError where the
-        directory cannot be written. If interrupted, finished groups are kept on disk.
+        Every finished run is kept in the directory's ledger at once, and what is there is not
+        trained again. A combination that cannot be trained is in the result's `failures`.
+
+        Raises ValueError where none can be (before anything is trained), OSError where the
+        directory cannot be written.
         """
         started, compiled = time.perf_counter(), engine.compilations()
         dataset = self._dataset()
         task = self._task(dataset)
-        jobs = [Job(self, dataset, task, members) for members in group(self.combinations)]
-        for job in jobs:
-            job.check()
-        output = None if directory is None else Output(directory)
+        data = engine.prepare(dataset, self.validation_fraction)
+        rates = {index: self.learning_rates for index in range(len(self.combinations))}
+
+        def planned() -> list[Job]:
+            return [Job(self, dataset, task, data, m, rates) for m in group(self.combinations)]
+
+        jobs = planned()
+        # A directory is made for what can be trained only.
+        there = directory is not None and (Path(directory) / ledger.NAME).exists()
+        keep = StudyDirectory(directory) if directory is not None and there else Memory()
+        found = check(jobs, keep)
+        if directory is not None and not there:
+            keep = StudyDirectory(directory)
         result = Result(
             self.describe(dataset),
             task.metric,
             task.higher_is_better,
             [combination.names() for combination in self.combinations],
-            environment=environment(),
+            environment=environment() | {"runs_found": found},
+            notes=keep.notes,
         )
-        try:
-            if output is not None:
-                output.write_study(result.study, self.unreadable())
-                output.write_environment(result.environment)
-            self._train(jobs, dataset, result, output, on_progress, started)
-        except BaseException:
-            if output is not None and not result.records:
-                output.discard()
-            raise
+        if isinstance(keep, StudyDirectory):
+            keep.write_study(result.study, self.unreadable())
+            keep.write_environment(result.environment)
+        show = self._shown(result, on_progress, started)
+        while True:
+            collect(result, jobs, keep)
+            for _ in carry_out(jobs, keep, result.notes, partial(show, jobs)):
+                collect(result, jobs, keep)
+            if not result.records:
+                raise ValueError(next(iter(result.failures.values())))
+            wider = result.rates_beyond() if self.extend_learning_rates else {}
+            if not wider:
+                break
+            rates |= {index: (*rates[index], rate) for index, rate in wider.items()}
+            jobs = planned()
         result.environment["seconds"] = round(time.perf_counter() - started, 2)
         result.environment["compilations"] = engine.compilations().since(compiled)._asdict()
-        if output is not None:
-            output.write("results.json", result.to_json())
-            output.write_environment(result.environment)
+        if isinstance(keep, StudyDirectory):
+            keep.write_results(result.to_json(provenance=False))
+            keep.write_environment(result.environment | {"notes": result.notes})
         return result
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
@@ -150,6 +173,7 @@ class Study:
             "warmup_steps": self.warmup_steps,
             "gradient_clip": self.gradient_clip,
             "label_smoothing": self.label_smoothing,
+            "extend_learning_rates": self.extend_learning_rates,
             "augmentation": None
             if self.augmentation is None
             else names.name_of("augmentation", self.augmentation),
@@ -216,28 +240,46 @@ class Study:
             return training.regression()
         return training.classification(label_smoothing=self.label_smoothing)
 
-    def _train(
-        self,
-        jobs: Sequence[Job],
-        dataset: datasets.Dataset,
-        result: Result,
-        output: Output | None,
-        on_progress: Callable[[Progress], None] | None,
-        started: float,
-    ) -> None:
-        data = engine.prepare(dataset, self.validation_fraction)
-
-        def show(job: Job, runs_done: float) -> None:
+    def _shown(
+        self, result: Result, on_progress: Callable[[Progress], None] | None, started: float
+    ) -> Callable[[Sequence[Job], Job, float], None]:
+        def show(jobs: Sequence[Job], job: Job, runs_done: float) -> None:
             if on_progress is None:
                 return
             rows = result.ranking()
             best = f"{spelled(rows[0])} {result.show(rows[0].mean)}" if rows else ""
             seconds = time.perf_counter() - started
             done = len(result.records) + runs_done
-            on_progress(Progress(done, self.runs, job.label, seconds, best))
+            runs = sum(len(one.runs) for one in jobs)
+            on_progress(Progress(done, runs, job.label, seconds, best))
 
-        for job, compiled in compiled_ahead(jobs, data):
-            for part, outcomes in fitting(job, compiled, data, result.notes, show):
-                result.records += part.records(outcomes)
-            if output is not None:
-                output.write("results.json", result.to_json())
+        return show
+
+
+def check(jobs: Sequence[Job], keep: Memory | StudyDirectory) -> int:
+    """Check the models of runs that are missing; how many runs are there already.
+
+    Raises ValueError where no combination can be trained.
+    """
+    finished = keep.outcomes([run.key for job in jobs for run in job.runs])
+    for job in jobs:
+        job.missing(finished).check()
+    failures = {index: reason for job in jobs for index, reason in job.failures.items()}
+    if len(failures) == sum(len(job.members) for job in jobs):
+        raise ValueError(next(iter(failures.values())))
+    return len(finished)
+
+
+def collect(result: Result, jobs: Sequence[Job], keep: Memory | StudyDirectory) -> None:
+    """Put what is finished into the result, in the study's order, and what has failed."""
+    finished = keep.outcomes([run.key for job in jobs for run in job.runs])
+    result.records = sorted(
+        (
+            RunRecord(job.indices[run.member], run.learning_rate, run.seed, finished[run.key])
+            for job in jobs
+            for run in job.runs
+            if run.key in finished
+        ),
+        key=lambda record: (record.combination, record.learning_rate, record.seed),
+    )
+    result.failures = {i: reason for job in jobs for i, reason in job.failures.items()}

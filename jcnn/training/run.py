@@ -134,27 +134,33 @@ def advance(
     which either may be empty. Being traced, any range costs no compilation. However an epoch or an
     evaluation is cut into calls, its sums are added in one order: those of training start anew at
     row 0, those of an evaluation with the first call after training. The first step whose loss is
-    not finite is kept in `state.diverged_at`.
+    not finite is kept in `state.diverged_at`; the run ends there, and its means from then on are
+    NaN.
     """
     optimizer = _optimizer(recipe, hyperparameters)
     step = _make_step(structure, recipe, optimizer, data)
 
-    def body(i: Array, state: RunState) -> RunState:
-        return step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
+    def goes_on(at: tuple[Array, RunState]) -> Array:
+        return (at[0] < ranges[1]) & (at[1].diverged_at == NEVER)
+
+    def body(at: tuple[Array, RunState]) -> tuple[Array, RunState]:
+        i, state = at
+        return i + 1, step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
 
     trains = ranges[0] < ranges[1]
     state = state._replace(
         sums=jnp.where(trains & (ranges[0] == 0), 0, state.sums),
         held_sums=jnp.where(trains, 0, state.held_sums),
     )
-    state = jax.lax.fori_loop(ranges[0], ranges[1], body, state)
+    _, state = jax.lax.while_loop(goes_on, body, (ranges[0], state))
     state = state._replace(
         held_sums=_evaluate(structure, recipe.task, state, data, ranges[2], ranges[3])
     )
     names = list(recipe.task.metrics)
-    train = dict(zip(names, state.sums / len(batches), strict=True))
     held = state.held_sums[:, :-1] / state.held_sums[:, -1:]
-    validation, test = (dict(zip(names, row, strict=True)) for row in held)
+    means = jnp.stack([state.sums / len(batches), *held])
+    means = jnp.where(state.diverged_at == NEVER, means, jnp.nan)
+    train, validation, test = (dict(zip(names, row, strict=True)) for row in means)
     return state, History(train, validation, test)
 
 

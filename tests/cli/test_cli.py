@@ -81,7 +81,7 @@ def test_data_list(capsys):
         (["compare", "--out", "file/x"], 1, "file"),
         (["compare", "--factor", "depth"], 2, "needs values"),
         (["compare", "--model", "raising:make"], 1, "raised ZeroDivisionError"),
-        (["compare", "."], 2, "Is a directory"),
+        (["compare", "."], 2, "No such file or directory"),
         (["compare", "--epochs", "0"], 2, "epochs=0"),
         (["compare", "--factor", "optimizer", "3"], 2, "unknown optimizer"),
         (["compare", "--factor", "batch_size", "0"], 2, "batch_size=0"),
@@ -124,11 +124,16 @@ def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jcnn.study.job.Job.compile", interrupted)
     out = tmp_path / "out"
-    assert main(["compare", "--activation", "tanh", *QUICK, "--out", str(out)]) == 130
-    assert "interrupted; nothing was finished" in capsys.readouterr().err
-    assert not out.exists()
+    command = ["compare", "--activation", "tanh", *QUICK, "--out", str(out)]
+    with monkeypatch.context() as patched:
+        patched.setattr("jcnn.study.job.Job.compile", interrupted)
+        assert main(command) == 130
+    assert "keeps 0 finished runs, and the same command goes on" in capsys.readouterr().err
+    assert not (out / "results.json").exists()
+    assert main(command) == 0
+    assert main(command) == 0
+    assert "nothing was trained" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("mode", ["true", "false"])

@@ -13,7 +13,9 @@ import jcnn
 from jcnn import data, engine, layers, models, names, training
 from jcnn.names import UsageError
 from jcnn.study import Study
+from jcnn.study.directory import StudyDirectory
 from jcnn.study.file import KEYS, read_study
+from jcnn.study.ledger import Ledger
 from jcnn.study.plan import group
 from jcnn.study.result import Result, RunRecord
 from jcnn.training import optimizers
@@ -378,8 +380,9 @@ def test_output_directory(tmp_path, result):
     study = Study(factors=factors, **SMALL)
     study.run(out, on_progress=events.append)
     assert events[-1].runs_done == events[-1].runs == 4
-    assert sorted(p.name for p in out.iterdir()) == [
+    assert sorted(p.name for p in out.iterdir() if not p.name.startswith(".")) == [
         "environment.json",
+        "ledger.sqlite",
         "results.json",
         "study.toml",
     ]
@@ -388,7 +391,13 @@ def test_output_directory(tmp_path, result):
     stored = json.loads((out / "results.json").read_text())
     assert len(stored["runs"]) == 4
     assert "jax" in json.loads((out / "environment.json").read_text())
-    with pytest.raises(ValueError, match="holds a study already"):
+    events.clear()
+    kept = (out / "results.json").read_bytes()
+    assert study.run(out, on_progress=events.append).environment["runs_found"] == 4
+    assert not events
+    assert (out / "results.json").read_bytes() == kept
+    (out / "ledger.sqlite").unlink()
+    with pytest.raises(UsageError, match="holds results but no ledger"):
         study.run(out)
 
 
@@ -419,21 +428,23 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
     )
     with pytest.raises(KeyboardInterrupt):
         study.run(tmp_path / "x", on_progress=stop)
-    stored = json.loads((tmp_path / "x" / "results.json").read_text())
-    assert len(stored["runs"]) == 1
+    assert len(Ledger(tmp_path / "x").runs()) == 1
+    found = study.run(tmp_path / "x")
+    assert found.environment["runs_found"] == 1
+    assert [r.outcome for r in found.records] == [r.outcome for r in study.run().records]
 
 
 def small_memory(monkeypatch, most):
     """Devices that hold `most` runs: training more of them is out of memory halfway."""
-    whole = engine.CompiledGroup.train
+    whole = engine.Training.run
 
-    def train(self):
-        for done, outcomes in whole(self):
-            if len(self.group.runs) > most and done > 0:
+    def run(self):
+        for done in whole(self):
+            if len(self.outcomes) > most and done > 0:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-            yield done, outcomes
+            yield done
 
-    monkeypatch.setattr(engine.CompiledGroup, "train", train)
+    monkeypatch.setattr(engine.Training, "run", run)
 
 
 def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
@@ -445,7 +456,7 @@ def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
     found = study.run(tmp_path / "out")
     assert len(found.notes) == 6  # each group of 8 once, and its halves of 4
     assert "tanh: 8 runs together did not fit" in found.notes[0]
-    assert json.loads((tmp_path / "out" / "results.json").read_text())["notes"] == found.notes
+    assert json.loads((tmp_path / "out" / "environment.json").read_text())["notes"] == found.notes
     for one, other in zip(whole.records, found.records, strict=True):
         assert (one.combination, one.learning_rate, one.seed) == (
             other.combination,
@@ -534,7 +545,7 @@ def test_a_study_file_gives_back_what_it_was_written_from(tmp_path):
     }
     study = Study(factors=factors, seeds=[3, 5])
     assert study.unreadable() == []
-    output = jcnn.study.output.Output(tmp_path / "o")
+    output = StudyDirectory(tmp_path / "o")
     output.write_study(study.describe(), study.unreadable())
     again = Study(**read_study(tmp_path / "o" / "study.toml"))
     assert again.describe() == study.describe()
