@@ -23,6 +23,10 @@ _SCHEMA = """create table if not exists runs (
     outcome text not null,
     digest text not null
 )"""
+# What SQLite raises for a damaged file: its own errors, or a message that is not text.
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+# Bytes that a row takes at least: its key and digest.
+_LEAST_ROW = 128
 # How long a reader waits for a process that is writing.
 _WAIT_SECONDS = 60
 
@@ -48,8 +52,8 @@ class Ledger:
                 self._replace({})
                 return
             rows, whole = self._verified()
-            if not whole:
-                self._mend(rows)
+            if not whole or not _is_writable(self.path):
+                self._mend(rows | self._salvaged())
 
     def outcomes(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The outcomes of those of `keys` that are finished."""
@@ -74,20 +78,39 @@ class Ledger:
     def _verified(self) -> tuple[dict[str, tuple[str, str]], bool]:
         """The rows that verify, and whether that is all that the file should hold."""
         rows: dict[str, tuple[str, str]] = {}
-        whole = True
         try:
             with _transaction(self.path, "begin") as file:
                 whole = file.execute("pragma integrity_check").fetchall() == [("ok",)]
-                for row in _each(file):
-                    if row is None or digest(row[:3]) != row[3]:
-                        whole = False
-                    else:
-                        rows[row[0]] = (row[1], row[2])
-        except sqlite3.DatabaseError as error:
+                (last,) = file.execute("select max(rowid) from runs").fetchone()
+                return rows, _read(file, last or 0, rows) and whole
+        except _DAMAGE as error:
             if _is_storage(error, self.path):
                 raise StorageError(f"cannot read {self.path}: {error}") from error
-            whole = False
-        return rows, whole
+            return rows, False
+
+    def _salvaged(self) -> dict[str, tuple[str, str]]:
+        """Rows that verify of a file that SQLite may refuse to open.
+
+        The first page of every ledger is alike but for counts, so that of an empty one takes its
+        place; the rows are in the others.
+        """
+        aside = self.path.with_name(f".{NAME}.salvaged")
+        aside.unlink(missing_ok=True)
+        _insert(aside, {})
+        content = aside.read_bytes()
+        page = int.from_bytes(content[16:18], "big")
+        found = bytearray(content[:page] + self.path.read_bytes()[page:])
+        found += bytes(-len(found) % page)
+        found[28:32] = (len(found) // page).to_bytes(4, "big")
+        aside.write_bytes(found)
+        rows: dict[str, tuple[str, str]] = {}
+        try:
+            with _transaction(aside, "begin") as file:
+                _read(file, len(found) // _LEAST_ROW, rows)
+        except _DAMAGE:
+            pass  # what was read before is what there is
+        aside.unlink()
+        return rows
 
     def _mend(self, rows: Mapping[str, tuple[str, str]]) -> None:
         damaged = self.path.with_name(DAMAGED)
@@ -131,7 +154,7 @@ def _insert(path: Path, rows: Mapping[str, tuple[str, str]]) -> None:
                 "insert or ignore into runs values (?, ?, ?, ?)",
                 [(key, *texts, digest((key, *texts))) for key, texts in rows.items()],
             )
-    except sqlite3.DatabaseError as error:
+    except _DAMAGE as error:
         raise StorageError(f"cannot write {path}: {error}; what it held before is kept") from error
 
 
@@ -145,7 +168,7 @@ def _transaction(path: Path, begin: str) -> Iterator[sqlite3.Connection]:
         file.execute("commit")
 
 
-def _is_storage(error: sqlite3.DatabaseError, path: Path) -> bool:
+def _is_storage(error: Exception, path: Path) -> bool:
     """Whether the place is at fault (full, locked, not readable) rather than the file's bytes."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith("SQLITE_READONLY"):
@@ -153,16 +176,33 @@ def _is_storage(error: sqlite3.DatabaseError, path: Path) -> bool:
     return name.startswith(("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_IOERR"))
 
 
-def _each(file: sqlite3.Connection) -> Iterator[tuple[str, str, str, str] | None]:
-    """Every row, one lookup each so that a damaged page hides no other; None for what fails."""
-    (most,) = file.execute("select max(rowid) from runs").fetchone()
-    for rowid in range(1, (most or 0) + 1):
+def _is_writable(path: Path) -> bool:
+    """Whether the file says that it may be written, which a damaged one may not."""
+    try:
+        with _transaction(path, "begin immediate") as file:
+            file.execute("delete from runs where false")
+            return True
+    except _DAMAGE as error:
+        if _is_storage(error, path):
+            raise StorageError(f"cannot write {path}: {error}") from error
+        return False
+
+
+def _read(file: sqlite3.Connection, last: int, rows: dict[str, tuple[str, str]]) -> bool:
+    """Add the rows that verify; whether all did. One lookup each: a bad page hides no others."""
+    whole = True
+    for rowid in range(1, last + 1):
         try:
-            found = file.execute(
+            row = file.execute(
                 "select key, run, outcome, digest from runs where rowid = ?", (rowid,)
             ).fetchone()
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            yield None
+        except _DAMAGE:
+            whole = False
+            continue
+        if row is None:
+            continue
+        if all(isinstance(text, str) for text in row) and digest(row[:3]) == row[3]:
+            rows[row[0]] = (row[1], row[2])
         else:
-            if found is not None:
-                yield found
+            whole = False
+    return whole

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
@@ -35,6 +35,14 @@ class Progress:
     combination: str
     seconds: float
     best: str
+
+
+class Prepared(NamedTuple):
+    """A study's data, whole and split, and its task."""
+
+    dataset: datasets.Dataset
+    task: training.Task
+    data: training.Data
 
 
 @dataclass
@@ -111,15 +119,10 @@ class Study:
         directory cannot be written.
         """
         started, compiled = time.perf_counter(), engine.compilations()
-        dataset = self._dataset()
-        task = self._task(dataset)
-        data = engine.prepare(dataset, self.validation_fraction)
-        rates = {index: self.learning_rates for index in range(len(self.combinations))}
-
-        def planned() -> list[Job]:
-            return [Job(self, dataset, task, data, m, rates) for m in group(self.combinations)]
-
-        jobs = planned()
+        prepared = self.prepare()
+        dataset, task, _ = prepared
+        rates = dict.fromkeys(range(len(self.combinations)), self.learning_rates)
+        jobs = self.jobs(prepared, rates)
         # A directory is made for what can be trained only.
         there = directory is not None and (Path(directory) / ledger.NAME).exists()
         keep = StudyDirectory(directory) if directory is not None and there else Memory()
@@ -142,19 +145,33 @@ class Study:
             collect(result, jobs, keep)
             for _ in carry_out(jobs, keep, result.notes, partial(show, jobs)):
                 collect(result, jobs, keep)
+            collect(result, jobs, keep)  # with what other processes have trained
             if not result.records:
                 raise ValueError(next(iter(result.failures.values())))
             wider = result.rates_beyond() if self.extend_learning_rates else {}
             if not wider:
                 break
             rates |= {index: (*rates[index], rate) for index, rate in wider.items()}
-            jobs = planned()
+            jobs = self.jobs(prepared, rates)
         result.environment["seconds"] = round(time.perf_counter() - started, 2)
         result.environment["compilations"] = engine.compilations().since(compiled)._asdict()
         if isinstance(keep, StudyDirectory):
             keep.write_results(result.to_json(provenance=False))
             keep.write_environment(result.environment | {"notes": result.notes})
         return result
+
+    def prepare(self) -> "Prepared":
+        """Load and split the data. Raises ValueError where it does not fit the task."""
+        dataset = self._dataset()
+        task = self._task(dataset)
+        return Prepared(dataset, task, engine.prepare(dataset, self.validation_fraction))
+
+    def jobs(
+        self, prepared: "Prepared", rates: Mapping[int, Sequence[float]] | None = None
+    ) -> list[Job]:
+        """The study's groups; `rates` are those of each combination, where not all are alike."""
+        rates = rates or dict.fromkeys(range(len(self.combinations)), self.learning_rates)
+        return [Job(self, *prepared, members, rates) for members in group(self.combinations)]
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
         """The study as its file has it: names and numbers alone."""

@@ -1,12 +1,15 @@
 """Runs a small study in a forked child for each line of standard input; see test_interruption.
 
-A line is `directory kill_at tear seconds`: the child is killed at that event under the directory
-(0: never), or after that many seconds (0: never). The answer is `exit_status events`.
+A line is JSON: `directory`; `kill_at`, an event under the directory at which the child is killed
+(with `tear`, in the middle of it); `seconds` after which it is; `limit`, the most bytes of a file.
+The answer is JSON: the child's `code` (negative: killed), its `events` and its `error`.
 """
 
 import ctypes
 import importlib
+import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -16,10 +19,6 @@ import numpy as np
 from jcnn import engine
 from jcnn.engine import group
 from jcnn.study import Study, execution
-
-LIBRARY = ctypes.CDLL(os.environ["LD_PRELOAD"])
-LIBRARY.events.restype = ctypes.c_long
-LIBRARY.watch.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
 
 
 def study():
@@ -37,37 +36,51 @@ def study():
     )
 
 
-def run(directory, kill_at, tear, seconds):
+def child(library, asked):
+    engine.keep_compiled(sys.argv[1])
+    if asked.get("limit") is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], resource.RLIM_INFINITY))
+    library.watch(asked["directory"].encode(), asked.get("kill_at", 0), asked.get("tear", 0))
+    try:
+        study().run(asked["directory"])
+        answer = {"events": library.events(), "error": ""}
+    except Exception as error:
+        answer = {"events": library.events(), "error": f"{type(error).__name__}: {error}"}
+    return json.dumps(answer).encode()
+
+
+def run(library, asked):
     reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
+    pid = os.fork()
+    if pid == 0:
         try:
-            engine.keep_compiled(sys.argv[1])
-            LIBRARY.watch(directory.encode(), kill_at, tear)
-            study().run(directory)
-            os.write(writing, str(LIBRARY.events()).encode())
-            code = 0
+            os.write(writing, child(library, asked))
         finally:
-            os._exit(code)
+            os._exit(0)
     os.close(writing)
-    if seconds:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    if asked.get("seconds"):
+        time.sleep(asked["seconds"])
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
     with os.fdopen(reading) as answer:
-        return os.waitstatus_to_exitcode(status), answer.read() or "0"
+        found = json.loads(answer.read() or "{}")
+    return found | {"code": os.waitstatus_to_exitcode(status)}
 
 
-if __name__ == "__main__":
+def main():
+    library = ctypes.CDLL(os.environ["LD_PRELOAD"])
+    library.events.restype = ctypes.c_long
+    library.watch.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
     execution.CHECKPOINT_SECONDS = 0.0
     execution.CHECKPOINT_SHARE = 1e9
     group.FIRST_CALL = 16  # an epoch a call
     # What a study imports late is imported before forking.
     for module in ("orbax.checkpoint", "scipy.stats", "statsmodels.stats.power"):
         importlib.import_module(module)
-
     print("ready", flush=True)
     for line in sys.stdin:
-        directory, kill_at, tear, seconds = line.split()
-        print(*run(directory, int(kill_at), int(tear), float(seconds)), flush=True)
+        print(json.dumps(run(library, json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

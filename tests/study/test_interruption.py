@@ -1,0 +1,233 @@
+"""Studies that are killed at every event and at random, run out of disk, or meet each other."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from jcnn.study.ledger import Ledger
+
+HERE = Path(__file__).parent
+WORKERS = 2
+# The oldest Python takes every fifth event, for the time that it takes.
+EVERY = 1 if sys.version_info >= (3, 12) else 5
+RANDOM_KILLS = 50
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or shutil.which("cc") is None,
+    reason="killing at every system call needs Linux and a C compiler",
+)
+
+
+class Worker:
+    def __init__(self, library, cache):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "crash_worker.py"), str(cache)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"LD_PRELOAD": str(library)},
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def ask(self, directory, **asked):
+        self.process.stdin.write(json.dumps({"directory": str(directory), **asked}) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    built = tmp_path_factory.mktemp("kill") / "kill_at.so"
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-o", str(built), str(HERE / "kill_at.c"), "-ldl"], check=True
+    )
+    return built
+
+
+@pytest.fixture(scope="module")
+def workers(library, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    started = [Worker(library, cache) for _ in range(WORKERS)]
+    yield started
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture(scope="module")
+def whole(workers, tmp_path_factory):
+    """The answer of an uninterrupted study, and how many events there are on the way to it."""
+    for worker in workers:
+        directory = tmp_path_factory.mktemp("whole") / "study"
+        done = worker.ask(directory)
+        assert done["error"] == ""
+    return (directory / "results.json").read_bytes(), done["events"]
+
+
+def shared_out(workers, asked, job):
+    """Do `job(worker, one)` for each of `asked`, a worker at a time."""
+    shares = [asked[i :: len(workers)] for i in range(len(workers))]
+    with ThreadPoolExecutor(len(workers)) as pool:
+        parts = pool.map(lambda w, share: [job(w, one) for one in share], workers, shares)
+    return [found for part in parts for found in part]
+
+
+def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
+    """The next start comes to the same bytes; at every second event the write is torn."""
+    answer, events = whole
+    assert events > 100
+
+    def killed(worker, at):
+        directory = tmp_path / f"at{at}"
+        first = worker.ask(directory, kill_at=at, tear=at % 2)
+        then = worker.ask(directory)
+        same = (directory / "results.json").read_bytes() == answer
+        shutil.rmtree(directory)
+        return at, first["code"], then["code"], then["error"], same
+
+    found = shared_out(workers, range(1, events - 3, EVERY), killed)
+    assert [one for one in found if one[1:] != (-signal.SIGKILL, 0, "", True)] == []
+
+
+def test_killed_at_random_moments(workers, whole, tmp_path):
+    """Several times each, until it has been through."""
+    answer, _ = whole
+    began = time.perf_counter()
+    workers[0].ask(tmp_path / "timed")
+    lasts = time.perf_counter() - began
+    moments = random.Random(0)
+    kills = 0
+    for number in range(4 * RANDOM_KILLS):
+        directory = tmp_path / f"study{number}"
+        for _ in range(10):
+            asked = {"seconds": moments.uniform(0.05, 0.9) * lasts}
+            kills += workers[number % WORKERS].ask(directory, **asked)["code"] == -signal.SIGKILL
+            if (directory / "results.json").exists():
+                break
+        done = workers[number % WORKERS].ask(directory)
+        assert (done["code"], done["error"]) == (0, "")
+        assert (directory / "results.json").read_bytes() == answer
+        if kills >= RANDOM_KILLS:
+            return
+    pytest.fail(f"only {kills} kills happened")
+
+
+@pytest.mark.parametrize("limit", [0, 200, 1_000, 3_000, 6_000, 12_000, 16_384])
+def test_no_room_for_files(limit, workers, whole, tmp_path):
+    """A clear error, and what was finished before is intact."""
+    worker = workers[0]
+    done = worker.ask(tmp_path / "x", limit=limit)
+    assert done["code"] == 0
+    if limit < 6_000:
+        assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot keep"))
+    done = worker.ask(tmp_path / "x")
+    assert done["error"] == ""
+    assert (tmp_path / "x" / "results.json").read_bytes() == whole[0]
+
+
+@contextmanager
+def small_disk(path, size):
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.mark.parametrize("size", ["8k", "16k", "24k", "40k", "64k", "128k"])
+def test_a_full_disk(size, workers, whole, tmp_path):
+    worker = workers[0]
+    with small_disk(tmp_path / "disk", size) as disk:
+        done = worker.ask(disk / "x")
+        assert done["code"] == 0
+        if done["error"]:
+            assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot keep"))
+        else:
+            assert (disk / "x" / "results.json").read_bytes() == whole[0]
+        if size == "8k":
+            assert done["error"]
+        if (disk / "x" / "ledger.sqlite").exists():
+            shutil.copytree(disk / "x", tmp_path / "copy")
+            finished = len(Ledger(tmp_path / "copy").runs())
+            assert finished in (0, 2)
+    if (tmp_path / "copy").exists():
+        assert worker.ask(tmp_path / "copy")["error"] == ""
+        assert (tmp_path / "copy" / "results.json").read_bytes() == whole[0]
+
+
+COMMAND = (
+    "compare --model mlp --activation tanh relu gelu --kernel-init he_normal --normalization none "
+    "--learning-rate 0.1 --seeds 2 --epochs 2 --json --out"
+).split()
+
+
+def command(out, environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", "from jcnn.cli.main import entry; entry()", *COMMAND, str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_two_processes_on_one_study(tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    both = [command(tmp_path / "x", cache) for _ in range(2)]
+    told = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    first, second = (json.loads(out) for out, _ in told)
+    assert first["ranking"] == second["ranking"]
+    assert len(first["runs"]) == len(Ledger(tmp_path / "x").runs()) == 6
+    alone = command(tmp_path / "y", cache)
+    assert json.loads(alone.communicate()[0])["ranking"] == first["ranking"]
+
+
+def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    first = command(tmp_path / "x", cache)
+    hidden = tmp_path / "x" / ".unfinished"
+    while not hidden.exists():
+        time.sleep(0.01)
+    second = command(tmp_path / "x", cache)
+    time.sleep(0.5)
+    first.kill()
+    first.communicate()
+    out, told = second.communicate()
+    assert second.returncode == 0, told
+    assert len(json.loads(out)["runs"]) == 6
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_being_told_to_stop(told, code, tmp_path):
+    process = command(tmp_path / "x", {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    while not (tmp_path / "x" / ".unfinished").exists():
+        time.sleep(0.01)
+    process.send_signal(told)
+    _, error = process.communicate()
+    assert process.returncode == code
+    assert "interrupted; " in error
+    assert "the same command goes on from there" in error
+    assert "Traceback" not in error
