@@ -180,12 +180,12 @@ def test_a_full_disk(size, workers, whole, tmp_path):
 COMMAND = (
     "compare --model mlp --activation tanh relu gelu --kernel-init he_normal --normalization none "
     "--learning-rate 0.1 --seeds 2 --epochs 2 --json --out"
-).split()
+)
 
 
 def command(out, environment):
     return subprocess.Popen(
-        [sys.executable, "-c", "from jcnn.cli.main import entry; entry()", *COMMAND, str(out)],
+        [sys.executable, "-c", "from jcnn.cli.main import entry; entry()", *COMMAND.split(), str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
