@@ -2,19 +2,20 @@
 
 import argparse
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names
+from jcnn.cli.dry_run import dry_run
 from jcnn.cli.interruption import exit_code
+from jcnn.cli.table import show
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Progress, Result, Study
 
-# How many are printed, the largest first; results.json has them all.
-MOST_INTERACTIONS = 5
 FACTORS = ("activation", "kernel_init", "normalization", "pooling", "optimizer", "schedule")
 SETTINGS: dict[str, type] = {
     "epochs": int,
@@ -78,6 +79,24 @@ def add(commands: Any) -> None:
         help="the directory that keeps the runs (default runs/<data>-<model>, or of the study "
         "file's name); what is there is not trained again",
     )
+    parser.add_argument(
+        "--metric",
+        metavar="FORM",
+        help="judge by something else than the task's test metric: loss, area (under the "
+        "validation curve), steps:0.9 or seconds:0.9 (to that validation metric), diverged",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the plan (runs, compilations, estimated time and memory) and train nothing",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any key of a study file, such as epochs=20 or factors.width=[8,16]",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -93,11 +112,16 @@ def run(chosen: argparse.Namespace) -> int:
     engine.use_all_cores()
     engine.keep_compiled(cache_dir() / "compiled")
     from jcnn.study import Study
+    from jcnn.study.measure import check
 
     study = Study(**keywords)
+    if chosen.metric:
+        check(chosen.metric)
     baseline = _baseline(chosen.baseline, study)
     out = Path(chosen.out) if chosen.out else _directory(chosen.study, study)
     quiet = chosen.quiet or chosen.json
+    if chosen.dry_run:
+        return dry_run(study, out, as_json=chosen.json)
     if not quiet:
         print(
             f"{study.runs} runs, {study.compilations} compilations: "
@@ -110,10 +134,12 @@ def run(chosen: argparse.Namespace) -> int:
     except KeyboardInterrupt as interruption:
         print(f"\njcnn compare: interrupted; {_kept(out)}", file=sys.stderr)
         return exit_code(interruption)
+    if chosen.metric:
+        result = result.by(chosen.metric)
     if chosen.json:
         print(result.to_json())
     else:
-        _print(result, out, baseline)
+        show(result, out, baseline)
     for index, reason in result.failures.items():
         failed = " ".join(result.combinations[index].values())
         print(f"jcnn compare: {failed} failed: {reason}", file=sys.stderr)
@@ -145,7 +171,7 @@ def _baseline(given: str | None, study: "Study") -> dict[str, str] | None:
 
 def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `Study`: the file's, overridden by the flags."""
-    from jcnn.study.file import read_study
+    from jcnn.study.file import check_study, read_study
 
     keywords = read_study(study_file(chosen.study)) if chosen.study else {}
     factors = {name: list(getattr(chosen, name)) for name in FACTORS if getattr(chosen, name)}
@@ -161,7 +187,25 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
             keywords[name] = getattr(chosen, name)
     if chosen.learning_rate:
         keywords["learning_rates"] = chosen.learning_rate
-    return keywords
+    for word in chosen.set:
+        _set(keywords, word)
+    return check_study(keywords, "--set") if chosen.set else keywords
+
+
+def _set(keywords: dict[str, Any], word: str) -> None:
+    """`epochs=20`, `data=digits`, `factors.width=[8, 16]`: TOML, or a bare word as a string."""
+    key, equals, text = word.partition("=")
+    if not equals or not text:
+        raise UsageError(f"--set {word}: expected KEY=VALUE, such as epochs=20")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table, dot, name = key.partition(".")
+    if dot and table == "factors":
+        keywords["factors"] = keywords.get("factors", {}) | {name: value}
+    else:
+        keywords[key] = value
 
 
 def _value(word: str) -> Any:
@@ -253,63 +297,3 @@ def _plain_lines() -> Callable[["Progress"], None]:
 
 def _left(at: "Progress") -> float:
     return at.seconds / max(at.runs_done, 1e-9) * (at.runs - at.runs_done)
-
-
-def _print(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    table = Table(box=None, pad_edge=False)
-    factors = [factor.replace("_", " ") for factor in result.combinations[0]]
-    table.add_column("")
-    table.add_column(", ".join(factors) or "combination", overflow="fold")
-    columns = ["rate", f"test {result.metric}", "95% interval", "spread", "diverged"]
-    if baseline is not None:
-        columns.insert(3, "over baseline")
-    for column in columns:
-        table.add_column(column, justify="right", overflow="fold")
-    rows = result.ranking()
-    against = None if baseline is None else result.comparisons(baseline)
-    for place, row in enumerate(rows, start=1):
-        cells = [
-            f"{row.learning_rate:g}{'*' if row.at_edge else ' '}",
-            result.show(row.mean),
-            result.show_interval(row.interval),
-            result.show(row.std),
-            f"{row.diverged}/{row.runs}" if row.diverged else "",
-        ]
-        if against is not None:
-            one = against[place - 1]
-            cells.insert(3, f"{result.gap(one.difference)}{' +' if one.real else '  '}")
-        table.add_row(str(place), Text(", ".join(row.levels.values())), *cells)
-    console.print(table)
-    seeds = len(rows[0].values) if rows else 0
-    console.print(
-        f"\nmean, its 95% bootstrap interval and standard deviation of the test {result.metric} "
-        f"over {seeds} seeds, at the learning rate chosen on validation for each combination"
-    )
-    if baseline is not None:
-        console.print("+ apart from the baseline: paired t-test, Holm-corrected p below 0.05")
-    if any(row.at_edge for row in rows):
-        console.print("* chosen at the edge of the rates tried: a better one may lie outside")
-    console.print()
-    if result.verdict():
-        console.print(Text(f"{result.verdict()}\n"))
-    for sentence in [*result.effects(), *result.interactions()[:MOST_INTERACTIONS]]:
-        console.print(Text(f"- {sentence}"))
-    for note in result.notes:
-        console.print(Text(f"- {note}"))
-    ran = result.environment
-    compiled, found, seconds = ran["compilations"].values()
-    known = ran["runs_found"]
-    if known == len(result.records):
-        console.print(f"\nall {known} runs were in {out}; nothing was trained")
-        return
-    console.print(
-        f"\n{ran['seconds']:.0f} s on {ran['device']}; {compiled} programs compiled and {found} "
-        f"found compiled in {seconds:.0f} s of it, while others trained; "
-        + (f"{known} runs were there already; " if known else "")
-        + f"in {out}"
-    )

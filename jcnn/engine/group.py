@@ -119,7 +119,8 @@ class Training:
         if snapshot is None:
             self._states = shard_runs(compiled.mesh, compiled.initialization.states())
             self._epoch, self._done = 0, 0
-            self.outcomes = [Outcome() for _ in compiled.group.runs]
+            steps = compiled.steps_per_epoch * compiled.group.epochs
+            self.outcomes = [Outcome(steps=steps) for _ in compiled.group.runs]
         else:
             self._states = put_back(compiled.mesh, compiled.initialization.shapes(), snapshot)
             self._epoch, self._done = snapshot.place["epoch"], snapshot.place["done"]

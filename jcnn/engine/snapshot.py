@@ -15,13 +15,15 @@ from jcnn.engine.devices import shard_runs
 class Outcome:
     """What one run left: means per epoch, test metrics at the end, the step at which it diverged.
 
-    `curves` maps "train_loss", "validation_accuracy" and the like to one value per epoch. `seconds`
-    is the run's share of the time that its group trained on its device, compilation apart.
+    `curves` maps "train_loss", "validation_accuracy" and the like to one value per epoch. `steps`
+    is how many there were to train, `seconds` the run's share of the time that its group trained
+    on its device, compilation and evaluation apart.
     """
 
     curves: dict[str, list[float]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     diverged_at: int | None = None
+    steps: int = 0
     seconds: float = field(default=0.0, compare=False)
 
 

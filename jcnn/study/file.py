@@ -42,6 +42,11 @@ def read_study(path: str | Path) -> dict[str, Any]:
         raise UsageError(f"cannot read the study file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a TOML file: {error}") from None
+    return check_study(content, str(path))
+
+
+def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
+    """Keywords for `Study` as a file spells them, checked; `source` begins an error's line."""
     try:
         for key, value in content.items():
             if key not in KEYS:
@@ -57,5 +62,5 @@ def read_study(path: str | Path) -> dict[str, Any]:
         for factor, values in content.get("factors", {}).items():
             levels(factor, values)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
+        raise UsageError(f"{source}: {error}") from None
     return content

@@ -78,7 +78,7 @@ def _cells(
     levels: tuple[str, str],
 ) -> list[list[np.ndarray]] | None:
     """Values by seed of the four cells, larger being better; None where no setting has all four."""
-    sign = 1 if result.higher_is_better else -1
+    sign = 1 if result.measure.higher_is_better else -1
     table: dict[tuple[str, str], dict[tuple[str, ...], np.ndarray]] = {}
     for row in rows:
         rest = tuple(v for k, v in row.levels.items() if k not in (factor, other))

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,19 @@ import numpy as np
 from jcnn.engine.group import Outcome
 from jcnn.study import words
 from jcnn.study.interactions import interactions, sentence
+from jcnn.study.measure import Measure, at_end, measure
 from jcnn.study.plan import only_match
 from jcnn.study.statistics import (
     Comparison,
     Interval,
     compare,
+    independent_errors,
     interquartile_mean,
     mean_interval,
 )
 
+# A rate works where its validation value is at most this share of the best one's behind it.
+NEAR_BEST = 0.05
 # Where rates are extended, no combination gets more than this many.
 MOST_RATES = 15
 
@@ -41,7 +45,9 @@ class Row:
     `values` are the test metric of each seed, in the study's order of seeds; `mean` and `std`
     (n - 1) describe those that did not diverge and are NaN where there are too few. `diverged`
     counts diverged runs over all rates. `at_edge` says that the chosen rate is the least or
-    greatest tried, so that a better one may lie outside.
+    greatest tried, so that a better one may lie outside. `by_rate` is the mean validation value of
+    each rate tried, NaN where a run diverged, and `working` are those within `NEAR_BEST` of the
+    best: a scheme that works at one rate only is worse than one that works at three.
     """
 
     combination: int
@@ -54,6 +60,8 @@ class Row:
     diverged: int
     runs: int
     at_edge: bool
+    by_rate: Mapping[float, float]
+    working: Sequence[float]
 
     @property
     def interval(self) -> Interval:
@@ -82,6 +90,21 @@ class Result:
     environment: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
+    test_examples: int = 0
+    measure: Measure = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Judge by the task's own metric, on the test set."""
+        self.measure = at_end(self.metric, self.higher_is_better)
+
+    def by(self, form: str) -> "Result":
+        """The same runs judged by something else: "steps:0.9", "area", "diverged", "loss".
+
+        Raises UsageError for what is none of `jcnn.study.measure.FORMS`.
+        """
+        found = replace(self)
+        found.measure = measure(form, self.metric, self.higher_is_better)
+        return found
 
     def ranking(self) -> list[Row]:
         """Combinations from best to worst by mean test metric at the chosen learning rate.
@@ -91,7 +114,7 @@ class Result:
         where all have one.
         """
         rows = [self._row(index) for index in range(len(self.combinations)) if self._of(index)]
-        return sorted(rows, key=lambda row: self.badness(row.mean))
+        return sorted(rows, key=lambda row: self.measure.badness(row.mean))
 
     def curves(self) -> list[dict[str, Any]]:
         """Every run's curves: its levels, rate and seed, and one value per epoch of each metric."""
@@ -117,7 +140,7 @@ class Result:
         Raises ValueError where `baseline` does not name one combination.
         """
         rows = self.ranking()
-        sign = 1 if self.higher_is_better else -1
+        sign = 1 if self.measure.higher_is_better else -1
         values = [[sign * value for value in row.values] for row in rows]
         if baseline is None:
             count = len(rows) * (len(rows) - 1) // 2
@@ -129,6 +152,16 @@ class Result:
             family=len(rows) - 1,
         )
         return [*found[:place], *compare([(values[place],) * 2]), *found[place:]]
+
+    def noise_floor(self, row: Row) -> float:
+        """The spread that independent errors on the test set's examples alone give an accuracy.
+
+        `sqrt(p (1 - p) / n)` for accuracy p over n examples; NaN for other measures. Where seeds
+        spread no more, a gap well below it is about these examples, however many seeds there are.
+        """
+        if self.measure.name != "accuracy" or not self.test_examples:
+            return math.nan
+        return independent_errors(row.mean, self.test_examples)
 
     def verdict(self) -> str:
         """A sentence: which combination is best, and which cannot be told from it."""
@@ -179,12 +212,16 @@ class Result:
         content = {
             "study": dict(self.study),
             **told,
-            "metric": self.metric,
-            "higher_is_better": self.higher_is_better,
+            "metric": self.measure.name,
+            "higher_is_better": self.measure.higher_is_better,
             "combinations": [dict(levels) for levels in self.combinations],
             "ranking": [
                 asdict(row)
-                | {"interval": row.interval, "interquartile_mean": row.interquartile_mean}
+                | {
+                    "interval": row.interval,
+                    "interquartile_mean": row.interquartile_mean,
+                    "noise_floor": self.noise_floor(row),
+                }
                 for row in self.ranking()
             ],
             "verdict": self.verdict(),
@@ -201,26 +238,6 @@ class Result:
         }
         return json.dumps(_finite(content), indent=1, allow_nan=False)
 
-    def show(self, value: float) -> str:
-        """A metric as people read it: accuracy in percent."""
-        if not math.isfinite(value):
-            return "-"
-        return f"{100 * value:.2f}%" if self.metric == "accuracy" else f"{value:.4g}"
-
-    def show_interval(self, interval: Interval) -> str:
-        """An interval as people read it; nothing where there is none."""
-        if math.isnan(interval.low):
-            return ""
-        if self.metric == "accuracy":
-            return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-        return f"[{interval.low:.3g}, {interval.high:.3g}]"
-
-    def gap(self, difference: float) -> str:
-        """A difference of two metrics as people read it: accuracies in points."""
-        if self.metric == "accuracy":
-            return f"{100 * difference:.1f} points"
-        return f"{difference:.3g}"
-
     def _of(self, combination: int) -> list[RunRecord]:
         if combination in self.failures:
             return []
@@ -230,17 +247,12 @@ class Result:
         records = self._of(combination)
         rates = sorted({record.learning_rate for record in records})
         scores = {rate: self._validation(records, rate) for rate in rates}
-        chosen = min(rates, key=lambda rate: (self.badness(scores[rate]), rate))
+        chosen = min(rates, key=lambda rate: (self.measure.badness(scores[rate]), rate))
         at_rate = sorted(
             (record for record in records if record.learning_rate == chosen),
             key=lambda record: record.seed,
         )
-        values = [
-            math.nan
-            if record.outcome.diverged_at is not None
-            else record.outcome.test.get(self.metric, math.nan)
-            for record in at_rate
-        ]
+        values = [self._value(records, record) for record in at_rate]
         finite = [value for value in values if math.isfinite(value)]
         return Row(
             combination,
@@ -253,19 +265,27 @@ class Result:
             sum(record.outcome.diverged_at is not None for record in records),
             len(records),
             len(rates) > 1 and chosen in (rates[0], rates[-1]),
+            scores,
+            self._working(scores, scores[chosen]),
         )
+
+    def _working(self, scores: Mapping[float, float], best: float) -> list[float]:
+        bad = self.measure.badness
+        worst = bad(best) + NEAR_BEST * abs(best)
+        return [rate for rate, score in scores.items() if bad(score) <= worst < math.inf]
 
     def _validation(self, records: Sequence[RunRecord], rate: float) -> float:
         outcomes = [record.outcome for record in records if record.learning_rate == rate]
         if any(outcome.diverged_at is not None for outcome in outcomes):
             return math.nan
-        return float(np.mean([o.curves[f"validation_{self.metric}"][-1] for o in outcomes]))
+        return float(np.mean([self.measure.chosen_by(outcome) for outcome in outcomes]))
 
-    def badness(self, value: float) -> float:
-        """What sorts a metric from best to worst."""
-        if not math.isfinite(value):
-            return math.inf
-        return -value if self.higher_is_better else value
+    def _value(self, records: Sequence[RunRecord], record: RunRecord) -> float:
+        """What a seed's run at the chosen rate, or where it is so all its runs, come to."""
+        if not self.measure.over_rates:
+            return self.measure.reported(record.outcome)
+        same = [one.outcome for one in records if one.seed == record.seed]
+        return float(np.mean([self.measure.reported(outcome) for outcome in same]))
 
 
 def _told(record: RunRecord, provenance: bool) -> dict[str, Any]:

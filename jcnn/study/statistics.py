@@ -79,6 +79,11 @@ def interquartile_mean(values: Values) -> float:
     return float(stats.trim_mean(finite, 0.25)) if finite else math.nan
 
 
+def independent_errors(share: float, n: int) -> float:
+    """The standard deviation of a share of n independent trials: `sqrt(p (1 - p) / n)`."""
+    return math.sqrt(share * (1 - share) / n) if math.isfinite(share) else math.nan
+
+
 def compare(
     pairs: Sequence[tuple[Values, Values]], *, family: int | None = None
 ) -> list[Comparison]:

@@ -136,6 +136,7 @@ class Study:
             [combination.names() for combination in self.combinations],
             environment=environment() | {"runs_found": found},
             notes=keep.notes,
+            test_examples=len(dataset.test_inputs),
         )
         if isinstance(keep, StudyDirectory):
             keep.write_study(result.study, self.unreadable())
@@ -264,7 +265,7 @@ class Study:
             if on_progress is None:
                 return
             rows = result.ranking()
-            best = f"{spelled(rows[0])} {result.show(rows[0].mean)}" if rows else ""
+            best = f"{spelled(rows[0])} {result.measure.show(rows[0].mean)}" if rows else ""
             seconds = time.perf_counter() - started
             done = len(result.records) + runs_done
             runs = sum(len(one.runs) for one in jobs)

@@ -59,8 +59,8 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
         return f"{factor}: every setting has a level that diverged, so levels are not compared"
     seeds = {name: np.mean([table[name][s] for s in shared], axis=0) for name in names}
     means = {name: _finite_mean(values) for name, values in seeds.items()}
-    best, *others = sorted(names, key=lambda name: result.badness(means[name]))
-    sign = 1 if result.higher_is_better else -1
+    best, *others = sorted(names, key=lambda name: result.measure.badness(means[name]))
+    sign = 1 if result.measure.higher_is_better else -1
     # The best was found by looking, so the correction counts all pairs of levels.
     family = len(names) * (len(names) - 1) // 2
     pairs = [((sign * seeds[best]).tolist(), (sign * seeds[name]).tolist()) for name in others]
@@ -74,7 +74,7 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
             f"({amount(result, found[unclear[0]])}){would_do(found[unclear[0]])}"
         )
     elif unclear:
-        gap = result.gap(abs(means[best] - means[unclear[0]]))
+        gap = result.measure.gap(abs(means[best] - means[unclear[0]]))
         parts.append(f"{best} came first, {listed(unclear)} behind ({gap}), on one seed")
     return f"{factor}: {'; '.join(parts)}"
 
@@ -91,7 +91,7 @@ def amount(result: "Result", one: Comparison) -> str:
 
 def bounded(result: "Result", one: Comparison) -> str:
     """A difference with its interval."""
-    return f"{result.gap(one.difference)} {result.show_interval(one.interval)}"
+    return f"{result.measure.gap(one.difference)} {result.measure.show_interval(one.interval)}"
 
 
 def p_value(one: Comparison) -> str:

@@ -185,7 +185,13 @@ COMMAND = (
 
 def command(out, environment):
     return subprocess.Popen(
-        [sys.executable, "-c", "from jcnn.cli.main import entry; entry()", *COMMAND.split(), str(out)],
+        [
+            sys.executable,
+            "-c",
+            "from jcnn.cli.main import entry; entry()",
+            *COMMAND.split(),
+            str(out),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
