@@ -214,6 +214,7 @@ class Result:
             **told,
             "metric": self.measure.name,
             "higher_is_better": self.measure.higher_is_better,
+            "test_examples": self.test_examples,
             "combinations": [dict(levels) for levels in self.combinations],
             "ranking": [
                 asdict(row)

@@ -122,7 +122,11 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "extend_learning_rates": _flag("extend_learning_rates"),
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
-    "data_dir": _or_none(lambda value: _text("data_dir")(os.fspath(value))),
+    "data_dir": _or_none(
+        lambda value: _text("data_dir")(
+            os.fspath(value) if isinstance(value, os.PathLike) else value
+        )
+    ),
 }
 
 # Numbers that may be factors.

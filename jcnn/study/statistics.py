@@ -94,19 +94,30 @@ def compare(
     value is not finite are left out; with fewer than two pairs nothing can be said.
     """
     found = [_paired(first, second) for first, second in pairs]
-    given = [index for index, one in enumerate(found) if math.isfinite(one.p)]
+    count = max(family or 0, sum(math.isfinite(one.p) for one in found))
+    corrected = holm([one.p for one in found], count)
+    return [
+        one._replace(corrected=p, level=(1 - LEVEL) / count) if math.isfinite(p) else one
+        for one, p in zip(found, corrected, strict=True)
+    ]
+
+
+def holm(values: Sequence[float], family: int | None = None) -> list[float]:
+    """Holm's step-down p-values, in the order given; NaN stays, and is not counted.
+
+    With a `family` of more than are given, those that were not made count as the least certain.
+    """
+    given = [i for i, p in enumerate(values) if math.isfinite(p)]
     count = max(family or 0, len(given))
-    if not given:
-        return found
-    # Those that were not made count as the least certain, so Holm's steps begin with all.
-    padded = [found[index].p for index in given] + [1.0] * (count - len(given))
-    # Holm's step-down by hand: statsmodels' collects all garbage at every call. A test compares.
+    padded = np.array([*(values[i] for i in given), *[1.0] * (count - len(given))])
+    # By hand, since statsmodels' collects all garbage at every call. A test compares the two.
     order = np.argsort(padded, kind="stable")
-    steps = np.maximum.accumulate(np.asarray(padded)[order] * np.arange(count, 0, -1))
+    steps = np.maximum.accumulate(padded[order] * np.arange(count, 0, -1))
     corrected = np.empty(count)
     corrected[order] = np.minimum(steps, 1.0)
-    for index, p in zip(given, corrected, strict=False):
-        found[index] = found[index]._replace(corrected=float(p), level=(1 - LEVEL) / count)
+    found = list(values)
+    for i, p in zip(given, corrected, strict=False):
+        found[i] = float(p)
     return found
 
 

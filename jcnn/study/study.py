@@ -158,7 +158,10 @@ class Study:
         result.environment["compilations"] = engine.compilations().since(compiled)._asdict()
         if isinstance(keep, StudyDirectory):
             keep.write_results(result.to_json(provenance=False))
-            keep.write_environment(result.environment | {"notes": result.notes})
+            seconds = [record.outcome.seconds for record in result.records]
+            keep.write_environment(
+                result.environment | {"notes": result.notes, "run_seconds": seconds}
+            )
         return result
 
     def prepare(self) -> "Prepared":

@@ -1,0 +1,130 @@
+"""`jcnn runs`: what studies have left, how two of them differ, and their runs as a table."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from jcnn.cli.table import show
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "runs",
+        help="list, show, compare and export the directories that studies left",
+        description="What the directories of studies hold. Nothing is trained.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the studies under a directory")
+    listing.add_argument("under", nargs="?", default="runs", help="where to look (default runs)")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=_list)
+    showing = actions.add_parser("show", help="the answer of a study again")
+    showing.add_argument("directory")
+    showing.add_argument("--metric", metavar="FORM", help="as in `jcnn compare`")
+    showing.add_argument("--json", action="store_true")
+    showing.set_defaults(run=_show)
+    differing = actions.add_parser(
+        "diff", help="which settings and versions differ, and whether results moved beyond noise"
+    )
+    differing.add_argument("first")
+    differing.add_argument("second")
+    differing.add_argument("--json", action="store_true")
+    differing.set_defaults(run=_diff)
+    exporting = actions.add_parser("export", help="every run as a row of a .csv, .json or .parquet")
+    exporting.add_argument("directory")
+    exporting.add_argument("file")
+    exporting.set_defaults(run=_export)
+
+
+def _list(chosen: argparse.Namespace) -> int:
+    from jcnn.study.ledger import NAME
+    from jcnn.study.reading import summary
+
+    under = Path(chosen.under)
+    found = [summary(path.parent) for path in sorted(under.glob(f"**/{NAME}"))]
+    if chosen.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    if not found:
+        print(f"no studies under {under}")
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("directory", "data", "model", "runs", "best", box=None, pad_edge=False)
+    for one in found:
+        study = one["study"]
+        best = " ".join(one["best"].values()) + f" {one['mean']:.4g}" if "best" in one else ""
+        cells = [
+            one["directory"],
+            study.get("data", ""),
+            study.get("model", ""),
+            str(one["finished"]),
+            best or "not finished",
+        ]
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table)
+    return 0
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    from jcnn.study.reading import read_result
+
+    result = read_result(Path(chosen.directory))
+    if chosen.metric:
+        result = result.by(chosen.metric)
+    if chosen.json:
+        print(result.to_json())
+    else:
+        show(result, Path(chosen.directory), None)
+    return 0
+
+
+def _diff(chosen: argparse.Namespace) -> int:
+    from jcnn.study.difference import difference
+    from jcnn.study.reading import read_result
+
+    first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
+    found = difference(first, second)
+    if chosen.json:
+        told = [one._asdict() | {"real": one.real} for one in found.moved]
+        print(json.dumps(found._asdict() | {"moved": told}, indent=1))
+        return 0
+    shown = first.measure
+    for what, unlike in (("setting", found.settings), ("version", found.versions)):
+        for name, (a, b) in unlike.items():
+            print(f"{what} {name}: {_spelled(a)} -> {_spelled(b)}")
+    for place, only in ((chosen.first, found.only_first), (chosen.second, found.only_second)):
+        for levels in only:
+            print(f"only in {place}: {' '.join(levels.values())}")
+    if not found.moved:
+        print("no combination is in both")
+        return 0
+    moved = [one for one in found.moved if one.real]
+    for one in moved:
+        print(
+            f"moved: {' '.join(one.levels.values())}: {shown.show(one.first)} -> "
+            f"{shown.show(one.second)} ({shown.gap(one.second - one.first)} "
+            f"{shown.show_interval(one.interval)}, corrected p = {one.corrected:.2g})"
+        )
+    still = len(found.moved) - len(moved)
+    print(f"{still} of {len(found.moved)} shared combinations did not move beyond noise")
+    return 0
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    from jcnn.study.export import export
+    from jcnn.study.reading import read_result
+
+    count = export(read_result(Path(chosen.directory)), Path(chosen.file))
+    print(f"{count} runs in {chosen.file}")
+    return 0
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
