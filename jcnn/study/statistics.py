@@ -43,7 +43,9 @@ class Comparison(NamedTuple):
     @property
     def seeds_needed(self) -> int | None:
         """How many pairs would do; None where it is shown already, or none would."""
-        return None if self.real or math.isnan(self.p) else _seeds_needed(self.effect, self.level)
+        return (
+            None if self.real or math.isnan(self.p) else seeds_needed_for(self.effect, self.level)
+        )
 
     @property
     def real(self) -> bool:
@@ -153,7 +155,7 @@ def _paired(first: Values, second: Values) -> Comparison:
     return Comparison(mean, interval, mean / deviation, p, p, improves, n)
 
 
-def _seeds_needed(effect: float, level: float) -> int | None:
+def seeds_needed_for(effect: float, level: float) -> int | None:
     """Pairs for `POWER`, or None where they are beyond counting."""
     if not math.isfinite(effect) or abs(effect) < 0.01:
         return None

@@ -1,6 +1,9 @@
 """The statistics: known values, coverage, error rates of null studies, power, degenerate input."""
 
+import importlib.util
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,12 +77,35 @@ def test_null_studies_rarely_have_a_winner():
 def test_the_seeds_needed_give_the_power_stated():
     rng = np.random.default_rng(2)
     effect, family = 0.9, 6
-    n = statistics._seeds_needed(effect, 0.05 / family)
+    n = statistics.seeds_needed_for(effect, 0.05 / family)
     first = [
         statistics.compare([(rng.normal(effect, 1, n), np.zeros(n))], family=family)[0].real
         for _ in range(1000)
     ]
     assert 0.76 <= np.mean(first) <= 0.84
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """The experiment that draws studies from recorded runs, and those runs."""
+    path = Path(__file__).resolve().parents[2] / "experiments" / "null_studies.py"
+    spec = importlib.util.spec_from_file_location("null_studies", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module, list(json.loads(module.RECORDED.read_text())["runs"].values())
+
+
+@pytest.mark.parametrize(("arms", "seeds"), [(2, 5), (6, 5)])
+def test_null_studies_of_recorded_runs_rarely_have_a_winner(recorded, arms, seeds):
+    module, runs = recorded
+    assert module.false_winners(runs, 400, arms, seeds) / 400 <= 0.05
+
+
+@pytest.mark.parametrize("effect", [1.0, 1.5])
+def test_a_planted_difference_is_found_with_the_power_stated(recorded, effect):
+    module, runs = recorded
+    _, _, found = module.planted_found(runs, 400, effect)
+    assert stats.binomtest(found, 400, statistics.POWER, alternative="less").pvalue > 0.05
 
 
 def test_intervals_hold_the_mean_about_as_often_as_they_say():
