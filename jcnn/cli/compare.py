@@ -148,7 +148,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _kept(out: Path) -> str:
     """What an interruption left, and how to go on."""
-    from jcnn.study.ledger import NAME, Ledger
+    from jcnn.study.store.ledger import NAME, Ledger
 
     if not (out / NAME).exists():
         return "nothing was finished"
@@ -227,7 +227,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 def _directory(given: str | None, study: "Study") -> Path:
     """Where a study without --out is kept: always the same place, so that it can go on there."""
-    from jcnn.study.ledger import NAME
+    from jcnn.study.store.ledger import NAME
 
     file = None if given is None else study_file(given)
     if file is not None and (file.parent / NAME).exists():

@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    from jcnn.study.ledger import NAME
-    from jcnn.study.reading import summary
+    from jcnn.study.store.ledger import NAME
+    from jcnn.study.store.reading import summary
 
     under = Path(chosen.under)
     found = [summary(path.parent) for path in sorted(under.glob(f"**/{NAME}"))]
@@ -71,7 +71,7 @@ def _list(chosen: argparse.Namespace) -> int:
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    from jcnn.study.reading import read_result
+    from jcnn.study.store.reading import read_result
 
     result = read_result(Path(chosen.directory))
     if chosen.metric:
@@ -85,7 +85,7 @@ def _show(chosen: argparse.Namespace) -> int:
 
 def _diff(chosen: argparse.Namespace) -> int:
     from jcnn.study.difference import difference
-    from jcnn.study.reading import read_result
+    from jcnn.study.store.reading import read_result
 
     first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
     found = difference(first, second)
@@ -116,8 +116,8 @@ def _diff(chosen: argparse.Namespace) -> int:
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    from jcnn.study.export import export
-    from jcnn.study.reading import read_result
+    from jcnn.study.store.export import export
+    from jcnn.study.store.reading import read_result
 
     count = export(read_result(Path(chosen.directory)), Path(chosen.file))
     print(f"{count} runs in {chosen.file}")

@@ -95,8 +95,8 @@ def _caption(result: "Result", rows: list["Row"]) -> str:
 def _cost(result: "Result", out: Path) -> str:
     ran = result.environment
     known = ran.get("runs_found", 0)
-    if known == len(result.records):
-        return f"all {known} runs were in {out}; nothing was trained"
+    if not ran.get("runs_trained"):
+        return f"all {len(result.records)} runs were in {out}; nothing was trained"
     compiled, found, seconds = ran["compilations"].values()
     return (
         f"{ran['seconds']:.0f} s on {ran['device']}; {compiled} programs compiled and {found} "

@@ -10,7 +10,7 @@ import jax
 from jcnn import engine
 from jcnn.study.execution import AHEAD
 from jcnn.study.job import Job
-from jcnn.study.ledger import NAME, Ledger
+from jcnn.study.store.ledger import NAME, Ledger
 
 if TYPE_CHECKING:
     from jcnn.study.study import Study

@@ -8,11 +8,11 @@ import jax
 from filelock import FileLock
 
 from jcnn import engine
-from jcnn.study.checkpoint import Checkpoints
-from jcnn.study.directory import Memory, StudyDirectory
-from jcnn.study.files import StorageError
-from jcnn.study.identity import digest
 from jcnn.study.job import Job
+from jcnn.study.store.checkpoint import Checkpoints
+from jcnn.study.store.directory import Memory, StudyDirectory
+from jcnn.study.store.files import StorageError
+from jcnn.study.store.identity import digest
 
 # How many groups are compiled ahead of the one that trains.
 AHEAD = 2

@@ -1,13 +1,18 @@
 """Study files: TOML with the fields of `Study`, unknown keys being errors."""
 
+import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jcnn import names
 from jcnn.names import UsageError
 from jcnn.study import settings
-from jcnn.study.plan import levels
+from jcnn.study.plan import Level, levels
+
+if TYPE_CHECKING:
+    from jcnn.data import Dataset
+    from jcnn.study.study import Study
 
 KEYS = (
     "data",
@@ -64,3 +69,47 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
     return content
+
+
+def described(study: "Study", dataset: "Dataset | None" = None) -> dict[str, Any]:
+    """The study as its file has it: names and numbers alone."""
+    named_data = isinstance(study.data, (str, os.PathLike))
+    described = {
+        "data": str(study.data) if named_data else dataset.name if dataset else "arrays",
+        "model": names.name_of("model", study.model),
+        "learning_rates": list(study.learning_rates),
+        "seeds": study.seed_values
+        if study.seed_values != list(range(len(study.seed_values)))
+        else len(study.seed_values),
+        "epochs": study.epochs,
+        "batch_size": study.batch_size,
+        "task": study.task,
+        "validation_fraction": study.validation_fraction,
+        "warmup_steps": study.warmup_steps,
+        "gradient_clip": study.gradient_clip,
+        "label_smoothing": study.label_smoothing,
+        "extend_learning_rates": study.extend_learning_rates,
+        "augmentation": None
+        if study.augmentation is None
+        else names.name_of("augmentation", study.augmentation),
+        "dtype": study.dtype,
+        "data_memory": study.data_memory,
+        "data_dir": study.data_dir,
+        "factors": {
+            factor: [level.in_file() for level in found] for factor, found in study.levels.items()
+        },
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def unreadable(study: "Study") -> list[str]:
+    """What a study file cannot give back, since it has no name: to be given again by hand."""
+    found = [] if isinstance(study.data, (str, os.PathLike)) else ["data"]
+    for kind, value in (("model", study.model), ("augmentation", study.augmentation)):
+        if not isinstance(value, str) and not Level(names.name_of(kind, value), value).readable(
+            kind
+        ):
+            found.append(kind)
+    for factor, own in study.levels.items():
+        found += [f"{factor}={level.name}" for level in own if not level.readable(factor)]
+    return found

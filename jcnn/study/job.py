@@ -14,8 +14,8 @@ from flax import nnx
 from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.names import UsageError
-from jcnn.study import identity
 from jcnn.study.plan import DEFAULTS, Combination, model_arguments
+from jcnn.study.store import identity
 
 if TYPE_CHECKING:
     from jcnn.study.study import Study

@@ -6,72 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from jcnn.engine.group import Outcome
 from jcnn.study import words
 from jcnn.study.interactions import interactions, sentence
 from jcnn.study.measure import Measure, at_end, measure
 from jcnn.study.plan import only_match
+from jcnn.study.ranking import Row, RunRecord, rate_beyond, row_of
 from jcnn.study.statistics import (
     Comparison,
-    Interval,
     compare,
     independent_errors,
-    interquartile_mean,
-    mean_interval,
 )
-
-# A rate works where its validation value is at most this share of the best one's behind it.
-NEAR_BEST = 0.05
-# Where rates are extended, no combination gets more than this many.
-MOST_RATES = 15
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One finished training."""
-
-    combination: int
-    learning_rate: float
-    seed: int
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the ranking: a combination at the rate chosen on validation.
-
-    `values` are the test metric of each seed, in the study's order of seeds; `mean` and `std`
-    (n - 1) describe those that did not diverge and are NaN where there are too few. `diverged`
-    counts diverged runs over all rates. `at_edge` says that the chosen rate is the least or
-    greatest tried, so that a better one may lie outside. `by_rate` is the mean validation value of
-    each rate tried, NaN where a run diverged, and `working` are those within `NEAR_BEST` of the
-    best: a scheme that works at one rate only is worse than one that works at three.
-    """
-
-    combination: int
-    levels: Mapping[str, str]
-    learning_rate: float
-    values: Sequence[float]
-    mean: float
-    std: float
-    validation: float
-    diverged: int
-    runs: int
-    at_edge: bool
-    by_rate: Mapping[float, float]
-    working: Sequence[float]
-
-    @property
-    def interval(self) -> Interval:
-        """The mean's 95% bootstrap interval."""
-        return mean_interval(self.values)
-
-    @property
-    def interquartile_mean(self) -> float:
-        """The mean of the middle half of the values."""
-        return interquartile_mean(self.values)
 
 
 @dataclass
@@ -113,7 +57,11 @@ class Result:
         epoch over seeds (the smaller rate at a tie); a rate at which a run diverged is chosen only
         where all have one.
         """
-        rows = [self._row(index) for index in range(len(self.combinations)) if self._of(index)]
+        rows = [
+            row_of(index, levels, records, self.measure)
+            for index, levels in enumerate(self.combinations)
+            if (records := self._of(index))
+        ]
         return sorted(rows, key=lambda row: self.measure.badness(row.mean))
 
     def curves(self) -> list[dict[str, Any]]:
@@ -185,23 +133,9 @@ class Result:
         return [sentence(self, one) for one in interactions(self)]
 
     def rates_beyond(self) -> dict[int, float]:
-        """For each combination whose chosen rate is the least or greatest tried, one beyond it.
-
-        It is as far from that rate as that is from the next, or three times where it is alone. A
-        combination that has had `MOST_RATES` gets no more.
-        """
-        found = {}
-        for row in self.ranking():
-            rates = sorted({record.learning_rate for record in self._of(row.combination)})
-            if not (row.at_edge or len(rates) == 1) or len(rates) >= MOST_RATES:
-                continue
-            low = row.learning_rate == rates[0]
-            ratio = (
-                3.0 if len(rates) == 1 else rates[1] / rates[0] if low else rates[-1] / rates[-2]
-            )
-            beyond = row.learning_rate / ratio if low else row.learning_rate * ratio
-            found[row.combination] = float(f"{beyond:.3g}")
-        return found
+        """For each combination whose best rate is the least or greatest tried, one beyond it."""
+        beyond = {row.combination: rate_beyond(row) for row in self.ranking()}
+        return {combination: rate for combination, rate in beyond.items() if rate is not None}
 
     def to_json(self, *, provenance: bool = True) -> str:
         """Everything, as strict JSON: a number that is not finite is null.
@@ -243,50 +177,6 @@ class Result:
         if combination in self.failures:
             return []
         return [record for record in self.records if record.combination == combination]
-
-    def _row(self, combination: int) -> Row:
-        records = self._of(combination)
-        rates = sorted({record.learning_rate for record in records})
-        scores = {rate: self._validation(records, rate) for rate in rates}
-        chosen = min(rates, key=lambda rate: (self.measure.badness(scores[rate]), rate))
-        at_rate = sorted(
-            (record for record in records if record.learning_rate == chosen),
-            key=lambda record: record.seed,
-        )
-        values = [self._value(records, record) for record in at_rate]
-        finite = [value for value in values if math.isfinite(value)]
-        return Row(
-            combination,
-            self.combinations[combination],
-            chosen,
-            values,
-            float(np.mean(finite)) if finite else math.nan,
-            float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan,
-            scores[chosen],
-            sum(record.outcome.diverged_at is not None for record in records),
-            len(records),
-            len(rates) > 1 and chosen in (rates[0], rates[-1]),
-            scores,
-            self._working(scores, scores[chosen]),
-        )
-
-    def _working(self, scores: Mapping[float, float], best: float) -> list[float]:
-        bad = self.measure.badness
-        worst = bad(best) + NEAR_BEST * abs(best)
-        return [rate for rate, score in scores.items() if bad(score) <= worst < math.inf]
-
-    def _validation(self, records: Sequence[RunRecord], rate: float) -> float:
-        outcomes = [record.outcome for record in records if record.learning_rate == rate]
-        if any(outcome.diverged_at is not None for outcome in outcomes):
-            return math.nan
-        return float(np.mean([self.measure.chosen_by(outcome) for outcome in outcomes]))
-
-    def _value(self, records: Sequence[RunRecord], record: RunRecord) -> float:
-        """What a seed's run at the chosen rate, or where it is so all its runs, come to."""
-        if not self.measure.over_rates:
-            return self.measure.reported(record.outcome)
-        same = [one.outcome for one in records if one.seed == record.seed]
-        return float(np.mean([self.measure.reported(outcome) for outcome in same]))
 
 
 def _told(record: RunRecord, provenance: bool) -> dict[str, Any]:

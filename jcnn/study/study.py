@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
 
 from jcnn import data as datasets
-from jcnn import engine, names, training
+from jcnn import engine, training
 from jcnn.names import UsageError
-from jcnn.study import ledger, settings
-from jcnn.study.directory import Memory, StudyDirectory, environment
+from jcnn.study import settings
 from jcnn.study.execution import carry_out
+from jcnn.study.file import described, unreadable
+from jcnn.study.gathering import check_missing, collect
 from jcnn.study.job import Job
-from jcnn.study.plan import Level, combinations, group, levels
-from jcnn.study.result import Result, RunRecord
+from jcnn.study.plan import combinations, group, levels
+from jcnn.study.result import Result
+from jcnn.study.store.directory import Memory, StudyDirectory, environment
+from jcnn.study.store.ledger import NAME as LEDGER
 from jcnn.study.words import spelled
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
@@ -124,9 +127,9 @@ class Study:
         rates = dict.fromkeys(range(len(self.combinations)), self.learning_rates)
         jobs = self.jobs(prepared, rates)
         # A directory is made for what can be trained only.
-        there = directory is not None and (Path(directory) / ledger.NAME).exists()
+        there = directory is not None and (Path(directory) / LEDGER).exists()
         keep = StudyDirectory(directory) if directory is not None and there else Memory()
-        found = check(jobs, keep)
+        found = check_missing(jobs, keep)
         if directory is not None and not there:
             keep = StudyDirectory(directory)
         result = Result(
@@ -134,7 +137,7 @@ class Study:
             task.metric,
             task.higher_is_better,
             [combination.names() for combination in self.combinations],
-            environment=environment() | {"runs_found": found},
+            environment=environment() | {"runs_found": found, "runs_trained": 0},
             notes=keep.notes,
             test_examples=len(dataset.test_inputs),
         )
@@ -144,7 +147,8 @@ class Study:
         show = self._shown(result, on_progress, started)
         while True:
             collect(result, jobs, keep)
-            for _ in carry_out(jobs, keep, result.notes, partial(show, jobs)):
+            for job in carry_out(jobs, keep, result.notes, partial(show, jobs)):
+                result.environment["runs_trained"] += len(job.runs)
                 collect(result, jobs, keep)
             collect(result, jobs, keep)  # with what other processes have trained
             if not result.records:
@@ -179,46 +183,11 @@ class Study:
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
         """The study as its file has it: names and numbers alone."""
-        named_data = isinstance(self.data, (str, os.PathLike))
-        described = {
-            "data": str(self.data) if named_data else dataset.name if dataset else "arrays",
-            "model": names.name_of("model", self.model),
-            "learning_rates": list(self.learning_rates),
-            "seeds": self.seed_values
-            if self.seed_values != list(range(len(self.seed_values)))
-            else len(self.seed_values),
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "task": self.task,
-            "validation_fraction": self.validation_fraction,
-            "warmup_steps": self.warmup_steps,
-            "gradient_clip": self.gradient_clip,
-            "label_smoothing": self.label_smoothing,
-            "extend_learning_rates": self.extend_learning_rates,
-            "augmentation": None
-            if self.augmentation is None
-            else names.name_of("augmentation", self.augmentation),
-            "dtype": self.dtype,
-            "data_memory": self.data_memory,
-            "data_dir": self.data_dir,
-            "factors": {
-                factor: [level.in_file() for level in found]
-                for factor, found in self.levels.items()
-            },
-        }
-        return {key: value for key, value in described.items() if value is not None}
+        return described(self, dataset)
 
     def unreadable(self) -> list[str]:
         """What a study file cannot give back, since it has no name: to be given again by hand."""
-        found = [] if isinstance(self.data, (str, os.PathLike)) else ["data"]
-        for kind, value in (("model", self.model), ("augmentation", self.augmentation)):
-            if not isinstance(value, str) and not Level(names.name_of(kind, value), value).readable(
-                kind
-            ):
-                found.append(kind)
-        for factor, own in self.levels.items():
-            found += [f"{factor}={level.name}" for level in own if not level.readable(factor)]
-        return found
+        return unreadable(self)
 
     @property
     def runs(self) -> int:
@@ -275,32 +244,3 @@ class Study:
             on_progress(Progress(done, runs, job.label, seconds, best))
 
         return show
-
-
-def check(jobs: Sequence[Job], keep: Memory | StudyDirectory) -> int:
-    """Check the models of runs that are missing; how many runs are there already.
-
-    Raises ValueError where no combination can be trained.
-    """
-    finished = keep.outcomes([run.key for job in jobs for run in job.runs])
-    for job in jobs:
-        job.missing(finished).check()
-    failures = {index: reason for job in jobs for index, reason in job.failures.items()}
-    if len(failures) == sum(len(job.members) for job in jobs):
-        raise ValueError(next(iter(failures.values())))
-    return len(finished)
-
-
-def collect(result: Result, jobs: Sequence[Job], keep: Memory | StudyDirectory) -> None:
-    """Put what is finished into the result, in the study's order, and what has failed."""
-    finished = keep.outcomes([run.key for job in jobs for run in job.runs])
-    result.records = sorted(
-        (
-            RunRecord(job.indices[run.member], run.learning_rate, run.seed, finished[run.key])
-            for job in jobs
-            for run in job.runs
-            if run.key in finished
-        ),
-        key=lambda record: (record.combination, record.learning_rate, record.seed),
-    )
-    result.failures = {i: reason for job in jobs for i, reason in job.failures.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.study.ledger import Ledger
+from jcnn.study.store.ledger import Ledger
 
 HERE = Path(__file__).parent
 WORKERS = 2
@@ -206,6 +206,7 @@ def test_two_processes_on_one_study(tmp_path):
     assert [process.returncode for process in both] == [0, 0], told
     first, second = (json.loads(out) for out, _ in told)
     assert first["ranking"] == second["ranking"]
+    assert sum(one["environment"]["runs_trained"] for one in (first, second)) == 6
     assert len(first["runs"]) == len(Ledger(tmp_path / "x").runs()) == 6
     alone = command(tmp_path / "y", cache)
     assert json.loads(alone.communicate()[0])["ranking"] == first["ranking"]

@@ -14,11 +14,11 @@ from flax import nnx
 import jcnn
 from jcnn import engine, layers
 from jcnn.study import Study, execution
-from jcnn.study.checkpoint import Checkpoints
-from jcnn.study.files import StorageError
-from jcnn.study.ledger import DAMAGED, NAME, Ledger
+from jcnn.study.store.checkpoint import Checkpoints
+from jcnn.study.store.files import StorageError
+from jcnn.study.store.ledger import DAMAGED, NAME, Ledger
 
-OUTCOME = engine.Outcome({"train_loss": [1.0, float("nan")]}, {"accuracy": 0.5}, 3, 0.1)
+OUTCOME = engine.Outcome({"train_loss": [1.0, float("nan")]}, {"accuracy": 0.5}, 3, 6, 0.1)
 
 
 def arrays(n=80, seed=0):
@@ -91,9 +91,9 @@ def test_what_changes_a_run_makes_it_another(change):
 @pytest.mark.parametrize("what", ["default_backend", "_sources"])
 def test_the_platform_and_jcnns_sources_are_part_of_the_key(what, monkeypatch):
     before = run_keys()
-    of_numerics = jcnn.study.identity.of_numerics
+    of_numerics = jcnn.study.store.identity.of_numerics
     of_numerics.cache_clear()
-    place = jax if what == "default_backend" else jcnn.study.identity
+    place = jax if what == "default_backend" else jcnn.study.store.identity
     monkeypatch.setattr(place, what, lambda: "cpu" if what == "_sources" else "elsewhere")
     try:
         assert not before & run_keys()

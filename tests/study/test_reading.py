@@ -15,9 +15,9 @@ from jcnn.cli import main
 from jcnn.names import UsageError
 from jcnn.study import Study
 from jcnn.study.difference import difference
-from jcnn.study.export import export
 from jcnn.study.file import KEYS, read_study
-from jcnn.study.reading import read_result, summary
+from jcnn.study.store.export import export
+from jcnn.study.store.reading import read_result, summary
 
 STUDY = {
     "model": "mlp",
@@ -250,4 +250,4 @@ def test_rates_are_extended_until_the_best_is_inside(tmp_path):
     again = study.run(tmp_path)
     assert again.environment["runs_found"] == 6
     assert again.to_json(provenance=False) == result.to_json(provenance=False)
-    assert jcnn.study.ledger.Ledger(tmp_path).runs()
+    assert jcnn.study.store.ledger.Ledger(tmp_path).runs()

@@ -13,11 +13,11 @@ import jcnn
 from jcnn import data, engine, layers, models, names, training
 from jcnn.names import UsageError
 from jcnn.study import Study
-from jcnn.study.directory import StudyDirectory
 from jcnn.study.file import KEYS, read_study
-from jcnn.study.ledger import Ledger
 from jcnn.study.plan import group
 from jcnn.study.result import Result, RunRecord
+from jcnn.study.store.directory import StudyDirectory
+from jcnn.study.store.ledger import Ledger
 from jcnn.training import optimizers
 
 SMALL = {"epochs": 2, "seeds": 2, "learning_rates": [0.1, 0.03], "batch_size": 128}
@@ -300,6 +300,27 @@ def test_a_diverged_run_is_a_result():
     assert (row.learning_rate, row.diverged, row.runs) == (1e-2, 2, 4)
     assert found.metric == "error"
     json.loads(found.to_json())
+    for record in diverged:
+        assert np.isnan([curve[-1] for curve in record.outcome.curves.values()]).all()
+        assert np.isnan(list(record.outcome.test.values())).all()
+
+
+def test_a_diverged_run_stops_at_its_step_and_leaves_its_group_alone():
+    def study(rates):
+        return Study(
+            data="digits-rotated", model="mlp", factors={}, epochs=2, seeds=1, batch_size=128,
+            learning_rates=rates,
+        )  # fmt: skip
+
+    both, alone = study([1e-2, 1e6]), study([1e-2])
+    compiled = both.jobs(both.prepare())[0].compile()
+    trained = engine.Training(compiled)
+    for _ in trained.run():
+        pass
+    fine, diverged = trained.outcomes
+    steps = trained._states.step
+    assert steps.tolist() == [compiled.steps_per_epoch * 2, diverged.diverged_at + 1]
+    assert fine == alone.run().records[0].outcome
 
 
 def test_two_classes_as_one_logit():

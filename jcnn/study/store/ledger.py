@@ -12,8 +12,8 @@ from typing import Any
 from filelock import FileLock
 
 from jcnn.engine import Outcome
-from jcnn.study.files import StorageError, sync_directory
-from jcnn.study.identity import digest
+from jcnn.study.store.files import StorageError, sync_directory
+from jcnn.study.store.identity import digest
 
 NAME = "ledger.sqlite"
 DAMAGED = "ledger.damaged.sqlite"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from jcnn.engine import Snapshot
-from jcnn.study.files import sync_directory, sync_tree, write_whole
-from jcnn.study.identity import digest
+from jcnn.study.store.files import sync_directory, sync_tree, write_whole
+from jcnn.study.store.identity import digest
 
 GENERATIONS = 2
 _MANIFEST = "manifest.json"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jcnn.names import UsageError
-from jcnn.study.files import write_whole, write_whole_bytes
 from jcnn.study.result import Result
+from jcnn.study.store.files import write_whole, write_whole_bytes
 
 FORMATS = (".csv", ".json", ".parquet")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
+import jcnn
 from jcnn import names
 from jcnn.study.plan import DEFAULTS, Combination, model_defaults
 
@@ -118,7 +119,7 @@ def of_value(kind: str, value: Any, looked_up: str | None = None) -> tuple[Any, 
 
 
 def _sources() -> str:
-    package = Path(__file__).resolve().parents[1]
+    package = Path(jcnn.__file__).resolve().parent
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package)

@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 
 from jcnn.engine import Outcome
 from jcnn.names import UsageError
-from jcnn.study.checkpoint import Checkpoints
-from jcnn.study.files import write_whole
-from jcnn.study.identity import digest
-from jcnn.study.ledger import NAME, Ledger
+from jcnn.study.store.checkpoint import Checkpoints
+from jcnn.study.store.files import write_whole
+from jcnn.study.store.identity import digest
+from jcnn.study.store.ledger import NAME, Ledger
 from jcnn.version import __version__
 
 _HIDDEN = ".unfinished"

@@ -8,8 +8,8 @@ from typing import Any
 
 from jcnn.engine import Outcome
 from jcnn.names import UsageError
-from jcnn.study.ledger import NAME, Ledger
 from jcnn.study.result import Result, RunRecord
+from jcnn.study.store.ledger import NAME, Ledger
 
 
 def read_result(directory: Path) -> Result:

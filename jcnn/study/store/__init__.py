@@ -1,0 +1,1 @@
+"""What a study keeps: the ledger of finished runs, checkpoints, locks, and what is read back."""
