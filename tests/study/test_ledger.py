@@ -273,6 +273,14 @@ def test_a_checkpoint_with_any_file_flipped_or_cut_is_not_used(tmp_path):
             shutil.rmtree(tmp_path / "harmed")
 
 
+def test_a_checkpoints_place_is_verified_too(tmp_path):
+    snapshots(tmp_path / "c", 2)
+    manifest = tmp_path / "c" / "manifest.json"
+    assert '"n": 1' in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace('"n": 1', '"n": 7'))
+    assert Checkpoints(tmp_path / "c").newest() is None
+
+
 @pytest.mark.parametrize("normalization", ["none", "batch"])
 def test_every_chunk_boundary_resumes_to_the_bit(normalization, monkeypatch):
     """With dropout too, whose random keys are state."""
