@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"arguments", "varying"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
-    {"layers"},
+    {"layers", "theory"},
     {"models", "data"},
     {"training"},
     {"engine"},

@@ -168,3 +168,24 @@ def test_a_baseline_is_compared_with_and_checked_before_training(tmp_path, capsy
     printed = capsys.readouterr().out
     assert "baseline" in printed
     assert "0.0 points" in printed
+
+
+def test_theory_prints_its_table_and_draws_its_figure(tmp_path, capsys):
+    command = ["theory", "--activation", "tanh", "--bias-variance", "0.05"]
+    assert main([*command, "--weight-variance", "1.2,2.5"]) == 0
+    printed = capsys.readouterr().out
+    assert "ordered" in printed
+    assert "chaotic" in printed
+    assert "critical at weight variance 1.761" in printed
+    figure = tmp_path / "phases.svg"
+    assert main([*command, "--weight-variance", "1:2", "--json", "--plot", str(figure)]) == 0
+    stored = json.loads(capsys.readouterr().out)
+    assert len(stored["points"]) == 13
+    assert stored["points"][0]["phase"] == "ordered"
+    assert "6 xi_c" in figure.read_text()
+    for words in (
+        ["--weight-variance", "2:1"],
+        ["--weight-variance", "x"],
+        ["--activation", "tan"],
+    ):
+        assert main(["theory", *words]) == 2
