@@ -1,6 +1,7 @@
 """`jcnn theory`: what mean-field theory says of an activation."""
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def run(chosen: argparse.Namespace) -> int:
 
         steps = [
             a + (b - a) * i / _FINER
-            for a, b in zip(weights, weights[1:], strict=False)
+            for a, b in itertools.pairwise(weights)
             for i in range(_FINER)
         ]
         finer = points([*steps, weights[-1]])
