@@ -21,7 +21,7 @@ FLOORS = [
     {"layers", "theory"},
     {"models", "data"},
     {"training"},
-    {"engine"},
+    {"engine", "diagnosis"},
     {"study"},
     {"report"},
     {"bench"},

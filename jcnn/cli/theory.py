@@ -57,9 +57,7 @@ def run(chosen: argparse.Namespace) -> int:
         from jcnn.report.phase import plot_phases
 
         steps = [
-            a + (b - a) * i / _FINER
-            for a, b in itertools.pairwise(weights)
-            for i in range(_FINER)
+            a + (b - a) * i / _FINER for a, b in itertools.pairwise(weights) for i in range(_FINER)
         ]
         finer = points([*steps, weights[-1]])
         plot_phases(finer, critical, chosen.activation, Path(chosen.plot))
