@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jcnn import convolution as convolution
     from jcnn import data as data
     from jcnn import dense as dense
+    from jcnn import diagnosis as diagnosis
     from jcnn import engine as engine
     from jcnn import initializers as initializers
     from jcnn import layers as layers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jcnn import pooling as pooling
     from jcnn import study as study
     from jcnn import testing as testing
+    from jcnn import theory as theory
     from jcnn import training as training
     from jcnn.study import Result as Result
     from jcnn.study import Study as Study
@@ -34,6 +36,7 @@ _SUBMODULES = (
     "convolution",
     "data",
     "dense",
+    "diagnosis",
     "engine",
     "initializers",
     "layers",
@@ -43,6 +46,7 @@ _SUBMODULES = (
     "pooling",
     "study",
     "testing",
+    "theory",
     "training",
 )
 

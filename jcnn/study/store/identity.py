@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jcnn.study.study import Study
 
 # Parts of jcnn that change no run's numbers.
-_NO_NUMBERS = ("bench", "cli", "report", "study")
+_NO_NUMBERS = ("bench", "cli", "diagnosis", "report", "study", "theory")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")  # shuffling is NumPy's
 _SETTINGS = (
     "jax_default_matmul_precision",
