@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jcnn import names
 from jcnn.cli.dry_run import dry_run
 from jcnn.cli.interruption import exit_code
-from jcnn.cli.table import show
+from jcnn.cli.table import show, tell_failures
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
@@ -115,9 +115,11 @@ def run(chosen: argparse.Namespace) -> int:
     from jcnn.study.measure import check
 
     study = Study(**keywords)
-    if chosen.metric:
+    if chosen.metric is not None:
         check(chosen.metric)
     baseline = _baseline(chosen.baseline, study)
+    if chosen.out == "":
+        raise UsageError("--out is empty; name a directory")
     out = Path(chosen.out) if chosen.out else _directory(chosen.study, study)
     quiet = chosen.quiet or chosen.json
     if chosen.dry_run:
@@ -140,9 +142,7 @@ def run(chosen: argparse.Namespace) -> int:
         print(result.to_json())
     else:
         show(result, out, baseline)
-    for index, reason in result.failures.items():
-        failed = " ".join(result.combinations[index].values())
-        print(f"jcnn compare: {failed} failed: {reason}", file=sys.stderr)
+    tell_failures(result)
     return 1 if result.failures else 0
 
 
@@ -173,7 +173,7 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `Study`: the file's, overridden by the flags."""
     from jcnn.study.file import check_study, read_study
 
-    keywords = read_study(study_file(chosen.study)) if chosen.study else {}
+    keywords = read_study(study_file(chosen.study)) if chosen.study is not None else {}
     factors = {name: list(getattr(chosen, name)) for name in FACTORS if getattr(chosen, name)}
     for factor, *words in chosen.factor or []:
         if not words:
@@ -230,7 +230,7 @@ def _directory(given: str | None, study: "Study") -> Path:
     from jcnn.study.store.ledger import NAME
 
     file = None if given is None else study_file(given)
-    if file is not None and (file.parent / NAME).exists():
+    if file is not None and (Path(given or "").is_dir() or (file.parent / NAME).exists()):
         return file.parent
     if file is not None and file.stem != "study":
         return Path("runs") / file.stem

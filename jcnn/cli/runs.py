@@ -5,7 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jcnn.cli.table import show
+from jcnn.cli.table import show, tell_failures
+from jcnn.names import UsageError
+
+# What a study writes itself, and exporting does not replace.
+RESULTS = ("results.json", "environment.json")
 
 
 def add(commands: Any) -> None:
@@ -74,12 +78,13 @@ def _show(chosen: argparse.Namespace) -> int:
     from jcnn.study.store.reading import read_result
 
     result = read_result(Path(chosen.directory))
-    if chosen.metric:
+    if chosen.metric is not None:
         result = result.by(chosen.metric)
     if chosen.json:
         print(result.to_json())
     else:
         show(result, Path(chosen.directory), None)
+    tell_failures(result)
     return 0
 
 
@@ -119,7 +124,10 @@ def _export(chosen: argparse.Namespace) -> int:
     from jcnn.study.store.export import export
     from jcnn.study.store.reading import read_result
 
-    count = export(read_result(Path(chosen.directory)), Path(chosen.file))
+    directory, file = Path(chosen.directory), Path(chosen.file)
+    if file.name in RESULTS and file.resolve().parent == directory.resolve():
+        raise UsageError(f"{file} is the study's own file; name another")
+    count = export(read_result(directory), file)
     print(f"{count} runs in {chosen.file}")
     return 0
 

@@ -1,5 +1,6 @@
 """A result in the terminal: the ranking as a table, then the answer in words."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,15 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
     for note in result.notes:
         console.print(Text(f"- {note}"))
     console.print(f"\n{_cost(result, out)}")
+
+
+def tell_failures(result: "Result") -> None:
+    """A line on stderr for each combination that could not be trained."""
+    for index, reason in result.failures.items():
+        levels = ", ".join(
+            f"{factor}={name}" for factor, name in result.combinations[index].items()
+        )
+        print(f"jcnn: {levels or 'the only combination'} failed: {reason}", file=sys.stderr)
 
 
 def _table(

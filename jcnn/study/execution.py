@@ -56,7 +56,7 @@ def carry_out(
                 raise
             except Exception as error:
                 kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-                job.fail(kind + " ".join(str(error).split())[:400])
+                job.fail(kind + " ".join(str(error).split())[-400:])  # the cause comes last
             finally:
                 lock.release()
             yield job

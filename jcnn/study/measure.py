@@ -34,6 +34,8 @@ class Measure:
     percent: bool = False
     unit: str = ""
     over_rates: bool = False
+    # Runs of a group share its time, so seeds are no independent measurements of it.
+    tested: bool = True
 
     def badness(self, value: float) -> float:
         """What sorts values from best to worst."""
@@ -130,7 +132,15 @@ def _until(form: str, metric: str, higher_is_better: bool) -> Measure:
 
     shown = f"{100 * target:g}%" if metric == "accuracy" else f"{target:g}"
     title = f"{head} to {shown} validation {metric}"
-    return Measure(form, title, False, time, time, unit=" s" if head == "seconds" else "")
+    return Measure(
+        form,
+        title,
+        False,
+        time,
+        time,
+        unit=" s" if head == "seconds" else "",
+        tested=head != "seconds",
+    )
 
 
 def _diverged(main: Measure) -> Measure:

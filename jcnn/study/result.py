@@ -113,10 +113,12 @@ class Result:
 
     def verdict(self) -> str:
         """A sentence: which combination is best, and which cannot be told from it."""
-        return words.verdict(self)
+        return words.verdict(self) if self.measure.tested else words.untested(self)
 
     def effects(self) -> list[str]:
         """A sentence a factor: its levels, averaged over the other factors, with paired tests."""
+        if not self.measure.tested:
+            return []
         rows = self.ranking()
         varied = [
             factor
@@ -130,7 +132,7 @@ class Result:
 
         Only what is real by paired tests, Holm-corrected over all such contrasts of the study.
         """
-        return [sentence(self, one) for one in interactions(self)]
+        return [sentence(self, one) for one in interactions(self)] if self.measure.tested else []
 
     def rates_beyond(self) -> dict[int, float]:
         """For each combination whose best rate is the least or greatest tried, one beyond it."""

@@ -9,6 +9,8 @@ from typing import Any
 from jcnn import names
 from jcnn.names import UsageError
 
+MOST_SEEDS = 1_000_000
+
 
 def whole(name: str, value: Any, *, least: int = 1) -> int:
     """`value` as an int of at least `least`."""
@@ -53,7 +55,10 @@ def seed_values(seeds: Any) -> list[int]:
     """The seeds, from a count or from whole numbers."""
     given = _several(seeds)
     if given == [seeds]:
-        return list(range(whole("seeds", seeds)))
+        count = whole("seeds", seeds)
+        if count > MOST_SEEDS:
+            raise UsageError(f"seeds={count}; expected at most {MOST_SEEDS:,}")
+        return list(range(count))
     values = [whole("seeds", seed, least=0) for seed in given]
     if not values or len(set(values)) < len(values) or max(values) >= 2**31:
         raise UsageError(f"seeds={given}; expected a count, or different numbers below 2^31")

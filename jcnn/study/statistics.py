@@ -11,6 +11,8 @@ import numpy as np
 Values = Sequence[float] | np.ndarray
 LEVEL = 0.95
 POWER = 0.8
+# Numbers of pairs below this are tried one by one.
+_FEW = 12
 
 
 class Interval(NamedTuple):
@@ -159,9 +161,22 @@ def seeds_needed_for(effect: float, level: float) -> int | None:
     """Pairs for `POWER`, or None where they are beyond counting."""
     if not math.isfinite(effect) or abs(effect) < 0.01:
         return None
+    # A few pairs are tried one by one: for large effects statsmodels' search finds nothing.
+    few = next((n for n in range(2, _FEW) if _power(abs(effect), n, level) >= POWER), None)
+    if few is not None:
+        return few
     from statsmodels.stats.power import TTestPower
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # statsmodels', where its search starts beside the root
         found = TTestPower().solve_power(abs(effect), alpha=level, power=POWER)
-    return max(math.ceil(float(np.ravel(found)[0])), 2)
+    pairs = float(np.ravel(found)[0])
+    return max(math.ceil(pairs), 2) if math.isfinite(pairs) else None
+
+
+def _power(effect: float, n: int, level: float) -> float:
+    """The paired t-test's power, from the noncentral t; its upper tail, the other being nothing."""
+    from scipy import stats
+
+    tail = float(stats.nct.sf(stats.t.ppf(1 - level / 2, n - 1), n - 1, effect * math.sqrt(n)))
+    return tail if math.isfinite(tail) else 1.0

@@ -43,6 +43,17 @@ def verdict(result: "Result") -> str:
     return sentence + (f"; it is ahead of the other {ahead}" if ahead else "")
 
 
+def untested(result: "Result") -> str:
+    """Which combination came first by a measure that cannot be tested."""
+    rows = result.ranking()
+    if len(rows) < 2 or not math.isfinite(rows[0].mean):
+        return ""
+    return (
+        f"{spelled(rows[0])} came first; time is measured for groups of runs together, so "
+        "differences are not tested"
+    )
+
+
 def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
     """A factor's levels, averaged over the settings of the other factors that all levels share."""
     names = list(dict.fromkeys(levels[factor] for levels in result.combinations))
@@ -54,6 +65,12 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
         }
         for name in names
     }
+    trained = {row.levels[factor] for row in rows}
+    failed = [name for name in names if name not in trained]
+    names = [name for name in names if name in trained]
+    if len(names) < 2:
+        return f"{factor}: only {listed(names)} could be trained" if names else ""
+    table = {name: table[name] for name in names}
     shared = sorted(set.intersection(*(set(found) for found in table.values())))
     if not shared:
         return f"{factor}: every setting has a level that diverged, so levels are not compared"
@@ -76,6 +93,8 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
     elif unclear:
         gap = result.measure.gap(abs(means[best] - means[unclear[0]]))
         parts.append(f"{best} came first, {listed(unclear)} behind ({gap}), on one seed")
+    if failed:
+        parts.append(f"{listed(failed)} could not be trained")
     return f"{factor}: {'; '.join(parts)}"
 
 

@@ -1,5 +1,6 @@
 """The ledger, checkpoints and identities: what is kept, what counts as the same, what rots."""
 
+import functools
 import json
 import os
 import shutil
@@ -126,6 +127,14 @@ def test_what_is_ones_own_goes_by_what_it_computes(tmp_path):
     mine = {"activation": {"relu": lambda x: 2 * x}, "hidden": [(4,)]}
     assert found(tmp_path, factors=mine) == (0, 2)
     assert found(tmp_path, factors={"activation": ["relu"], "hidden": [(4,)]}) == (0, 2)
+
+
+def test_an_object_without_a_name_is_the_same_run_again():
+    def keys():
+        mine = {"mine": functools.partial(jax.nn.leaky_relu, negative_slope=0.2)}
+        return run_keys(factors={"activation": mine, "hidden": [(4,)]})
+
+    assert keys() == keys()
 
 
 def test_a_programs_text_is_the_same_in_every_process():
@@ -358,6 +367,7 @@ def test_a_combination_that_fails_leaves_the_others(tmp_path):
     assert [row.levels["width"] for row in result.ranking()] == ["2"]
     assert list(result.failures) == [1]
     assert "three is not a width" in result.failures[1]
+    assert result.effects() == ["width: only 2 could be trained"]
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["failures"][0]["levels"] == {"width": "3"}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 from jcnn.study import statistics
 
@@ -106,6 +107,21 @@ def test_a_planted_difference_is_found_with_the_power_stated(recorded, effect):
     module, runs = recorded
     _, _, found = module.planted_found(runs, 400, effect)
     assert stats.binomtest(found, 400, statistics.POWER, alternative="less").pvalue > 0.05
+
+
+@pytest.mark.parametrize("level", [0.05, 0.05 / 66])
+def test_seeds_needed_of_any_effect(level):
+    """Large effects, for which statsmodels' search finds nothing, need few; never NaN."""
+    needed = [
+        statistics.seeds_needed_for(e, level)
+        for e in (0.5, 1.0, 2.0, 5.0, 7.0, 15.0, 50.0, 1e3, 1e8)
+    ]
+    assert all(isinstance(n, int) for n in needed)
+    assert needed == sorted(needed, reverse=True)
+    assert needed[-1] == 2
+    assert statistics.seeds_needed_for(math.inf, level) is None
+    with_solver = TTestPower().solve_power(2.0, alpha=level, power=statistics.POWER)
+    assert needed[2] == math.ceil(with_solver)
 
 
 def test_intervals_hold_the_mean_about_as_often_as_they_say():

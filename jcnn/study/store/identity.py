@@ -115,7 +115,8 @@ def of_value(kind: str, value: Any, looked_up: str | None = None) -> tuple[Any, 
     for name in (found, looked_up or found):
         if names.is_own(kind, name):
             return name, True
-    return f"own:{looked_up or found}", False
+    # Its program tells it from others; a name may hold an address, which every process has anew.
+    return "own", False
 
 
 def _sources() -> str:
