@@ -11,8 +11,6 @@ import numpy as np
 Values = Sequence[float] | np.ndarray
 LEVEL = 0.95
 POWER = 0.8
-# Numbers of pairs below this are tried one by one.
-_FEW = 12
 
 
 class Interval(NamedTuple):
@@ -161,17 +159,18 @@ def seeds_needed_for(effect: float, level: float) -> int | None:
     """Pairs for `POWER`, or None where they are beyond counting."""
     if not math.isfinite(effect) or abs(effect) < 0.01:
         return None
-    # A few pairs are tried one by one: for large effects statsmodels' search finds nothing.
-    few = next((n for n in range(2, _FEW) if _power(abs(effect), n, level) >= POWER), None)
-    if few is not None:
-        return few
-    from statsmodels.stats.power import TTestPower
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # statsmodels', where its search starts beside the root
-        found = TTestPower().solve_power(abs(effect), alpha=level, power=POWER)
-    pairs = float(np.ravel(found)[0])
-    return max(math.ceil(pairs), 2) if math.isfinite(pairs) else None
+    # By hand: statsmodels' search stops at NaN where effects are large, and gives a wrong number.
+    enough = 2
+    while _power(abs(effect), enough, level) < POWER:
+        enough *= 2
+    too_few = enough // 2
+    while enough - too_few > 1 and enough > 2:
+        middle = (enough + too_few) // 2
+        if _power(abs(effect), middle, level) < POWER:
+            too_few = middle
+        else:
+            enough = middle
+    return enough
 
 
 def _power(effect: float, n: int, level: float) -> float:
