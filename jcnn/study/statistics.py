@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# SciPy and statsmodels are imported where they are used: they would double jcnn's own import.
+# SciPy is imported where it is used: it would double jcnn's own import.
 Values = Sequence[float] | np.ndarray
 LEVEL = 0.95
 POWER = 0.8

@@ -75,7 +75,7 @@ def main():
     execution.CHECKPOINT_SHARE = 1e9
     group.FIRST_CALL = 16  # an epoch a call
     # What a study imports late is imported before forking.
-    for module in ("orbax.checkpoint", "scipy.stats", "statsmodels.stats.power"):
+    for module in ("orbax.checkpoint", "scipy.stats"):
         importlib.import_module(module)
     print("ready", flush=True)
     for line in sys.stdin:
