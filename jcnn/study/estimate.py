@@ -9,6 +9,7 @@ import jax
 
 from jcnn import engine
 from jcnn.study.execution import AHEAD
+from jcnn.study.gathering import failed
 from jcnn.study.job import Job
 from jcnn.study.store.ledger import NAME, Ledger
 
@@ -43,7 +44,6 @@ def estimate(study: "Study", directory: Path) -> Estimate:
     for job in missing:
         job.check()
     missing = [job for job in missing if job.runs]
-    failures = {index: why for job in jobs for index, why in job.failures.items()}
     began = time.perf_counter()
     with ThreadPoolExecutor(AHEAD) as pool:
         compiled = list(pool.map(Job.compile, missing))
@@ -57,7 +57,7 @@ def estimate(study: "Study", directory: Path) -> Estimate:
         sum(_seconds(group) for group in compiled),
         max((group.memory for group in compiled), default=0),
         jax.local_device_count(),
-        {" ".join(study.combinations[i].names().values()): why for i, why in failures.items()},
+        {" ".join(study.combinations[i].names().values()): why for i, why in failed(jobs).items()},
     )
 
 

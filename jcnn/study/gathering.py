@@ -16,7 +16,7 @@ def check_missing(jobs: Sequence[Job], keep: Memory | StudyDirectory) -> int:
     finished = keep.outcomes([run.key for job in jobs for run in job.runs])
     for job in jobs:
         job.missing(finished).check()
-    failures = {index: reason for job in jobs for index, reason in job.failures.items()}
+    failures = failed(jobs)
     if len(failures) == sum(len(job.members) for job in jobs):
         raise ValueError(next(iter(failures.values())))
     return len(finished)
@@ -34,4 +34,9 @@ def collect(result: Result, jobs: Sequence[Job], keep: Memory | StudyDirectory) 
         ),
         key=lambda record: (record.combination, record.learning_rate, record.seed),
     )
-    result.failures = {i: reason for job in jobs for i, reason in job.failures.items()}
+    result.failures = failed(jobs)
+
+
+def failed(jobs: Sequence[Job]) -> dict[int, str]:
+    """The combinations of all jobs that cannot be trained, and why."""
+    return {index: reason for job in jobs for index, reason in job.failures.items()}

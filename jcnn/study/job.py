@@ -74,7 +74,7 @@ class Job:
             Planned(m, rate, seed, identity.digest([known, rate, seed]))
             for m, index in enumerate(members)
             if (known := self._identity(m)) is not None
-            for rate in rates[index]
+            for rate in rates.get(index, study.learning_rates)
             for seed in study.seed_values
         ]
 
@@ -92,6 +92,11 @@ class Job:
         for m in sorted({run.member for run in self.runs}):
             self._checks(m)
         self.runs = [run for run in self.runs if self.indices[run.member] not in self.failures]
+
+    @property
+    def trained(self) -> int:
+        """How many of its runs did not fail, once it has been carried out."""
+        return sum(self.indices[run.member] not in self.failures for run in self.runs)
 
     def fail(self, reason: str) -> None:
         """Every combination that still has runs to train has failed."""

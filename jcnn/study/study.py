@@ -67,10 +67,9 @@ class Study:
     its memory).
 
     Seed s gives the same initial key, data order, augmentation and validation split in every
-    combination. The
-    learning rate is chosen for each combination on validation, `validation_fraction` of the
-    training data. With `extend_learning_rates`, a combination whose best rate is the least or the
-    greatest tried gets further rates beyond it, one at a time.
+    combination. The learning rate is chosen for each combination on validation,
+    `validation_fraction` of the training data. With `extend_learning_rates`, a combination whose
+    best rate is the least or the greatest tried gets further rates beyond it, one at a time.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=2, epochs=1)
     >>> study.run().metric
@@ -124,7 +123,7 @@ class Study:
         started, compiled = time.perf_counter(), engine.compilations()
         prepared = self.prepare()
         dataset, task, _ = prepared
-        rates = dict.fromkeys(range(len(self.combinations)), self.learning_rates)
+        rates: dict[int, Sequence[float]] = {}
         jobs = self.jobs(prepared, rates)
         # A directory is made for what can be trained only.
         there = directory is not None and (Path(directory) / LEDGER).exists()
@@ -148,7 +147,7 @@ class Study:
         while True:
             collect(result, jobs, keep)
             for job in carry_out(jobs, keep, result.notes, partial(show, jobs)):
-                result.environment["runs_trained"] += len(job.runs)
+                result.environment["runs_trained"] += job.trained
                 collect(result, jobs, keep)
             collect(result, jobs, keep)  # with what other processes have trained
             if not result.records:
@@ -156,7 +155,8 @@ class Study:
             wider = result.rates_beyond() if self.extend_learning_rates else {}
             if not wider:
                 break
-            rates |= {index: (*rates[index], rate) for index, rate in wider.items()}
+            for index, rate in wider.items():
+                rates[index] = (*rates.get(index, self.learning_rates), rate)
             jobs = self.jobs(prepared, rates)
         result.environment["seconds"] = round(time.perf_counter() - started, 2)
         result.environment["compilations"] = engine.compilations().since(compiled)._asdict()
@@ -168,18 +168,17 @@ class Study:
             )
         return result
 
-    def prepare(self) -> "Prepared":
+    def prepare(self) -> Prepared:
         """Load and split the data. Raises ValueError where it does not fit the task."""
         dataset = self._dataset()
         task = self._task(dataset)
         return Prepared(dataset, task, engine.prepare(dataset, self.validation_fraction))
 
     def jobs(
-        self, prepared: "Prepared", rates: Mapping[int, Sequence[float]] | None = None
+        self, prepared: Prepared, rates: Mapping[int, Sequence[float]] | None = None
     ) -> list[Job]:
-        """The study's groups; `rates` are those of each combination, where not all are alike."""
-        rates = rates or dict.fromkeys(range(len(self.combinations)), self.learning_rates)
-        return [Job(self, *prepared, members, rates) for members in group(self.combinations)]
+        """The study's groups; `rates` are those of combinations that have other ones."""
+        return [Job(self, *prepared, members, rates or {}) for members in group(self.combinations)]
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
         """The study as its file has it: names and numbers alone."""

@@ -56,7 +56,11 @@ def untested(result: "Result") -> str:
 
 def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
     """A factor's levels, averaged over the settings of the other factors that all levels share."""
-    names = list(dict.fromkeys(levels[factor] for levels in result.combinations))
+    every = list(dict.fromkeys(levels[factor] for levels in result.combinations))
+    trained = {row.levels[factor] for row in rows}
+    names, failed = ([n for n in every if (n in trained) is ran] for ran in (True, False))
+    if len(names) < 2:
+        return f"{factor}: only {listed(names)} could be trained" if names else ""
     table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
         name: {
             tuple(v for k, v in row.levels.items() if k != factor): row.values
@@ -65,12 +69,6 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
         }
         for name in names
     }
-    trained = {row.levels[factor] for row in rows}
-    failed = [name for name in names if name not in trained]
-    names = [name for name in names if name in trained]
-    if len(names) < 2:
-        return f"{factor}: only {listed(names)} could be trained" if names else ""
-    table = {name: table[name] for name in names}
     shared = sorted(set.intersection(*(set(found) for found in table.values())))
     if not shared:
         return f"{factor}: every setting has a level that diverged, so levels are not compared"

@@ -2,7 +2,7 @@
 
 import math
 
-from jcnn.theory.quadrature import Function, Smooth, expectation
+from jcnn.theory.quadrature import Function, Smooth, expectation, spread
 
 
 def batch_norm_gradient_growth(function: Function) -> float:
@@ -17,8 +17,7 @@ def batch_norm_gradient_growth(function: Function) -> float:
     1.2112
     """
     smooth = Smooth(function)
-    mean = expectation(smooth.value, 1.0)
-    variance = expectation(lambda x: (smooth.value(x) - mean) ** 2, 1.0)
+    variance = spread(smooth)
     if variance <= 0:
         raise ValueError("a constant function has no gradient to grow")
     return math.sqrt(expectation(lambda x: smooth.slope(x) ** 2, 1.0) / variance)

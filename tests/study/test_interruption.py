@@ -98,10 +98,15 @@ def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
         then = worker.ask(directory)
         same = (directory / "results.json").read_bytes() == answer
         shutil.rmtree(directory)
-        return at, first["code"], then["code"], then["error"], same
+        # Threads merge a write now and then, so the last events may not come.
+        beyond = first["code"] == 0 and first["events"] < at
+        return at, beyond, first["code"], then["code"], then["error"], same
 
-    found = shared_out(workers, range(1, events - 3, EVERY), killed)
-    assert [one for one in found if one[1:] != (-signal.SIGKILL, 0, "", True)] == []
+    found = shared_out(workers, range(1, events + 1, EVERY), killed)
+    went_on = [one for one in found if not one[1]]
+    assert [one for one in went_on if one[2:] != (-signal.SIGKILL, 0, "", True)] == []
+    assert [one for one in found if one[1] and one[2:] != (0, 0, "", True)] == []
+    assert len(went_on) > 0.9 * len(found)
 
 
 def test_killed_at_random_moments(workers, whole, tmp_path):
@@ -133,7 +138,7 @@ def test_no_room_for_files(limit, workers, whole, tmp_path):
     worker = workers[0]
     done = worker.ask(tmp_path / "x", limit=limit)
     assert done["code"] == 0
-    if limit < 6_000:
+    if limit < 6_000 or done["error"]:
         assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot keep"))
     done = worker.ask(tmp_path / "x")
     assert done["error"] == ""
