@@ -1,9 +1,10 @@
 """`jcnn compare`: train every combination and rank them."""
 
 import argparse
+import json
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,12 +113,9 @@ def run(chosen: argparse.Namespace) -> int:
     engine.use_all_cores()
     engine.keep_compiled(cache_dir() / "compiled")
     from jcnn.study import Study
-    from jcnn.study.measure import check
 
     study = Study(**keywords)
-    if chosen.metric is not None:
-        check(chosen.metric)
-    baseline = _baseline(chosen.baseline, study)
+    baseline = baseline_levels(chosen.baseline, [one.names() for one in study.combinations])
     if chosen.out == "":
         raise UsageError("--out is empty; name a directory")
     out = Path(chosen.out) if chosen.out else _directory(chosen.study, study)
@@ -132,12 +130,10 @@ def run(chosen: argparse.Namespace) -> int:
             flush=True,
         )
     try:
-        result = _with_progress(study, out, quiet)
+        result = _with_progress(study, out, chosen.metric, quiet)
     except KeyboardInterrupt as interruption:
         print(f"\njcnn compare: interrupted; {_kept(out)}", file=sys.stderr)
         return exit_code(interruption)
-    if chosen.metric:
-        result = result.by(chosen.metric)
     if chosen.json:
         print(result.to_json())
     else:
@@ -156,7 +152,10 @@ def _kept(out: Path) -> str:
     return f"{out} keeps {finished} finished runs, and the same command goes on from there"
 
 
-def _baseline(given: str | None, study: "Study") -> dict[str, str] | None:
+def baseline_levels(
+    given: str | None, combinations: Sequence[Mapping[str, str]]
+) -> dict[str, str] | None:
+    """The levels that `--baseline` names; UsageError where no single combination has them."""
     if given is None:
         return None
     from jcnn.study.plan import only_match
@@ -165,7 +164,7 @@ def _baseline(given: str | None, study: "Study") -> dict[str, str] | None:
     if not all(equals and level for _, equals, level in words):
         raise UsageError(f"--baseline {given}; expected FACTOR=LEVEL, several joined by commas")
     levels = {factor.replace("-", "_"): level for factor, _, level in words}
-    only_match([combination.names() for combination in study.combinations], levels)
+    only_match(combinations, levels)
     return levels
 
 
@@ -198,14 +197,18 @@ def _set(keywords: dict[str, Any], word: str) -> None:
     if not equals or not text:
         raise UsageError(f"--set {word}: expected KEY=VALUE, such as epochs=20")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        given = tomllib.loads(word)
     except tomllib.TOMLDecodeError:
-        value = text
-    table, dot, name = key.partition(".")
-    if dot and table == "factors":
-        keywords["factors"] = keywords.get("factors", {}) | {name: value}
-    else:
-        keywords[key] = value
+        try:
+            given = tomllib.loads(f"{key} = {json.dumps(text)}")
+        except tomllib.TOMLDecodeError:
+            raise UsageError(f"--set {word}: {key} is not a key of TOML; quote its parts") from None
+    factors = given.pop("factors", None)
+    if isinstance(factors, dict):
+        keywords["factors"] = keywords.get("factors", {}) | factors
+    elif factors is not None:
+        keywords["factors"] = factors
+    keywords |= given
 
 
 def _value(word: str) -> Any:
@@ -243,14 +246,14 @@ def study_file(given: str) -> Path:
     return Path(given) / "study.toml" if Path(given).is_dir() else Path(given)
 
 
-def _with_progress(study: "Study", out: Path, quiet: bool) -> "Result":
+def _with_progress(study: "Study", out: Path, metric: str | None, quiet: bool) -> "Result":
     from rich.console import Console
 
     console = Console(stderr=True)
     if quiet:
-        return study.run(out)
+        return study.run(out, metric=metric)
     if not console.is_terminal:
-        return study.run(out, on_progress=_plain_lines())
+        return study.run(out, metric=metric, on_progress=_plain_lines())
 
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
@@ -273,7 +276,7 @@ def _with_progress(study: "Study", out: Path, quiet: bool) -> "Result":
                 left=f"{_left(at):.0f} s left",
             )
 
-        return study.run(out, on_progress=show)
+        return study.run(out, metric=metric, on_progress=show)
 
 
 def _plain_lines() -> Callable[["Progress"], None]:
@@ -281,8 +284,8 @@ def _plain_lines() -> Callable[["Progress"], None]:
 
     def show(at: "Progress") -> None:
         nonlocal last
-        if at.seconds - last < 5 and at.runs_done < at.runs:
-            return
+        if at.seconds - last < 5 or at.runs_done >= at.runs:
+            return  # the result follows
         last = at.seconds
         best = f", best so far {at.best}" if at.best else ""
         print(

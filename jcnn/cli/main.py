@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jcnn import names
 from jcnn.cli import bench, compare, data, explain, runs, theory
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {given[0]}")
     chosen, unknown = parser.parse_known_args(given)
     if unknown:
-        commands.choices[chosen.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+        _parser_of(commands, chosen).error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(chosen.run(chosen))
     except KeyboardInterrupt as interruption:
@@ -57,6 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = " ".join(str(error).split())
         print(f"jcnn {chosen.command}: {line}", file=sys.stderr)
         return 1
+
+
+def _parser_of(commands: Any, chosen: argparse.Namespace) -> argparse.ArgumentParser:
+    """The parser of the command, or of its action where it has several."""
+    parser: argparse.ArgumentParser = commands.choices[chosen.command]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return action.choices[getattr(chosen, action.dest)]
+    return parser
 
 
 def entry() -> NoReturn:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jcnn.cli.compare import baseline_levels
 from jcnn.cli.table import show, tell_failures
 from jcnn.names import UsageError
 
@@ -27,6 +28,7 @@ def add(commands: Any) -> None:
     showing = actions.add_parser("show", help="the answer of a study again")
     showing.add_argument("directory")
     showing.add_argument("--metric", metavar="FORM", help="as in `jcnn compare`")
+    showing.add_argument("--baseline", metavar="FACTOR=LEVEL,...", help="as in `jcnn compare`")
     showing.add_argument("--json", action="store_true")
     showing.set_defaults(run=_show)
     differing = actions.add_parser(
@@ -47,27 +49,33 @@ def _list(chosen: argparse.Namespace) -> int:
     from jcnn.study.store.reading import summary
 
     under = Path(chosen.under)
+    if not under.is_dir() and chosen.under != "runs":
+        raise UsageError(f"{under} is not a directory")
     found = [summary(path.parent) for path in sorted(under.glob(f"**/{NAME}"))]
     if chosen.json:
         print(json.dumps(found, indent=1))
         return 0
     if not found:
-        print(f"no studies under {under}")
+        print(f"no studies under {under}; `jcnn compare` leaves one")
         return 0
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("directory", "data", "model", "runs", "best", box=None, pad_edge=False)
+    from jcnn.study.plan import told
+
+    table = Table(box=None, pad_edge=False)
+    for head in ("directory", "data", "model", "runs", "best"):
+        table.add_column(head, overflow="fold", justify="right" if head == "runs" else "left")
     for one in found:
         study = one["study"]
-        best = " ".join(one["best"].values()) + f" {one['mean']:.4g}" if "best" in one else ""
+        best = f"{one['shown']} {told(one['best'])}" if "best" in one else one["state"]
         cells = [
             one["directory"],
             study.get("data", ""),
             study.get("model", ""),
-            str(one["finished"]),
-            best or "not finished",
+            one["runs"],
+            best,
         ]
         table.add_row(*(Text(str(cell)) for cell in cells))
     Console().print(table)
@@ -80,23 +88,25 @@ def _show(chosen: argparse.Namespace) -> int:
     result = read_result(Path(chosen.directory))
     if chosen.metric is not None:
         result = result.by(chosen.metric)
+    baseline = baseline_levels(chosen.baseline, result.combinations)
     if chosen.json:
         print(result.to_json())
     else:
-        show(result, Path(chosen.directory), None)
+        show(result, Path(chosen.directory), baseline)
     tell_failures(result)
     return 0
 
 
 def _diff(chosen: argparse.Namespace) -> int:
     from jcnn.study.difference import difference
+    from jcnn.study.plan import told
     from jcnn.study.store.reading import read_result
 
     first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
     found = difference(first, second)
     if chosen.json:
-        told = [one._asdict() | {"real": one.real} for one in found.moved]
-        print(json.dumps(found._asdict() | {"moved": told}, indent=1))
+        pairs = [one._asdict() | {"real": one.real} for one in found.moved]
+        print(json.dumps(found._asdict() | {"moved": pairs}, indent=1))
         return 0
     shown = first.measure
     for what, unlike in (("setting", found.settings), ("version", found.versions)):
@@ -104,14 +114,14 @@ def _diff(chosen: argparse.Namespace) -> int:
             print(f"{what} {name}: {_spelled(a)} -> {_spelled(b)}")
     for place, only in ((chosen.first, found.only_first), (chosen.second, found.only_second)):
         for levels in only:
-            print(f"only in {place}: {' '.join(levels.values())}")
+            print(f"only in {place}: {told(levels)}")
     if not found.moved:
         print("no combination is in both")
         return 0
     moved = [one for one in found.moved if one.real]
     for one in moved:
         print(
-            f"moved: {' '.join(one.levels.values())}: {shown.show(one.first)} -> "
+            f"moved: {told(one.levels)}: {shown.show(one.first)} -> "
             f"{shown.show(one.second)} ({shown.gap(one.second - one.first)} "
             f"{shown.show_interval(one.interval)}, corrected p = {one.corrected:.2g})"
         )

@@ -48,10 +48,10 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
 
 def tell_failures(result: "Result") -> None:
     """A line on stderr for each combination that could not be trained."""
+    from jcnn.study.plan import told
+
     for index, reason in result.failures.items():
-        levels = ", ".join(
-            f"{factor}={name}" for factor, name in result.combinations[index].items()
-        )
+        levels = told(result.combinations[index])
         print(f"jcnn: {levels or 'the only combination'} failed: {reason}", file=sys.stderr)
 
 
@@ -73,6 +73,7 @@ def _table(
         "95% interval": [shown.show_interval(row.interval) for row in rows],
         "spread": [shown.show(row.std) for row in rows],
         "rates": [f"{len(r.working)}/{len(r.by_rate)}" if len(r.by_rate) > 1 else "" for r in rows],
+        "never": [f"{row.missed}/{len(row.values)}" if row.missed else "" for row in rows],
         "diverged": [f"{row.diverged}/{row.runs}" if row.diverged else "" for row in rows],
     }
     columns = {title: cells for title, cells in columns.items() if any(cells)}
@@ -97,6 +98,8 @@ def _caption(result: "Result", rows: list["Row"]) -> str:
         f"mean, its 95% bootstrap interval and standard deviation of {result.measure.title} over "
         f"{seeds} seeds, at the learning rate chosen on validation for each combination"
     )
+    if any(row.missed for row in rows):
+        text += "; never: runs that did not get there, which count with all their time"
     if rows and len(rows[0].by_rate) > 1:
         text += "; rates: how many come within 5% of the best one on validation"
     return text
@@ -105,12 +108,14 @@ def _caption(result: "Result", rows: list["Row"]) -> str:
 def _cost(result: "Result", out: Path) -> str:
     ran = result.environment
     known = ran.get("runs_found", 0)
+    if "seconds" not in ran:
+        return f"in {out}"
     if not ran.get("runs_trained"):
         return f"all {len(result.records)} runs were in {out}; nothing was trained"
     compiled, found, seconds = ran["compilations"].values()
     return (
         f"{ran['seconds']:.0f} s on {ran['device']}; {compiled} programs compiled and {found} "
-        f"found compiled in {seconds:.0f} s of it, while others trained; "
+        f"found compiled, {seconds:.0f} s of threads' time, mostly while others trained; "
         + (f"{known} runs were there already; " if known else "")
         + f"in {out}"
     )

@@ -1,5 +1,11 @@
-"""The one exception of `jcnn.data`."""
+"""What `jcnn.data` raises."""
+
+from jcnn.names import UsageError
 
 
 class DataError(ValueError):
     """Data that cannot be used: one line that names the file, the field and the fix."""
+
+
+class UnknownDataError(DataError, UsageError):
+    """What no data set, file or folder is called."""

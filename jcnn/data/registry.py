@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jcnn.data.dataset import Dataset
 from jcnn.data.digits import INSIDE, MADE, digits, digits_rotated, moving_digits
-from jcnn.data.errors import DataError
+from jcnn.data.errors import DataError, UnknownDataError
 from jcnn.data.images import load_image_folder
 from jcnn.data.mnist import (
     IDX_SOURCES,
@@ -142,4 +142,6 @@ def _load_path(name: str) -> Dataset:
     known = [*_SHIPPED, *IDX_SOURCES]
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-    raise DataError(f"{name}: neither a data set nor an .npz file or folder that exists; {hint}")
+    raise UnknownDataError(
+        f"{name or repr(name)}: neither a data set nor an .npz file or folder that exists; {hint}"
+    )

@@ -18,6 +18,7 @@ from jcnn.engine.feed import Call, feed_for
 from jcnn.engine.initial import Builder, Initialization
 from jcnn.engine.program import runs_program
 from jcnn.engine.snapshot import Outcome, Snapshot, outcomes_of, put_back, taken
+from jcnn.names import UsageError
 from jcnn.training.run import Data, History, Hyperparameters, Recipe
 
 # A call is meant to last this long: a progress tick, and what an interruption can lose.
@@ -193,7 +194,7 @@ class Training:
 def steps_per_epoch(examples: int, batch_size: int) -> int:
     """Whole batches in an epoch; what does not fill one is left out, another part each epoch."""
     if batch_size > examples:
-        raise ValueError(
+        raise UsageError(
             f"batch_size={batch_size} is larger than the {examples} training examples; "
             "use a smaller batch"
         )

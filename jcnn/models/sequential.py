@@ -10,6 +10,7 @@ from jax import Array
 
 from jcnn import initializers, layers, pooling
 from jcnn.models.block import Layers, conv_block, dense_block, pooled_shape, spatial_and_channels
+from jcnn.names import UsageError
 
 Function = Callable[[Array], Array]
 
@@ -173,6 +174,11 @@ def _trunk(
 
 
 def _head(size: int, hidden: Sequence[int], outputs: int, parts: dict[str, Any]) -> Layers:
+    if isinstance(hidden, int):
+        raise UsageError(
+            f"hidden={hidden}; expected the widths of the hidden layers, such as ({hidden},) "
+            f"(on the command line: `{hidden},`)"
+        )
     chain: Layers = {"flatten": layers.Flatten()}
     for i, width in enumerate(hidden, start=1):
         chain |= dense_block(f"_hidden{i}", size, width, **parts)

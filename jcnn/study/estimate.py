@@ -11,6 +11,7 @@ from jcnn import engine
 from jcnn.study.execution import AHEAD
 from jcnn.study.gathering import failed
 from jcnn.study.job import Job
+from jcnn.study.plan import told
 from jcnn.study.store.ledger import NAME, Ledger
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def estimate(study: "Study", directory: Path) -> Estimate:
         sum(_seconds(group) for group in compiled),
         max((group.memory for group in compiled), default=0),
         jax.local_device_count(),
-        {" ".join(study.combinations[i].names().values()): why for i, why in failed(jobs).items()},
+        {told(study.combinations[i].names()): why for i, why in failed(jobs).items()},
     )
 
 

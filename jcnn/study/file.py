@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from jcnn.data import Dataset
     from jcnn.study.study import Study
 
+# How a study file begins that cannot give all of its study back.
+OBJECTS = "# Python objects, to be given again: "
 KEYS = (
     "data",
     "model",
@@ -41,12 +43,18 @@ def read_study(path: str | Path) -> dict[str, Any]:
     Raises UsageError naming the file and the key, with the nearest known keys.
     """
     try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
+        text = Path(path).read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"cannot read the study file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a TOML file: {error}") from None
+    if text.startswith(OBJECTS):
+        lacking = text.partition("\n")[0].removeprefix(OBJECTS)
+        raise UsageError(
+            f"{path} cannot hold the Python objects of its study ({lacking}): run it again from "
+            "Python, or put names in their place and take the first line away"
+        )
     return check_study(content, str(path))
 
 

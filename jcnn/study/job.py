@@ -14,7 +14,7 @@ from flax import nnx
 from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.names import UsageError
-from jcnn.study.plan import DEFAULTS, Combination, model_arguments
+from jcnn.study.plan import DEFAULTS, Combination, model_arguments, told
 from jcnn.study.store import identity
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
 
 
 def _spelled(member: Combination) -> str:
-    return ", ".join(f"{factor}={name}" for factor, name in member.names().items()) or "no factors"
+    return told(member.names()) or "no factors"
 
 
 def _place(error: BaseException) -> str:

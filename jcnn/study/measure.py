@@ -36,6 +36,8 @@ class Measure:
     over_rates: bool = False
     # Runs of a group share its time, so seeds are no independent measurements of it.
     tested: bool = True
+    # Of a run, whether it never got to what is measured, so that its number is a bound from below.
+    missed: Callable[[Outcome], bool] = lambda outcome: False
 
     def badness(self, value: float) -> float:
         """What sorts values from best to worst."""
@@ -94,12 +96,6 @@ def measure(form: str, metric: str, higher_is_better: bool) -> Measure:
     raise names.nearest("metric", form, known)
 
 
-def check(form: str) -> None:
-    """Raise UsageError for what no study can be judged by."""
-    if form != "error":  # the main metric of regression
-        measure(form, "accuracy", True)
-
-
 def _area(metric: str, higher_is_better: bool) -> Measure:
     def mean(outcome: Outcome) -> float:
         return float(np.mean(outcome.curves[f"validation_{metric}"]))
@@ -120,13 +116,18 @@ def _until(form: str, metric: str, higher_is_better: bool) -> Measure:
         target = math.nan
     if not math.isfinite(target):
         raise UsageError(f"metric {form}: expected a number after the colon, such as {head}:0.9")
+    if metric == "accuracy" and not 0 < target <= 1:
+        raise UsageError(f"metric {form}: expected an accuracy from 0 to 1, such as {head}:0.9")
+
+    def reached(outcome: Outcome) -> list[bool]:
+        curve = outcome.curves[f"validation_{metric}"]
+        return [v >= target if higher_is_better else v <= target for v in curve]
 
     def time(outcome: Outcome) -> float:
-        curve = outcome.curves[f"validation_{metric}"]
-        reached = [v >= target if higher_is_better else v <= target for v in curve]
-        epochs = reached.index(True) + 1 if any(reached) else len(curve)
+        there = reached(outcome)
+        epochs = there.index(True) + 1 if any(there) else len(there)
         whole = outcome.steps if head == "steps" else outcome.seconds
-        return whole * epochs / len(curve)
+        return whole * epochs / len(there)
 
     shown = f"{100 * target:g}%" if metric == "accuracy" else f"{target:g}"
     title = f"{head} to {shown} validation {metric}"
@@ -138,6 +139,7 @@ def _until(form: str, metric: str, higher_is_better: bool) -> Measure:
         time,
         unit=" s" if head == "seconds" else "",
         tested=head != "seconds",
+        missed=lambda outcome: not any(reached(outcome)),
     )
 
 

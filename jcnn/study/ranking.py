@@ -35,7 +35,8 @@ class Row:
     counts diverged runs over all rates. `at_edge` says that the chosen rate is the least or
     greatest tried, so that a better one may lie outside. `by_rate` is the mean validation value of
     each rate tried, NaN where a run diverged, and `working` are those within `NEAR_BEST` of the
-    best: a scheme that works at one rate only is worse than one that works at three.
+    best: a scheme that works at one rate only is worse than one that works at three. `missed`
+    counts runs at the chosen rate that never got to what is measured (`Measure.missed`).
     """
 
     combination: int
@@ -50,6 +51,7 @@ class Row:
     at_edge: bool
     by_rate: Mapping[float, float]
     working: Sequence[float]
+    missed: int = 0
 
     @property
     def interval(self) -> Interval:
@@ -89,6 +91,7 @@ def row_of(
         len(rates) > 1 and chosen in (rates[0], rates[-1]),
         scores,
         [rate for rate, score in scores.items() if measure.badness(score) <= worst < math.inf],
+        sum(measure.missed(record.outcome) for record in at_rate),
     )
 
 

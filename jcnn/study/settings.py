@@ -9,11 +9,11 @@ from typing import Any
 from jcnn import names
 from jcnn.names import UsageError
 
-MOST_SEEDS = 1_000_000
+MOST = 1_000_000
 
 
-def whole(name: str, value: Any, *, least: int = 1) -> int:
-    """`value` as an int of at least `least`."""
+def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
+    """`value` as an int of at least `least` and at most `most`."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -22,6 +22,8 @@ def whole(name: str, value: Any, *, least: int = 1) -> int:
         number = least - 1
     if number < least:
         raise UsageError(f"{name}={value!r}; expected a whole number of at least {least}")
+    if most is not None and number > most:
+        raise UsageError(f"{name}={value!r}; expected at most {most:,}")
     return number
 
 
@@ -55,10 +57,7 @@ def seed_values(seeds: Any) -> list[int]:
     """The seeds, from a count or from whole numbers."""
     given = _several(seeds)
     if given == [seeds]:
-        count = whole("seeds", seeds)
-        if count > MOST_SEEDS:
-            raise UsageError(f"seeds={count}; expected at most {MOST_SEEDS:,}")
-        return list(range(count))
+        return list(range(whole("seeds", seeds, most=MOST)))
     values = [whole("seeds", seed, least=0) for seed in given]
     if not values or len(set(values)) < len(values) or max(values) >= 2**31:
         raise UsageError(f"seeds={given}; expected a count, or different numbers below 2^31")
@@ -91,8 +90,8 @@ def _text(name: str) -> Callable[[Any], str]:
     return check
 
 
-def _whole(name: str, least: int = 1) -> Callable[[Any], int]:
-    return lambda value: whole(name, value, least=least)
+def _whole(name: str, least: int = 1, most: int | None = None) -> Callable[[Any], int]:
+    return lambda value: whole(name, value, least=least, most=most)
 
 
 def _number(name: str, expected: str, fits: Callable[[float], bool]) -> Callable[[Any], float]:
@@ -115,7 +114,7 @@ def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 # Each setting as it is kept; those that are not here take Python objects and are checked by use.
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "learning_rates": learning_rates,
-    "epochs": _whole("epochs"),
+    "epochs": _whole("epochs", most=MOST),
     "batch_size": _whole("batch_size"),
     "task": _or_none(_text("task")),
     "validation_fraction": _number(

@@ -48,6 +48,11 @@ class Comparison(NamedTuple):
         )
 
     @property
+    def equal(self) -> bool:
+        """Whether the two did the same on every one of at least two seeds."""
+        return self.n > 1 and self.interval == (0.0, 0.0)
+
+    @property
     def real(self) -> bool:
         """Whether the corrected test tells the two apart."""
         return self.corrected < 1 - LEVEL

@@ -16,6 +16,7 @@ from jcnn.study.execution import carry_out
 from jcnn.study.file import described, unreadable
 from jcnn.study.gathering import check_missing, collect
 from jcnn.study.job import Job
+from jcnn.study.measure import measure
 from jcnn.study.plan import combinations, group, levels
 from jcnn.study.result import Result
 from jcnn.study.store.directory import Memory, StudyDirectory, environment
@@ -110,9 +111,12 @@ class Study:
         self,
         directory: str | os.PathLike[str] | None = None,
         *,
+        metric: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Result:
         """Train what is missing, and return the result; with `directory`, it is kept there.
+
+        The result is judged by `metric` (see `Result.by`), on which what is kept does not depend.
 
         Every finished run is kept in the directory's ledger at once, and what is there is not
         trained again. A combination that cannot be trained is in the result's `failures`.
@@ -123,6 +127,8 @@ class Study:
         started, compiled = time.perf_counter(), engine.compilations()
         prepared = self.prepare()
         dataset, task, _ = prepared
+        if metric is not None:
+            measure(metric, task.metric, task.higher_is_better)  # before anything is trained
         rates: dict[int, Sequence[float]] = {}
         jobs = self.jobs(prepared, rates)
         # A directory is made for what can be trained only.
@@ -142,8 +148,9 @@ class Study:
         )
         if isinstance(keep, StudyDirectory):
             keep.write_study(result.study, self.unreadable())
-            keep.write_environment(result.environment)
-        show = self._shown(result, on_progress, started)
+            if found < sum(len(job.runs) for job in jobs):
+                keep.write_environment(result.environment)
+        show = self._shown(result, metric, on_progress, started)
         while True:
             collect(result, jobs, keep)
             for job in carry_out(jobs, keep, result.notes, partial(show, jobs)):
@@ -162,11 +169,12 @@ class Study:
         result.environment["compilations"] = engine.compilations().since(compiled)._asdict()
         if isinstance(keep, StudyDirectory):
             keep.write_results(result.to_json(provenance=False))
+            trained = result.environment["runs_trained"]
+            # Who only looks again leaves the versions and times of the runs as they are.
+            told = result.environment if trained else keep.environment() or result.environment
             seconds = [record.outcome.seconds for record in result.records]
-            keep.write_environment(
-                result.environment | {"notes": result.notes, "run_seconds": seconds}
-            )
-        return result
+            keep.write_environment(told | {"notes": result.notes, "run_seconds": seconds})
+        return result if metric is None else result.by(metric)
 
     def prepare(self) -> Prepared:
         """Load and split the data. Raises ValueError where it does not fit the task."""
@@ -230,13 +238,18 @@ class Study:
         return training.classification(label_smoothing=self.label_smoothing)
 
     def _shown(
-        self, result: Result, on_progress: Callable[[Progress], None] | None, started: float
+        self,
+        result: Result,
+        metric: str | None,
+        on_progress: Callable[[Progress], None] | None,
+        started: float,
     ) -> Callable[[Sequence[Job], Job, float], None]:
         def show(jobs: Sequence[Job], job: Job, runs_done: float) -> None:
             if on_progress is None:
                 return
-            rows = result.ranking()
-            best = f"{spelled(rows[0])} {result.measure.show(rows[0].mean)}" if rows else ""
+            so_far = result if metric is None else result.by(metric)
+            rows = so_far.ranking()
+            best = f"{spelled(rows[0])} {so_far.measure.show(rows[0].mean)}" if rows else ""
             seconds = time.perf_counter() - started
             done = len(result.records) + runs_done
             runs = sum(len(one.runs) for one in jobs)

@@ -29,6 +29,13 @@ def verdict(result: "Result") -> str:
             "(--seeds)"
         )
     unclear = [(row, one) for row, one in judged if not one.real]
+    equal = [spelled(row) for row, one in judged if one.equal]
+    unclear = [(row, one) for row, one in unclear if not one.equal]
+    ahead = len(judged) - len(unclear) - len(equal)
+    others = f"; ahead of the other {ahead}" if ahead else ""
+    same = f"{listed([best, *equal])} do equally well on every seed" if equal else ""
+    if equal and not unclear:
+        return same + others
     if not unclear:
         row, one = judged[0]
         return (
@@ -39,8 +46,7 @@ def verdict(result: "Result") -> str:
         f"not enough seeds to tell {best} from {listed([spelled(row) for row, _ in unclear])}"
         f" (from the next by {amount(result, unclear[0][1])}){would_do(unclear[0][1])}"
     )
-    ahead = len(judged) - len(unclear)
-    return sentence + (f"; it is ahead of the other {ahead}" if ahead else "")
+    return sentence + others + (f"; {same}" if same else "")
 
 
 def untested(result: "Result") -> str:
@@ -81,8 +87,11 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
     pairs = [((sign * seeds[best]).tolist(), (sign * seeds[name]).tolist()) for name in others]
     found = dict(zip(others, compare(pairs, family=family), strict=True))
     real = [f"{name} by {amount(result, found[name])}" for name in others if found[name].real]
-    unclear = [name for name in others if not found[name].real]
+    equal = [name for name in others if found[name].equal]
+    unclear = [name for name in others if not (found[name].real or found[name].equal)]
     parts = [f"{best} beats {listed(real)}"] if real else []
+    if equal:
+        parts.append(f"{listed([best, *equal])} do equally well on every seed")
     if unclear and math.isfinite(found[unclear[0]].p):
         parts.append(
             f"not enough seeds to tell {best} from {listed(unclear)} "

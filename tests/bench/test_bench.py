@@ -174,6 +174,8 @@ def test_a_sweep_grows_and_is_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweep, "RUNS", (1, 2))
     monkeypatch.setattr(sweep, "WIDTHS", (0.5, 1))
     monkeypatch.setattr(sweep, "BATCHES", (128, 256))
+    small = replace(sweep.WORKLOADS[0], runs=2, features=(4, 4), hidden=(8,))
+    monkeypatch.setattr(sweep, "WORKLOADS", [small])
     out, plot = tmp_path / "sweep.json", tmp_path / "sweep.svg"
     assert main(["bench", "--sweep", "--rounds", "1", "--out", str(out), "--plot", str(plot)]) == 0
     assert "model steps/s" in capsys.readouterr().out

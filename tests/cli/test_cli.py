@@ -1,5 +1,6 @@
 """The command line: results, errors in one line, exit codes, nothing left behind."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -8,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from jcnn.cli import main
+from jcnn.cli import compare, main
+from jcnn.names import UsageError
 
 QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
 
@@ -133,7 +135,7 @@ def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys
     assert not (out / "results.json").exists()
     assert main(command) == 0
     assert main(command) == 0
-    assert "nothing was trained" in capsys.readouterr().out
+    assert "nothing was trained" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("mode", ["true", "false"])
@@ -189,3 +191,35 @@ def test_theory_prints_its_table_and_draws_its_figure(tmp_path, capsys):
         ["--activation", "tan"],
     ):
         assert main(["theory", *words]) == 2
+
+
+def test_a_metric_that_the_task_has_not_is_refused_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez("line.npz", x_train=np.ones((64, 3), np.float32), y_train=np.linspace(0, 1, 64))
+    arguments = ["compare", "--data", "line.npz", "--model", "mlp", "--out", "x"]
+    assert main([*arguments, "--metric", "accuracy"]) == 2
+    assert "unknown metric 'accuracy'" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_set_takes_any_key_of_toml(capsys):
+    parsed = argparse.Namespace(
+        study=None, factor=None, learning_rate=None,
+        set=['factors."weird name"=[1, 2]', "model=mlp"],
+        **dict.fromkeys(("data", "model", "seeds", "extend_learning_rates")),
+        **dict.fromkeys((*compare.FACTORS, *compare.SETTINGS)),
+    )  # fmt: skip
+    assert compare.study_keywords(parsed) == {"factors": {"weird name": [1, 2]}, "model": "mlp"}
+    parsed.set = ["a b=1"]
+    with pytest.raises(UsageError, match="a b is not a key of TOML"):
+        compare.study_keywords(parsed)
+
+
+def test_a_study_of_python_objects_says_what_its_directory_cannot_give(tmp_path, capsys):
+    from jcnn.study import Study
+
+    Study(
+        model="mlp", factors={"activation": [lambda x: x]}, learning_rates=0.1, seeds=1, epochs=1
+    ).run(tmp_path / "x")
+    assert main(["compare", str(tmp_path / "x")]) == 2
+    assert "run it again from Python" in capsys.readouterr().err

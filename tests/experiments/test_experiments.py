@@ -10,6 +10,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "common.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_runs_and_has_a_header(path, tmp_path):
     header = path.read_text().split('"""')[1]

@@ -28,7 +28,7 @@ def study():
     return Study(
         data=(inputs, labels),
         model="mlp",
-        factors={"hidden": [(4,)]},
+        factors={"hidden": [()]},
         learning_rates=[0.1],
         seeds=2,
         epochs=2,

@@ -18,8 +18,6 @@ from jcnn.study.store.ledger import Ledger
 
 HERE = Path(__file__).parent
 WORKERS = 2
-# The oldest Python takes every fifth event, for the time that it takes.
-EVERY = 1 if sys.version_info >= (3, 12) else 5
 RANDOM_KILLS = 50
 
 pytestmark = pytest.mark.skipif(
@@ -87,6 +85,7 @@ def shared_out(workers, asked, job):
     return [found for part in parts for found in part]
 
 
+@pytest.mark.slow
 def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
     """The next start comes to the same bytes; at every second event the write is torn."""
     answer, events = whole
@@ -102,13 +101,14 @@ def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
         beyond = first["code"] == 0 and first["events"] < at
         return at, beyond, first["code"], then["code"], then["error"], same
 
-    found = shared_out(workers, range(1, events + 1, EVERY), killed)
+    found = shared_out(workers, range(1, events + 1), killed)
     went_on = [one for one in found if not one[1]]
     assert [one for one in went_on if one[2:] != (-signal.SIGKILL, 0, "", True)] == []
     assert [one for one in found if one[1] and one[2:] != (0, 0, "", True)] == []
     assert len(went_on) > 0.9 * len(found)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(workers, whole, tmp_path):
     """Several times each, until it has been through."""
     answer, _ = whole
@@ -201,6 +201,8 @@ def command(out, environment):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,
+        # Who runs tests in the background may have Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

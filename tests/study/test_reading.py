@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shutil
 import string
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_a_result_is_read_back_as_it_was(directory):
         provenance=False
     )
     found = summary(directory)
-    assert found["finished"] == 12
+    assert (found["runs"], found["state"]) == (12, "finished")
     assert found["best"] == dict(result.ranking()[0].levels)
 
 
@@ -137,7 +138,7 @@ def test_what_differs_between_two_studies(directory, tmp_path, capsys):
     assert main(["runs", "diff", str(directory), str(tmp_path / "y")]) == 0
     printed = capsys.readouterr().out
     assert "setting epochs: 2 -> 15" in printed
-    assert "moved: tanh 16" in printed
+    assert "moved: activation=tanh, hidden=16" in printed
 
 
 def test_the_commands(directory, tmp_path, capsys):
@@ -153,10 +154,63 @@ def test_the_commands(directory, tmp_path, capsys):
     assert "holds no study" in capsys.readouterr().err
 
 
+def test_looking_again_leaves_what_the_runs_were_made_by(directory, tmp_path):
+    shutil.copytree(directory, tmp_path / "x")
+    before = json.loads((tmp_path / "x" / "environment.json").read_text())
+    assert before["runs_trained"] == 12
+    fewer = STUDY | {"factors": STUDY["factors"] | {"activation": ["relu"]}}
+    Study(**fewer).run(tmp_path / "x", metric="area")
+    after = json.loads((tmp_path / "x" / "environment.json").read_text())
+    assert len(after.pop("run_seconds")) == 6 < len(before.pop("run_seconds"))
+    assert after == before
+    result = read_result(tmp_path / "x")
+    assert min(record.outcome.seconds for record in result.records) > 0
+
+
+def test_without_its_environment_a_result_can_be_read(directory, tmp_path, capsys):
+    shutil.copytree(directory, tmp_path / "x")
+    for damage in (b"", b"[]", b'{"notes": 1}', b'{"run_seconds": ["a"]}'):
+        (tmp_path / "x" / "environment.json").write_bytes(damage)
+        assert main(["runs", "show", str(tmp_path / "x")]) == 0, damage
+        assert "environment.json cannot be read" in capsys.readouterr().out
+    (tmp_path / "x" / "environment.json").unlink()
+    assert read_result(tmp_path / "x").verdict() == read_result(directory).verdict()
+
+
+def test_a_damaged_study_is_listed_as_such(directory, tmp_path, capsys):
+    shutil.copytree(directory, tmp_path / "x")
+    (tmp_path / "x" / "results.json").write_text("{")
+    assert main(["runs", "list", str(tmp_path)]) == 0
+    assert "damaged" in capsys.readouterr().out
+    (tmp_path / "x" / "results.json").unlink()
+    assert summary(tmp_path / "x") | {"study": 0, "directory": 0} == {
+        "study": 0, "directory": 0, "runs": 12, "state": "not finished",
+    }  # fmt: skip
+    assert main(["runs", "list", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_run_that_never_gets_there_is_counted(directory, capsys):
+    result = read_result(directory).by("steps:1")
+    assert sum(row.missed for row in result.ranking()) > 0
+    assert main(["runs", "show", str(directory), "--metric", "steps:1"]) == 0
+    assert "runs that did not get there" in " ".join(capsys.readouterr().out.split())
+    assert all(row.missed == 0 for row in result.by("steps:0.01").ranking())
+    for beyond in ("steps:1.1", "steps:90", "seconds:0"):
+        with pytest.raises(UsageError, match="expected an accuracy from 0 to 1"):
+            result.by(beyond)
+
+
+def test_a_baseline_may_be_shown_again(directory, capsys):
+    assert main(["runs", "show", str(directory), "--baseline", "activation=relu"]) == 0
+    assert "apart from the baseline" in capsys.readouterr().out
+    assert main(["runs", "show", str(directory), "--baseline", "activation=rely"]) == 2
+    with pytest.raises(SystemExit):
+        main(["runs", "show", str(directory), "--metrik", "area"])
+    assert "did you mean --metric" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["results.json", "environment.json"])
 def test_damaged_results_are_a_clear_error_and_come_back(directory, tmp_path, name):
-    import shutil
-
     shutil.copytree(directory, tmp_path / "x")
     path = tmp_path / "x" / name
     whole = path.read_bytes()

@@ -11,7 +11,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
+from jcnn.engine import Outcome
 from jcnn.study import statistics
+from jcnn.study.result import Result, RunRecord
 
 
 def test_paired_comparison_against_scipy():
@@ -62,6 +64,7 @@ def test_the_interquartile_mean_forgets_the_ends():
     assert statistics.interquartile_mean([0.0, 10.0, 11.0, 99.0]) == 10.5
 
 
+@pytest.mark.slow
 def test_null_studies_rarely_have_a_winner():
     """Six equal arms, five seeds: the best is told from any other in at most 5% of studies."""
     rng = np.random.default_rng(1)
@@ -96,12 +99,14 @@ def recorded():
     return module, list(json.loads(module.RECORDED.read_text())["runs"].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arms", "seeds"), [(2, 5), (6, 5)])
 def test_null_studies_of_recorded_runs_rarely_have_a_winner(recorded, arms, seeds):
     module, runs = recorded
     assert module.false_winners(runs, 400, arms, seeds) / 400 <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effect", [1.0, 1.5])
 def test_a_planted_difference_is_found_with_the_power_stated(recorded, effect):
     module, runs = recorded
@@ -133,3 +138,22 @@ def test_intervals_hold_the_mean_about_as_often_as_they_say():
         low, high = statistics.mean_interval(rng.normal(size=10))
         held.append(low <= 0 <= high)
     assert 0.86 <= np.mean(held) <= 0.98
+
+
+def test_levels_that_do_the_same_on_every_seed_are_told_as_equal():
+    def result(values):
+        names = list(values)
+        records = [
+            RunRecord(i, 0.1, seed, Outcome({"validation_accuracy": [v]}, {"accuracy": v}))
+            for i, name in enumerate(names)
+            for seed, v in enumerate(values[name])
+        ]
+        return Result({}, "accuracy", True, [{"activation": name} for name in names], records)
+
+    same = result({"a": [0.5, 0.6, 0.7], "b": [0.5, 0.6, 0.7]})
+    assert same.verdict() == "a and b do equally well on every seed"
+    assert same.effects() == ["activation: a and b do equally well on every seed"]
+    three = result({"a": [0.5, 0.6, 0.7], "b": [0.5, 0.6, 0.7], "c": [0.1, 0.21, 0.3]})
+    assert three.verdict() == "a and b do equally well on every seed; ahead of the other 1"
+    assert "beats c by" in three.effects()[0]
+    assert "equally" not in result({"a": [0.5, 0.7], "b": [0.7, 0.5]}).verdict()

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from jcnn.engine import Outcome
 from jcnn.names import UsageError
+from jcnn.study.file import OBJECTS
 from jcnn.study.store.checkpoint import Checkpoints
 from jcnn.study.store.files import write_whole
 from jcnn.study.store.identity import digest
@@ -22,6 +23,7 @@ from jcnn.study.store.ledger import NAME, Ledger
 from jcnn.version import __version__
 
 _HIDDEN = ".unfinished"
+ENVIRONMENT = "environment.json"
 
 
 class Memory:
@@ -100,18 +102,33 @@ class StudyDirectory:
 
     def write_study(self, study: Mapping[str, Any], unreadable: Sequence[str] = ()) -> None:
         """The study file, which `jcnn compare` reads back, but for what it says it cannot."""
-        note = f"# Python objects, to be given again: {', '.join(unreadable)}\n"
-        write_whole(
-            self.path / "study.toml", (note if unreadable else "") + tomli_w.dumps(dict(study))
-        )
+        note = f"{OBJECTS}{', '.join(unreadable)}\n" if unreadable else ""
+        write_whole(self.path / "study.toml", note + tomli_w.dumps(dict(study)))
+
+    def environment(self) -> dict[str, Any]:
+        """What `write_environment` left; empty where it cannot be read."""
+        return read_environment(self.path)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Versions, device, command and time."""
-        write_whole(self.path / "environment.json", json.dumps(environment, indent=1))
+        write_whole(self.path / ENVIRONMENT, json.dumps(environment, indent=1))
 
     def write_results(self, text: str) -> None:
         """The answer: the same runs give the same bytes."""
         write_whole(self.path / "results.json", text)
+
+
+def read_environment(directory: Path) -> dict[str, Any]:
+    """The versions, device, command and times of a study; empty where they cannot be read."""
+    try:
+        found = json.loads((directory / ENVIRONMENT).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    # Lists are lists where they are there at all, and the rest is only shown.
+    lists = isinstance(found, dict) and all(
+        isinstance(found.get(name, []), list) for name in ("run_seconds", "notes")
+    )
+    return found if lists else {}
 
 
 def environment() -> dict[str, Any]:

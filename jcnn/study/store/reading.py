@@ -9,6 +9,7 @@ from typing import Any
 from jcnn.engine import Outcome
 from jcnn.names import UsageError
 from jcnn.study.result import Result, RunRecord
+from jcnn.study.store.directory import ENVIRONMENT, read_environment
 from jcnn.study.store.ledger import NAME, Ledger
 
 
@@ -26,7 +27,7 @@ def read_result(directory: Path) -> Result:
             f"the study in {directory} is not finished: {kept} runs are kept; go on with "
             f"`jcnn compare {directory}`"
         )
-    content, environment = _json(path), _json(directory / "environment.json")
+    content, environment = _json(path), read_environment(directory)
     try:
         return _result(content, environment)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -37,21 +38,32 @@ def read_result(directory: Path) -> Result:
 
 
 def summary(directory: Path) -> dict[str, Any]:
-    """What a directory holds, as far as it can be read: study, finished runs, and the best."""
+    """What a directory holds, as far as it can be read: study, runs, their state, and the best.
+
+    `runs` are those of the study that was finished last, or, while none is, all in the ledger.
+    """
     found: dict[str, Any] = {"directory": str(directory)}
     try:
         found["study"] = tomllib.loads((directory / "study.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found["study"] = {}
     try:
-        found["finished"] = len(Ledger(directory, read_only=True).runs())
+        found["runs"] = len(Ledger(directory, read_only=True).runs())
     except OSError:
-        found["finished"] = 0
+        return found | {"runs": 0, "state": "damaged"}
+    if not (directory / "results.json").exists():
+        return found | {"state": "not finished"}
     try:
-        row = read_result(directory).ranking()[0]
+        result = read_result(directory)
+        row = result.ranking()[0]
     except (UsageError, IndexError):
-        return found
-    return found | {"best": dict(row.levels), "mean": row.mean}
+        return found | {"state": "damaged"}
+    found |= {"runs": len(result.records), "state": "finished"}
+    return found | {
+        "best": dict(row.levels),
+        "mean": row.mean,
+        "shown": result.measure.show(row.mean),
+    }
 
 
 def _json(path: Path) -> Any:
@@ -66,7 +78,12 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
     failures = {
         combinations.index(one["levels"]): str(one["reason"]) for one in content["failures"]
     }
-    seconds = environment.pop("run_seconds", None) or [0.0] * len(content["runs"])
+    seconds, notes = environment.pop("run_seconds", []), environment.pop("notes", None)
+    known = [isinstance(one, (int, float)) for one in seconds]
+    if len(known) != len(content["runs"]) or not all(known):
+        seconds = [math.nan] * len(content["runs"])
+    if not isinstance(notes, list):
+        notes = [f"{ENVIRONMENT} cannot be read: no versions, no times"]
     records = [
         RunRecord(
             range(len(combinations))[run["combination"]],
@@ -83,7 +100,7 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
         combinations,
         records,
         environment,
-        list(environment.pop("notes", [])),
+        [str(note) for note in notes],
         failures,
         int(content["test_examples"]),
     )
