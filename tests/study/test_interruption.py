@@ -193,6 +193,8 @@ def command(out, environment):
         [
             sys.executable,
             "-c",
+            # Who runs tests in the background may have Ctrl-C ignored.
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
             "from jcnn.cli.main import entry; entry()",
             *COMMAND.split(),
             str(out),
@@ -201,8 +203,6 @@ def command(out, environment):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,
-        # Who runs tests in the background may have Ctrl-C ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -1,0 +1,59 @@
+"""What would mend a verdict, as values that jcnn has a name for."""
+
+from collections.abc import Mapping
+
+from jcnn.activations import ACTIVATIONS
+from jcnn.diagnosis.verdicts import Verdict
+from jcnn.theory import mean_field
+
+# Each change as the factors of a study; the first is the one that is named first.
+CHANGES: Mapping[str, list[dict[str, str]]] = {
+    "vanishing": [
+        {"activation": "relu", "kernel_init": "he_normal"},
+        {"normalization": "batch"},
+        {"kernel_init": "glorot_normal"},
+    ],
+    "exploding": [
+        {"kernel_init": "he_normal"},
+        {"kernel_init": "glorot_normal"},
+        {"normalization": "batch"},
+    ],
+    "saturated": [
+        {"kernel_init": "glorot_normal"},
+        {"activation": "relu", "kernel_init": "he_normal"},
+        {"normalization": "batch"},
+    ],
+    "dead": [
+        {"normalization": "batch"},
+        {"activation": "leaky_relu"},
+        {"kernel_init": "he_normal"},
+    ],
+    "collapsed": [{"kernel_init": "orthogonal"}, {"normalization": "batch"}],
+    "not_learning": [],
+    "not_finite": [{"kernel_init": "he_normal"}, {"normalization": "batch"}],
+}
+_WEIGHT_VARIANCE = {"he_normal": 2.0, "glorot_normal": 1.0, "orthogonal": 1.0}
+
+
+def remedy(verdict: Verdict, activation: str | None) -> str:
+    """A sentence that names what to change, with the factor that theory predicts for it."""
+    if verdict.kind == "not_learning":
+        return (
+            f"let {verdict.layer} learn: keep its weights in an nnx.Param, without stop_gradient, "
+            "and in what the optimizer updates"
+        )
+    told = [_told(change, activation) for change in CHANGES[verdict.kind]]
+    return f"try {', '.join(told[:-1])} or {told[-1]}"
+
+
+def _told(change: Mapping[str, str], activation: str | None) -> str:
+    values = " with ".join(change.values())
+    if "normalization" in change:
+        return f"{change['normalization']} normalization"
+    name, init = change.get("activation", activation), change.get("kernel_init")
+    if name not in ACTIVATIONS or init not in _WEIGHT_VARIANCE:
+        return values
+    chi = mean_field(
+        ACTIVATIONS[name], weight_variance=_WEIGHT_VARIANCE[init], bias_variance=0.0
+    ).chi
+    return f"{values} (predicted factor {chi**0.5:.2f} a layer)"
