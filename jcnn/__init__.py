@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jcnn import testing as testing
     from jcnn import theory as theory
     from jcnn import training as training
+    from jcnn.diagnosis import diagnose as diagnose
     from jcnn.study import Result as Result
     from jcnn.study import Study as Study
 
@@ -54,10 +55,12 @@ _SUBMODULES = (
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"jcnn.{name}")
+    if name == "diagnose":
+        return importlib.import_module("jcnn.diagnosis").diagnose
     if name in ("Study", "Result"):
         return getattr(importlib.import_module("jcnn.study"), name)
     raise AttributeError(f"module 'jcnn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, "Study", "Result"})
+    return sorted({*globals(), *_SUBMODULES, "Study", "Result", "diagnose"})

@@ -178,7 +178,9 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         if not words:
             raise UsageError(f"--factor {factor} needs values: --factor {factor} 1 2")
         named = factor in names.TABLES
-        factors.setdefault(factor, []).extend(word if named else _value(word) for word in words)
+        factors.setdefault(factor, []).extend(
+            word if named else factor_value(word) for word in words
+        )
     if factors:
         keywords["factors"] = keywords.get("factors", {}) | factors
     for name in ("data", "model", "seeds", "extend_learning_rates", *SETTINGS):
@@ -211,12 +213,12 @@ def _set(keywords: dict[str, Any], word: str) -> None:
     keywords |= given
 
 
-def _value(word: str) -> Any:
+def factor_value(word: str) -> Any:
     """A factor's value from a word: true, false, none, a number, a tuple (`64,` or `8,16`)."""
     if word in _WORDS:
         return _WORDS[word]
     if "," in word:
-        return tuple(_value(part) for part in word.split(",") if part)
+        return tuple(factor_value(part) for part in word.split(",") if part)
     for kind in (int, float):
         try:
             return kind(word)

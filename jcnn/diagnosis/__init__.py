@@ -3,10 +3,10 @@
 from jcnn.diagnosis.chain_rule import Chain as Chain
 from jcnn.diagnosis.chain_rule import Factor as Factor
 from jcnn.diagnosis.chain_rule import chain_rule as chain_rule
-from jcnn.diagnosis.diagnose import Diagnosis as Diagnosis
-from jcnn.diagnosis.diagnose import Examination as Examination
-from jcnn.diagnosis.diagnose import LayerReport as LayerReport
-from jcnn.diagnosis.diagnose import diagnose as diagnose
+from jcnn.diagnosis.examination import Diagnosis as Diagnosis
+from jcnn.diagnosis.examination import Examination as Examination
+from jcnn.diagnosis.examination import LayerReport as LayerReport
+from jcnn.diagnosis.examination import diagnose as diagnose
 from jcnn.diagnosis.singular import Singular as Singular
 from jcnn.diagnosis.singular import singular_values as singular_values
 from jcnn.diagnosis.verdicts import Verdict as Verdict

@@ -179,6 +179,15 @@ def _recorded(model: nnx.Module, paths: set[tuple[Any, ...]], calls: list[_Call]
                     _set_call(layer, own)
 
 
+def _like(shape: Sequence[int], weighted: Sequence[int]) -> bool:
+    """Whether these are values of the layer's features for each example, perhaps pooled.
+
+    A normalization bends its statistics too (a variance is at least 0), which are fewer.
+    """
+    ends = (shape[0], shape[-1]) == (weighted[0], weighted[-1]) if shape else False
+    return ends and len(shape) == len(weighted)
+
+
 def _set_call(layer: type, call: Callable[..., Any]) -> None:
     layer.__call__ = call  # type: ignore[method-assign]
 
@@ -206,8 +215,14 @@ def _blocks(
     for one, start, end in zip(seen, starts, starts[1:], strict=False):
         weighted = named[f"out {one.label}"]
         after = program.depending_on([weighted])
+        shape = program.avals[weighted].shape
         activation = next(
-            (a for a in found if start < order[a.output] < end and a.output in after), None
+            (
+                a
+                for a in found
+                if start < order[a.output] < end and a.output in after and _like(a.shape, shape)
+            ),
+            None,
         )
         blocks.append(
             Block(

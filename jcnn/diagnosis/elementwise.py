@@ -5,8 +5,9 @@ is recognised by its equations.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from jcnn.activations import ACTIVATIONS, Facts, facts
-from jcnn.diagnosis.program import Atom, Constant, Equation, Program, inner, run
+from jcnn.diagnosis.program import Atom, Constant, Equation, Program, inner, read, run
 
 # fmt: off
 _LINEAR = frozenset((
@@ -53,7 +54,10 @@ class _Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Nonlinearity:
-    """A function of each element of `root`, whose values are at `output`."""
+    """A function of each element of `root`, whose values are at `output`.
+
+    `equations` lead from the one to the other, those that do not follow from `root` included.
+    """
 
     root: int
     output: int
@@ -62,14 +66,30 @@ class Nonlinearity:
     dtype: Any
 
     def __call__(self, x: Array) -> Array:
-        """Apply it to an array of any shape, in the dtype that the program has it in."""
-        whole = x.shape == self.shape
-        return _apply(self.equations, {self.root: x.astype(self.dtype)}, whole)[self.output]
+        """Apply it to an array of any shape, in the dtype that the program has it in.
 
-    def slope(self, z: Array) -> Array:
-        """Its derivative at each element."""
-        z = z.astype(self.dtype)
-        return jax.jvp(self, (z,), (jnp.ones_like(z),))[1]
+        KeyError where it needs a learned parameter, which is no part of it.
+        """
+        return _apply(self.equations, {self.root: x.astype(self.dtype)})[self.output]
+
+    def slope(self, values: Mapping[int, Any]) -> Array:
+        """Its derivative at each element of `root`, of the values of the whole program."""
+        moving = {self.root}
+        own = []
+        for one in self.equations:
+            if any(isinstance(atom, int) and atom in moving for atom in one.inputs):
+                moving.update(one.outputs)
+                own.append(one)
+
+        def function(z: Array) -> Array:
+            known = dict(values) | {self.root: z}
+            for one in own:
+                found = run(one, [read(known, atom) for atom in one.inputs])
+                known |= dict(zip(one.outputs, found, strict=True))
+            return known[self.output]
+
+        z = values[self.root]
+        return jax.jvp(function, (z,), (jnp.ones_like(z),))[1]
 
     def facts(self) -> Facts | None:
         """What is known of it; None where it cannot be measured (a learned parameter)."""
@@ -78,22 +98,32 @@ class Nonlinearity:
         except (ValueError, TypeError, KeyError):
             return None
 
-    def name(self) -> str:
-        """The activation of `jcnn.activations` that it equals, else what its code is called."""
+    def known(self) -> str | None:
+        """The activation of `jcnn.activations` that it equals, if it equals one."""
         try:
             values = np.asarray(self(jnp.asarray(_GRID)), np.float32)
         except (ValueError, TypeError, KeyError):
-            values = None
-        scope = next((one.scope for one in reversed(self.equations) if one.scope), "")
-        own = _ALIASES.get(scope, scope)
-        if values is None:
-            return own or "learned"
-        for name in dict.fromkeys([*([own] if own in ACTIVATIONS else []), *ACTIVATIONS]):
-            expected = np.asarray(ACTIVATIONS[name](_GRID.astype(self.dtype)), np.float32)
-            if np.allclose(values, expected, rtol=1e-3, atol=1e-3):
+            return None
+        table = {name: _values(name, jnp.dtype(self.dtype)) for name in ACTIVATIONS}
+        own = self._scope()
+        for name in [*([own] if own in table else []), *table]:
+            if np.allclose(values, table[name], rtol=1e-3, atol=1e-3):
                 return name
-        last = next(one for one in reversed(self.equations) if one.name in _NONLINEAR)
-        return own or _ALIASES.get(last.name, last.name)
+        return None
+
+    def name(self) -> str:
+        """The activation that it equals, else what its code is called."""
+        bent = [one.name for one in self.equations if one.name in _NONLINEAR]
+        return self.known() or self._scope() or _ALIASES.get(bent[-1], bent[-1])
+
+    def _scope(self) -> str:
+        scope = next((one.scope for one in reversed(self.equations) if one.scope), "")
+        return _ALIASES.get(scope, scope)
+
+
+@lru_cache(maxsize=256)
+def _values(name: str, dtype: Any) -> np.ndarray:
+    return np.asarray(ACTIVATIONS[name](jnp.asarray(_GRID, dtype)), np.float32)
 
 
 def nonlinearities(program: Program, data: Sequence[int]) -> list[Nonlinearity]:
@@ -135,7 +165,7 @@ def nonlinearities(program: Program, data: Sequence[int]) -> list[Nonlinearity]:
             bends = one.name in _NONLINEAR and not scales
             nonlinear = bends or any(source.nonlinear for source in roots)
             sources[place] = _Source(root, nonlinear)
-    return _found(program, sources)
+    return _found(program, sources, steady)
 
 
 def _is_elementwise(equation: Equation) -> bool:
@@ -145,27 +175,52 @@ def _is_elementwise(equation: Equation) -> bool:
     return equation.name in _LINEAR or equation.name in _NONLINEAR
 
 
-def _found(program: Program, sources: Mapping[int, _Source]) -> list[Nonlinearity]:
+def _found(
+    program: Program, sources: Mapping[int, _Source], steady: Callable[[Atom], bool]
+) -> list[Nonlinearity]:
     """Of each root, the first nonlinear value that is read beyond the function itself."""
     read_by = program.read_by()
     ends = {atom for atom in program.outputs if isinstance(atom, int)}
     found: dict[int, Nonlinearity] = {}
     for place, (root, nonlinear) in sources.items():
         # A value that only leads to others of the same root is inside the function.
-        inside = all(
+        leads_on = all(
             sources.get(one.outputs[0], _Source(-1, False)).root == root
             for one in read_by.get(place, ())
         )
-        if not nonlinear or (inside and place not in ends):
+        if not nonlinear or (leads_on and place not in ends):
             continue
         if program.avals[place].dtype == jnp.bool_ or root in found:
             continue
         aval = program.avals[root]
         needed = _leading_to(program, place, root)
-        if any(one.name in _BENDING for one in needed):
-            found[root] = Nonlinearity(root, place, needed, aval.shape, aval.dtype)
+        inside = {root, *(one.outputs[0] for one in needed)}
+        if any(one.name in _BENDING or _divides(one, inside, steady) for one in needed):
+            whole = Nonlinearity(root, place, needed, aval.shape, aval.dtype)
+            found[root] = _without_scaling(whole, sources)
     order = {one.outputs[0]: i for i, one in enumerate(program.equations)}
     return sorted(found.values(), key=lambda one: order[one.output])
+
+
+def _without_scaling(whole: Nonlinearity, sources: Mapping[int, _Source]) -> Nonlinearity:
+    """The known activation that is only scaled or shifted on its way out (by dropout, say)."""
+    made_by = {one.outputs[0]: one for one in whole.equations}
+    part = whole
+    while part.known() is None:
+        last = made_by[part.output]
+        bent = [a for a in last.inputs if isinstance(a, int) and a in sources]
+        if last.name not in (*_LINEAR, "div") or len(bent) != 1 or not sources[bent[0]].nonlinear:
+            return whole
+        kept = whole.equations[: whole.equations.index(made_by[bent[0]]) + 1]
+        part = replace(part, output=bent[0], equations=kept)
+    return part
+
+
+def _divides(equation: Equation, inside: set[int], steady: Callable[[Atom], bool]) -> bool:
+    """Whether it divides by what follows from the root."""
+    return (
+        equation.name == "div" and not steady(equation.inputs[1]) and equation.inputs[1] in inside
+    )
 
 
 def _leading_to(program: Program, place: int, root: int) -> list[Equation]:
@@ -177,22 +232,22 @@ def _leading_to(program: Program, place: int, root: int) -> list[Equation]:
     return found[::-1]
 
 
-def _apply(equations: Sequence[Equation], values: dict[int, Any], whole: bool) -> dict[int, Any]:
-    """Evaluate elementwise equations for a root of any shape; `whole` when it is the traced one."""
+def _apply(equations: Sequence[Equation], values: dict[int, Any]) -> dict[int, Any]:
+    """Evaluate elementwise equations for a root of any shape, in which the rest is numbers."""
 
     def value(atom: Atom) -> Any:
-        return jnp.asarray(atom.value) if isinstance(atom, Constant) else values[atom]
+        given = read(values, atom)
+        return jnp.reshape(given, ()) if isinstance(atom, Constant) else given
 
     for one in equations:
         given = [value(atom) for atom in one.inputs]
         held = inner(one)
-        if one.name == "broadcast_in_dim":
+        if one.name in ("broadcast_in_dim", "reshape", "squeeze"):
             found = given[0]
-        elif held is not None and not whole:
-            done = _apply(held.equations, dict(zip(held.inputs, given, strict=True)), whole)
-            out = held.outputs[0]
-            found = out.value if isinstance(out, Constant) else done[out]
+        elif held is not None:
+            done = _apply(held.equations, dict(zip(held.inputs, given, strict=True)))
+            found = read(done, held.outputs[0])
         else:
-            (found,) = run(one, given if held else jnp.broadcast_arrays(*given))
+            (found,) = run(one, jnp.broadcast_arrays(*given))
         values[one.outputs[0]] = found
     return values

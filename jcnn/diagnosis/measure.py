@@ -140,7 +140,7 @@ def _shares(
     nothing = jnp.float32(jnp.nan)
     if activation is None or not dies:
         return nothing, nothing
-    slope = jnp.abs(activation.slope(values[activation.root]).astype(jnp.float32))
+    slope = jnp.abs(activation.slope(values).astype(jnp.float32))
     # A unit is a feature: the last axis; where there are more, at all positions.
     largest = jnp.max(slope, axis=tuple(range(slope.ndim - 1)))
     dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))

@@ -115,13 +115,17 @@ def _moving(layers: Sequence[Figures]) -> list[Verdict]:
             bottom,
         )
         above = hidden[start + 1].name
-        each, left = (math.exp(sign * most * share) for share in (1 / (top - bottom), 1))
+        left = hidden[bottom].gradient / hidden[top].gradient if hidden[top].gradient else 0.0
+        # Below float32's least number there is nothing to tell a factor by.
+        last = next(i for i in range(bottom, top + 1) if hidden[i].gradient > 0 or i == top)
+        each = math.exp((logs[last] - logs[top]) / (top - last)) if last < top else 0.0
         if hidden[start].gradient == 0:
             text = f"no gradient at all passes from {above} down to {hidden[start].name}"
         elif sign < 0:
+            share = f"{left:.1e} of it is" if left else "nothing is"
             text = (
-                f"the gradient shrinks {each:.2g}x a layer from {above} down: {left:.1e} of it is "
-                f"left at {hidden[bottom].name}"
+                f"the gradient shrinks {each:.2g}x a layer from {above} down: {share} left at "
+                f"{hidden[bottom].name}"
             )
         else:
             text = (
@@ -144,7 +148,7 @@ def _greatest_move(logs: Sequence[float], sign: int) -> tuple[int, int, float]:
 
 
 def _collapsed(layers: Sequence[Figures]) -> list[Verdict]:
-    for one in layers:
+    for one in layers[:-1]:
         if one.units >= LEAST_UNITS and one.rank <= COLLAPSED_RANK:
             text = (
                 f"the {one.units} units of {one.name} all say the same: effective rank "

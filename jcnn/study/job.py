@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 
 from jcnn import data as datasets
@@ -122,6 +123,19 @@ class Job:
             self.study.data_memory,
         )
         return engine.CompiledGroup(group, self.data)
+
+    def model(self, m: int, seed: int) -> nnx.Module:
+        """A member's model as a run of this seed begins with it."""
+        return self._build(self.members[m], nnx.Rngs(jax.random.key(seed)))
+
+    def optimizer(self, m: int, learning_rate: float) -> optax.GradientTransformation:
+        """A member's optimizer at a constant rate."""
+        numbers = self._numbers(self.members[m], learning_rate)
+        return self.recipe.optimizer(
+            optax.constant_schedule(numbers.learning_rate),
+            momentum=numbers.momentum,
+            weight_decay=numbers.weight_decay,
+        )
 
     def rows(
         self, outcomes: Sequence[engine.Outcome]

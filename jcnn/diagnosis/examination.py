@@ -129,16 +129,19 @@ def diagnose(
     ('healthy', ['dense_hidden1', 'dense_hidden2', 'output'])
     """
     found = Examination(model, x, labels, loss, optimizer=optimizer)(model)
-    if not singular_values:
-        return found
-    jacobians = block_singular_values(model, jnp.asarray(x))
+    return with_singular_values(found, model, jnp.asarray(x)) if singular_values else found
+
+
+def with_singular_values(found: Diagnosis, model: nnx.Module, x: Array) -> Diagnosis:
+    """A diagnosis with those of each layer's Jacobian and of the model's, at the first example."""
+    jacobians = block_singular_values(model, x)
     return replace(
         found,
         layers=[
             replace(layer, singular_values=own)
             for layer, own in zip(found.layers, jacobians, strict=True)
         ],
-        singular_values=model_singular_values(model, jnp.asarray(x)),
+        singular_values=model_singular_values(model, x),
     )
 
 

@@ -1,0 +1,232 @@
+"""What a diagnosis measures, against plain JAX; and any module, unchanged."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import jcnn
+from jcnn import activations, layers, losses, models
+from jcnn.cli import main
+from jcnn.diagnosis import diagnose, singular_values
+from jcnn.diagnosis.blocks import trace
+from jcnn.diagnosis.examination import effective_rank
+from jcnn.diagnosis.remedies import CHANGES
+from jcnn.diagnosis.verdicts import ORDER
+
+
+def inputs(*shape):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+
+
+LABELS = jnp.arange(32) % 10
+
+
+def test_numbers_are_those_of_jax_grad():
+    model = models.mlp((8,), 10, hidden=(16, 12), activation=jnp.tanh, rngs=nnx.Rngs(0))
+    x = inputs(32, 8)
+    found = diagnose(model, x, LABELS, optimizer=optax.sgd(0.5))
+
+    def forward(params, bumps):
+        first = jnp.tanh(x @ params[0]) + bumps[0]
+        second = jnp.tanh(first @ params[1]) + bumps[1]
+        outputs = second @ params[2] + bumps[2]
+        return jnp.mean(losses.cross_entropy(outputs, LABELS)), (first, second, outputs)
+
+    names = ("dense_hidden1", "dense_hidden2", "output")
+    kernels = [getattr(model, name).kernel[...] for name in names]
+    bumps = [jnp.zeros((32, n)) for n in (16, 12, 10)]
+    (loss, values), (by_kernel, by_value) = jax.value_and_grad(forward, (0, 1), has_aux=True)(
+        kernels, bumps
+    )
+    assert found.loss == pytest.approx(float(loss), rel=1e-5)
+    assert [one.name for one in found.layers] == list(names)
+    norm = np.linalg.norm
+    for i, one in enumerate(found.layers):
+        assert one.mean == pytest.approx(float(values[i].mean()), abs=1e-5)
+        assert one.std == pytest.approx(float(values[i].std()), rel=1e-4)
+        each = np.asarray(by_value[i]) * 32  # every example's own loss
+        assert one.gradient == pytest.approx(math.sqrt((each**2).sum() / 32), rel=1e-4)
+        assert one.weight_gradient == pytest.approx(float(norm(by_kernel[i])), rel=1e-4)
+        ratio = 0.5 * norm(by_kernel[i]) / norm(kernels[i])
+        assert one.update_ratio == pytest.approx(float(ratio), rel=1e-4)
+    assert found.layers[0].factor == pytest.approx(
+        found.layers[0].gradient / found.layers[1].gradient
+    )
+    hidden = found.layers
+    assert found.gradient_ratio == pytest.approx(hidden[0].gradient / hidden[1].gradient)
+
+
+class Own(nnx.Module):
+    """What users write: lists, a residual branch, a layer used twice, dropout, batch norm."""
+
+    def __init__(self, rngs, activation):
+        self.stack = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(2)])
+        self.norm = nnx.BatchNorm(16, rngs=rngs)
+        self.drop = nnx.Dropout(0.2, rngs=rngs)
+        self.twice = nnx.Linear(16, 16, rngs=rngs)
+        self.out = nnx.Linear(16, 10, rngs=rngs)
+        self.activation = activation
+
+    def __call__(self, x):
+        for layer in self.stack:
+            x = x + self.activation(self.norm(layer(x)))
+        for _ in range(2):
+            x = self.activation(self.twice(x))
+        return self.out(self.drop(x))
+
+
+def test_a_module_of_ones_own_is_read_and_left_as_it_was():
+    model = Own(nnx.Rngs(0), nnx.relu)
+    before = jax.tree.map(
+        np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    )
+    calls = {kind: kind.__call__ for kind in (nnx.Linear, Own)}
+    found = diagnose(model, inputs(32, 16), LABELS)
+    names = ["stack.0", "stack.1", "twice", "twice (call 2)", "out"]
+    assert [one.name for one in found.layers] == names
+    assert [one.activation for one in found.layers] == ["relu"] * 4 + [None]
+    assert found.layers[2].weight_gradient == found.layers[3].weight_gradient
+    after = jax.tree.map(
+        np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    )
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+    assert {kind: kind.__call__ for kind in calls} == calls
+    json.loads(found.to_json())
+
+
+def clipped(x):
+    return jnp.where(x > 1, 1.0, jnp.where(x < -1, -1.0, x))
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "ends"),
+    [
+        *((f, n, None) for n, f in activations.ACTIVATIONS.items() if n != "identity"),
+        (lambda x: x * jax.nn.sigmoid(x), "silu", None),
+        (clipped, "hard_tanh", 2),
+        (lambda x: jnp.maximum(x, 0.1 * x) + 1, None, 0),
+    ],
+)
+def test_activations_are_recognised_by_what_they_compute(function, name, ends):
+    model = Own(nnx.Rngs(0), function)
+    (block, *_) = trace(model, inputs(32, 16)).blocks
+    assert block.activation is not None
+    z = jnp.linspace(-3, 3, 33)
+    np.testing.assert_allclose(block.activation(z), function(z), rtol=1e-5, atol=1e-6)
+    slopes = jax.vmap(jax.grad(function))(z + 0.013)
+    (mine,) = jax.vmap(jax.grad(block.activation))(z + 0.013)[None]
+    np.testing.assert_allclose(mine, slopes, rtol=1e-4, atol=1e-6)
+    expected = {"swish": "silu"}.get(name, name)
+    if name is not None:
+        found = block.activation.name()
+        same = np.allclose(activations.ACTIVATIONS[found](z), function(z), atol=1e-2)
+        assert found == expected or same
+    if ends is not None:
+        assert len(block.activation.facts().saturates) == ends
+
+
+def test_saturated_and_dead_go_by_the_activations_own_slope():
+    class Net(nnx.Module):
+        def __init__(self, activation, bias):
+            self.first = layers.Dense(8, 40, bias_init=lambda *a: bias, rngs=nnx.Rngs(0))
+            self.out = layers.Dense(40, 10, rngs=nnx.Rngs(1))
+            self.activation = activation
+
+        def __call__(self, x):
+            return self.out(self.activation(self.first(x)))
+
+    bias = jnp.where(jnp.arange(40) < 10, -100.0, 0.0)
+    relu, tanh = (
+        diagnose(Net(f, bias), inputs(32, 8), LABELS).layers[0] for f in (jax.nn.relu, jnp.tanh)
+    )
+    assert (relu.dead, relu.saturated) == (0.25, None)
+    z = inputs(32, 8) @ Net(jnp.tanh, bias).first.kernel[...] + bias[None]
+    assert tanh.saturated == pytest.approx(float((1 - jnp.tanh(z) ** 2 < 0.05).mean()), abs=1e-6)
+    assert tanh.dead == 0.25  # flat for every example, though not at 0
+
+
+def test_effective_rank():
+    rows = np.random.default_rng(0).normal(size=(4000, 5))
+    assert effective_rank(rows) == pytest.approx(5, abs=0.02)
+    assert effective_rank(rows[:, :1] @ np.ones((1, 7)) + 3) == pytest.approx(1, abs=1e-6)
+    assert effective_rank(np.ones((10, 3))) == 1.0
+
+
+def test_singular_values_exact_and_by_products(monkeypatch):
+    model = models.mlp((24,), 10, hidden=(30,), activation=jnp.tanh, rngs=nnx.Rngs(0))
+    x = inputs(32, 24)
+    found = diagnose(model, x, LABELS, singular_values=True)
+    first, last = (getattr(model, name).kernel[...] for name in ("dense_hidden1", "output"))
+    slope = 1 - jnp.tanh(x[0] @ first) ** 2
+    expected = np.linalg.svd(slope[:, None] * first.T, compute_uv=False)
+    one = found.layers[0].singular_values
+    assert (one.largest, one.smallest) == pytest.approx((expected[0], expected[-1]), rel=1e-4)
+    assert one.mean == pytest.approx(expected.mean(), rel=1e-4)
+    assert one.condition == pytest.approx(expected[0] / expected[-1], rel=1e-3)
+    whole = np.linalg.svd(last.T @ (slope[:, None] * first.T), compute_uv=False)
+    assert found.singular_values.largest == pytest.approx(whole[0], rel=1e-4)
+    monkeypatch.setattr("jcnn.diagnosis.singular.EXACT", 8)
+    rough = singular_values(lambda x: jnp.tanh(x @ first), x[0])
+    assert not rough.exact
+    assert rough.largest == pytest.approx(expected[0], rel=1e-3)
+    assert rough.root_mean_square == pytest.approx(math.sqrt((expected**2).mean()), rel=0.25)
+
+
+class TwoOutputs(nnx.Module):
+    def __call__(self, x):
+        return x, x
+
+
+class Nothing(nnx.Module):
+    def __call__(self, x):
+        return jnp.tanh(x)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: diagnose(jnp.tanh, inputs(4, 2), LABELS[:4]), "expected an nnx.Module"),
+        (lambda: diagnose(TwoOutputs(), inputs(4, 2), LABELS[:4]), "expected one array"),
+        (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:4]), "no layer that has weights"),
+        (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:3]), "expected one label"),
+    ],
+)
+def test_errors_say_what_was_expected(call, message, unchecked_types):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_every_verdict_has_remedies():
+    assert set(CHANGES) == set(ORDER)
+    for changes in CHANGES.values():
+        for change in changes:
+            for kind, name in change.items():
+                jcnn.names.lookup(kind, name)
+
+
+def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    faulty = ["--depth", "8", "--width", "4", "--activation", "sigmoid"]
+    command = ["diagnose", "plain", *faulty, "--kernel-init", "normal:0.01"]
+    assert main([*command, "--try-remedies", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["verdicts"][0]["layer"]) == ("vanishing", "conv7")
+    as_it_is, relu, *_ = found["tried"]
+    assert (as_it_is["change"], as_it_is["verdict"]) == ({}, "vanishing")
+    assert relu["change"] == {"activation": "relu", "kernel_init": "he_normal"}
+    assert relu["verdict"] == "healthy"
+    assert relu["mean"] > as_it_is["mean"]
+    assert list(tmp_path.iterdir()) == []
+    assert main(["diagnose", "--model", "mlp", "--singular-values"]) == 0
+    text = capsys.readouterr().out
+    assert "healthy" in text
+    assert "activations found: relu" in text
+    assert main(["diagnose", "mlp", "--model", "mlp"]) == 2
+    assert main(["diagnose", "mlp", "--depth", "3"]) == 2
+    assert "unknown factor 'depth'" in capsys.readouterr().err
