@@ -138,6 +138,9 @@ def _print(found: "Diagnosis", singular_values: bool) -> None:
             f"{whole.largest:.2g}, root mean square {whole.root_mean_square:.2g}"
         )
     told = [f"{one.kind} at {one.layer}: {one.sentence}" for one in found.verdicts]
+    if found.unseen:
+        names_of = ", ".join(found.unseen)
+        console.print(Text(f"not seen on their own (in a loop, or not called): {names_of}"))
     for line in told or ["healthy: nothing is wrong with its signals and gradients"]:
         console.print(Text(line))
     for line in found.remedies:

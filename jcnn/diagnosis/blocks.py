@@ -43,18 +43,14 @@ class Block(NamedTuple):
 class Traced(NamedTuple):
     """A model's program for one batch, and its blocks in the order of their calls.
 
-    The program's inputs are the leaves of the model's state, then the batch.
+    The program's inputs are the leaves of the model's state, then the batch. `unseen` are paths of
+    layers with weights that are no blocks, since they are not called or only inside a loop.
     """
 
     program: Program
     blocks: Sequence[Block]
     leaves: Sequence[Any]
-    structure: Any
-
-    @property
-    def data(self) -> int:
-        """The place of the batch."""
-        return self.program.inputs[-1]
+    unseen: Sequence[str]
 
 
 class _Call(NamedTuple):
@@ -98,7 +94,10 @@ def trace(model: nnx.Module, x: Any) -> Traced:
             "more axes), so there is nothing to diagnose"
         )
     program = flatten(closed)
-    return Traced(program, _blocks(program, calls, kernels, params), leaves, structure)
+    blocks = _blocks(program, calls, kernels, params)
+    seen = {tuple(block.weights) for block in blocks}
+    unseen = [".".join(map(str, path)) for path, own in kernels.items() if tuple(own) not in seen]
+    return Traced(program, blocks, leaves, unseen)
 
 
 def _variables(
@@ -139,12 +138,13 @@ def _recorded(model: nnx.Module, paths: set[tuple[Any, ...]], calls: list[_Call]
     classes are called as ever.
     """
     counts: dict[tuple[Any, ...], int] = {}
+    within: set[tuple[Any, ...]] = set()
     originals: dict[type, Any] = {}
 
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, *arguments: Any, **keywords: Any) -> Any:
             path = vars(self).get(_PATH)
-            if path is None:
+            if path is None or path in within:  # the latter: super().__call__
                 return original(self, *arguments, **keywords)
             number = counts.get(path, 0)
             counts[path] = number + 1
@@ -153,7 +153,11 @@ def _recorded(model: nnx.Module, paths: set[tuple[Any, ...]], calls: list[_Call]
                 checkpoint_name(a, f"in {one.label}") if i == 0 and _is_array(a) else a
                 for i, a in enumerate(arguments)
             ]
-            found = original(self, *given, **keywords)
+            within.add(path)
+            try:
+                found = original(self, *given, **keywords)
+            finally:
+                within.remove(path)
             if given and _is_array(given[0]) and _is_array(found):
                 calls.append(one)
                 return checkpoint_name(found, f"out {one.label}")
@@ -168,8 +172,8 @@ def _recorded(model: nnx.Module, paths: set[tuple[Any, ...]], calls: list[_Call]
                 if type(node) not in originals:
                     originals[type(node)] = type(node).__dict__.get("__call__")
         try:
-            for layer in originals:
-                _set_call(layer, wrapped(vars(layer).get("__call__") or layer.__call__))
+            for layer, call in [(layer, layer.__call__) for layer in originals]:
+                _set_call(layer, wrapped(call))
             yield
         finally:
             for layer, own in originals.items():

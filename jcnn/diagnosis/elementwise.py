@@ -112,13 +112,12 @@ class Nonlinearity:
         return None
 
     def name(self) -> str:
-        """The activation that it equals, else what its code is called."""
-        bent = [one.name for one in self.equations if one.name in _NONLINEAR]
-        return self.known() or self._scope() or _ALIASES.get(bent[-1], bent[-1])
+        """The activation that it equals, else what its code is called, else "own"."""
+        return self.known() or self._scope() or "own"
 
     def _scope(self) -> str:
-        scope = next((one.scope for one in reversed(self.equations) if one.scope), "")
-        return _ALIASES.get(scope, scope)
+        names = [one.scope for one in self.equations if one.scope and one.scope[0] not in "_<"]
+        return _ALIASES.get(names[-1], names[-1]) if names else ""
 
 
 @lru_cache(maxsize=256)

@@ -62,13 +62,17 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Layers in the order of their calls, what is wrong (nothing: healthy), and what would help."""
+    """Layers in the order of their calls, what is wrong (nothing: healthy), and what would help.
+
+    `unseen` are layers with weights that are not among them: not called, or inside a loop.
+    """
 
     layers: Sequence[LayerReport]
     verdicts: Sequence[Verdict]
     remedies: Sequence[str]
     loss: float
     singular_values: Singular | None = None
+    unseen: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
@@ -90,6 +94,7 @@ class Diagnosis:
             "gradient_ratio": self.gradient_ratio,
             "verdicts": [one._asdict() for one in self.verdicts],
             "remedies": list(self.remedies),
+            "unseen": list(self.unseen),
             "singular_values": self.singular_values and self.singular_values._asdict(),
             "layers": [
                 asdict(one)
@@ -204,7 +209,8 @@ class Examination:
         ]
         activation = next((name for name in self._names if name), None)
         remedies = [remedy(one, activation) for one in found[:1]]
-        return Diagnosis(layers, found, remedies, float(columns["loss"][0]))
+        loss = float(columns["loss"][0])
+        return Diagnosis(layers, found, remedies, loss, unseen=self.traced.unseen)
 
 
 def default_loss(labels: Array) -> Loss:
@@ -245,6 +251,7 @@ def _figures(
             columns["dead"][i],
             ranks[i],
             traced.program.avals[block.weighted].shape[-1],
+            max(math.prod(traced.leaves[index].shape[:-1]) for index in block.weights),
             columns["gradient"][i],
             columns["weight_gradient"][i],
             columns["parameter_gradient"][i],

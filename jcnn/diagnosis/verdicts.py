@@ -29,6 +29,7 @@ class Figures(NamedTuple):
     dead: float
     rank: float
     units: int
+    fan_in: int
     gradient: float
     weight_gradient: float
     parameter_gradient: float
@@ -148,13 +149,17 @@ def _greatest_move(logs: Sequence[float], sign: int) -> tuple[int, int, float]:
 
 
 def _collapsed(layers: Sequence[Figures]) -> list[Verdict]:
+    had_more = True  # the batch, of which nothing else is known
     for one in layers[:-1]:
-        if one.units >= LEAST_UNITS and one.rank <= COLLAPSED_RANK:
+        flat = one.rank <= COLLAPSED_RANK
+        # What has few inputs, or inputs of one direction, has no more to say.
+        if flat and had_more and min(one.units, one.fan_in) >= LEAST_UNITS:
             text = (
                 f"the {one.units} units of {one.name} all say the same: effective rank "
                 f"{one.rank:.2f}"
             )
             return [Verdict("collapsed", one.name, one.rank, text)]
+        had_more = not flat
     return []
 
 

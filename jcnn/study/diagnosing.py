@@ -60,7 +60,8 @@ def try_remedies(study: Study, found: Diagnosis) -> list[Tried]:
     """Train the study's first combination as it is and with each remedy of what was found."""
     changes: list[dict[str, str]] = [{}]
     for verdict in found.verdicts[:1]:
-        changes += [dict(change) for change in CHANGES[verdict.kind]]
+        now = study.combinations[0].names()
+        changes += [dict(one) for one in CHANGES[verdict.kind] if not one.items() <= now.items()]
     return [_tried(study, change) for change in changes]
 
 

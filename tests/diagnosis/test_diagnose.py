@@ -62,6 +62,17 @@ def test_numbers_are_those_of_jax_grad():
     assert found.gradient_ratio == pytest.approx(hidden[0].gradient / hidden[1].gradient)
 
 
+class Child(nnx.Linear):
+    """A layer whose `__call__` is its parent's."""
+
+
+class Grandchild(Child):
+    """One that calls it."""
+
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+
 class Own(nnx.Module):
     """What users write: lists, a residual branch, a layer used twice, dropout, batch norm."""
 
@@ -69,8 +80,8 @@ class Own(nnx.Module):
         self.stack = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(2)])
         self.norm = nnx.BatchNorm(16, rngs=rngs)
         self.drop = nnx.Dropout(0.2, rngs=rngs)
-        self.twice = nnx.Linear(16, 16, rngs=rngs)
-        self.out = nnx.Linear(16, 10, rngs=rngs)
+        self.twice = Child(16, 16, rngs=rngs)
+        self.out = Grandchild(16, 10, rngs=rngs)
         self.activation = activation
 
     def __call__(self, x):
@@ -86,7 +97,7 @@ def test_a_module_of_ones_own_is_read_and_left_as_it_was():
     before = jax.tree.map(
         np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     )
-    calls = {kind: kind.__call__ for kind in (nnx.Linear, Own)}
+    calls = {kind: vars(kind).get("__call__") for kind in (nnx.Linear, Own, Child, Grandchild)}
     found = diagnose(model, inputs(32, 16), LABELS)
     names = ["stack.0", "stack.1", "twice", "twice (call 2)", "out"]
     assert [one.name for one in found.layers] == names
@@ -96,7 +107,7 @@ def test_a_module_of_ones_own_is_read_and_left_as_it_was():
         np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     )
     jax.tree.map(np.testing.assert_array_equal, before, after)
-    assert {kind: kind.__call__ for kind in calls} == calls
+    assert {kind: vars(kind).get("__call__") for kind in calls} == calls
     json.loads(found.to_json())
 
 
@@ -176,6 +187,44 @@ def test_singular_values_exact_and_by_products(monkeypatch):
     assert not rough.exact
     assert rough.largest == pytest.approx(expected[0], rel=1e-3)
     assert rough.root_mean_square == pytest.approx(math.sqrt((expected**2).mean()), rel=0.25)
+
+
+class InALoop(nnx.Module):
+    def __init__(self, rngs):
+        self.stack = nnx.vmap(
+            lambda keys: nnx.Linear(8, 8, rngs=nnx.Rngs(keys)), in_axes=0, out_axes=0
+        )(jax.random.split(jax.random.key(0), 3))
+        self.out = nnx.Linear(8, 10, rngs=rngs)
+
+    def __call__(self, x):
+        layers = nnx.scan(lambda x, layer: jnp.tanh(layer(x)), in_axes=(nnx.Carry, 0),
+                          out_axes=nnx.Carry)  # fmt: skip
+        return self.out(layers(x, self.stack))
+
+
+def test_layers_in_a_loop_are_said_to_be_unseen():
+    found = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
+    assert [one.name for one in found.layers] == ["out"]
+    assert found.unseen == ["stack"]
+
+
+def test_a_layer_of_few_inputs_is_not_collapsed():
+    model = nnx.Sequential(
+        nnx.Linear(1, 16, rngs=nnx.Rngs(0)), nnx.relu, nnx.Linear(16, 10, rngs=nnx.Rngs(1))
+    )
+    found = diagnose(model, inputs(32, 1), LABELS)
+    assert found.layers[0].effective_rank == pytest.approx(1, abs=1e-3)
+    assert found.verdict == "healthy"
+    first, second, out = (nnx.Linear(a, b, rngs=nnx.Rngs(0)) for a, b in ((1, 8), (8, 8), (8, 10)))
+    linear_below = nnx.Sequential(first, second, nnx.relu, out)
+    assert diagnose(linear_below, inputs(32, 1), LABELS).verdict == "healthy"
+
+
+def test_an_activation_with_a_learned_slope_is_its_own():
+    activation = jcnn.names.lookup("activation", "learned_prelu")
+    model = models.mlp((8,), 10, hidden=(16,), activation=activation, rngs=nnx.Rngs(0))
+    (first, _) = diagnose(model, inputs(32, 8), LABELS).layers
+    assert (first.activation, first.dead, first.saturated) == ("own", None, None)
 
 
 class TwoOutputs(nnx.Module):

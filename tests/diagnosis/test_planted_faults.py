@@ -159,6 +159,7 @@ def test_linear_layers_of_gain_two_explode(kind):
 def test_a_frozen_layer_does_not_learn(kind):
     for found in examined(kind, [HE] * 5, jax.nn.relu, frozen=2):
         assert (found.verdict, found.verdicts[0].layer) == ("not_learning", "layers.2")
+        assert "frozen" in found.verdicts[0].sentence
 
 
 def test_weights_that_are_no_parameters_do_not_learn():
