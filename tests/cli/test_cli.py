@@ -78,7 +78,7 @@ def test_data_list(capsys):
         (["compare", "--epochs", "many"], 2, "invalid int value"),
         (["compare", "missing.toml"], 2, "cannot read the study file missing.toml"),
         (["compare", "bad.toml"], 2, "did you mean epochs"),
-        (["compare", "--data", "nowhere"], 1, "nowhere"),
+        (["compare", "--data", "nowhere"], 2, "nowhere"),
         (["compare", "--data", "broken.npz"], 1, "broken.npz"),
         (["compare", "--out", "file/x"], 1, "file"),
         (["compare", "--factor", "depth"], 2, "needs values"),
