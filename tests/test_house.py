@@ -16,7 +16,7 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "varying"},
+    {"arguments", "strict_json", "varying"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers", "theory"},
     {"models", "data"},

@@ -1,5 +1,6 @@
 """Benchmarks of operations and train steps, beside the same work in plain Flax and in PyTorch."""
 
+from jcnn.bench.diagnosis import run_diagnosis as run_diagnosis
 from jcnn.bench.machine import Peaks as Peaks
 from jcnn.bench.machine import hardware as hardware
 from jcnn.bench.machine import measure_peaks as measure_peaks

@@ -88,12 +88,26 @@ WORKLOADS = (
 
 
 class EngineTraining:
-    """Runs 0 to `runs - 1` of a workload, by the engine."""
+    """Runs 0 to `runs - 1` of a workload, by the engine; `data` instead of its own, if given."""
 
-    def __init__(self, workload: Workload, runs: int, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        runs: int,
+        dtype: Any = None,
+        *,
+        data: training.Data | None = None,
+        watch: training.Watch | None = None,
+    ) -> None:
         self.runs = runs
         recipe = training.Recipe(
-            training.classification(), training.optimizers.adam, "constant", 10**6, 0, None
+            training.classification(),
+            training.optimizers.adam,
+            "constant",
+            10**6,
+            warmup_steps=0,
+            gradient_clip=None,
+            watch=watch,
         )
         numbers = training.Hyperparameters(LEARNING_RATE, 0.9, 0.0)
         group = engine.Group(
@@ -104,7 +118,7 @@ class EngineTraining:
             epochs=1,
         )
         began = time.perf_counter()
-        self.compiled = engine.CompiledGroup(group, workload.data())
+        self.compiled = engine.CompiledGroup(group, data or workload.data())
         self.compile_seconds = time.perf_counter() - began
         self.steps = self.compiled.steps_per_epoch
         self._training = engine.Training(self.compiled)

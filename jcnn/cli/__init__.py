@@ -1,3 +1,3 @@
-"""The command line: `jcnn compare | bench | data`."""
+"""The command line."""
 
 from jcnn.cli.main import main as main

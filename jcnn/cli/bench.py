@@ -1,16 +1,16 @@
 """`jcnn bench`: time operations and train steps, beside the same work in Flax and PyTorch."""
 
 import argparse
-import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jcnn import names
+from jcnn import names, strict_json
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
+    from jcnn.bench.diagnosis import DiagnosisResult
     from jcnn.bench.ops import OpResult
     from jcnn.bench.processes import ProcessResult
     from jcnn.bench.steps import StepsResult
@@ -100,6 +100,7 @@ def run(chosen: argparse.Namespace) -> int:
         parts: dict[str, Any] = {
             "steps": bench.run_steps(peaks, dtype=dtype, **rivals, **options),
             "ops": bench.run_ops(peaks, **rivals, **options),
+            "diagnosis": bench.run_diagnosis(**options),
             "processes": bench.run_processes(**options),
         }
         if chosen.sweep:
@@ -109,7 +110,7 @@ def run(chosen: argparse.Namespace) -> int:
             for result in results:
                 found[kind].append(result.to_json())
                 if chosen.out:
-                    Path(chosen.out).write_text(json.dumps(found, indent=1) + "\n")
+                    Path(chosen.out).write_text(strict_json.dumps(found) + "\n")
                 if not chosen.json:
                     _PRINTED[kind](result)
     if not any(found[kind] for kind in parts):
@@ -123,11 +124,11 @@ def run(chosen: argparse.Namespace) -> int:
             chosen.plot, dpi=150
         )
     if chosen.json:
-        print(json.dumps(found, indent=1))
+        print(strict_json.dumps(found))
     return 0
 
 
-def _print_timings(result: "OpResult | StepsResult") -> None:
+def _print_timings(result: "DiagnosisResult | OpResult | StepsResult") -> None:
     ours = result.best()
     print(f"{result.name}: {result.summary()}")
     for side, timing in result.milliseconds.items():
@@ -160,6 +161,7 @@ def _print_points(result: "SweepResult") -> None:
 _PRINTED: dict[str, Any] = {
     "steps": _print_timings,
     "ops": _print_timings,
+    "diagnosis": _print_timings,
     "processes": _print_figures,
     "sweep": _print_points,
 }

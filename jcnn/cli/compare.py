@@ -4,20 +4,22 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names
 from jcnn.cli.dry_run import dry_run
 from jcnn.cli.interruption import exit_code
+from jcnn.cli.progress import run_with_progress
 from jcnn.cli.table import show, tell_failures
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
-    from jcnn.study import Progress, Result, Study
+    from jcnn.study import Study
 
 FACTORS = ("activation", "kernel_init", "normalization", "pooling", "optimizer", "schedule")
+DIAGNOSE_EVERY = 20
 SETTINGS: dict[str, type] = {
     "epochs": int,
     "batch_size": int,
@@ -67,6 +69,15 @@ def add(commands: Any) -> None:
         action="store_true",
         default=None,
         help="try further rates where the best is the least or greatest tried",
+    )
+    parser.add_argument(
+        "--diagnose",
+        nargs="?",
+        const=DIAGNOSE_EVERY,
+        type=int,
+        metavar="STEPS",
+        help="measure signals and gradients in each layer at every so manyth step of an epoch "
+        f"(default {DIAGNOSE_EVERY}), so that the ranking tells why",
     )
     for setting, kind in SETTINGS.items():
         parser.add_argument(f"--{setting.replace('_', '-')}", type=kind)
@@ -130,7 +141,7 @@ def run(chosen: argparse.Namespace) -> int:
             flush=True,
         )
     try:
-        result = _with_progress(study, out, chosen.metric, quiet)
+        result = run_with_progress(study, out, chosen.metric, quiet)
     except KeyboardInterrupt as interruption:
         print(f"\njcnn compare: interrupted; {_kept(out)}", file=sys.stderr)
         return exit_code(interruption)
@@ -183,7 +194,7 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         )
     if factors:
         keywords["factors"] = keywords.get("factors", {}) | factors
-    for name in ("data", "model", "seeds", "extend_learning_rates", *SETTINGS):
+    for name in ("data", "model", "seeds", "extend_learning_rates", "diagnose", *SETTINGS):
         if getattr(chosen, name) is not None:
             keywords[name] = getattr(chosen, name)
     if chosen.learning_rate:
@@ -246,59 +257,3 @@ def _directory(given: str | None, study: "Study") -> Path:
 def study_file(given: str) -> Path:
     """The study file that is meant: itself, or that of a directory that a study has left."""
     return Path(given) / "study.toml" if Path(given).is_dir() else Path(given)
-
-
-def _with_progress(study: "Study", out: Path, metric: str | None, quiet: bool) -> "Result":
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if quiet:
-        return study.run(out, metric=metric)
-    if not console.is_terminal:
-        return study.run(out, metric=metric, on_progress=_plain_lines())
-
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}  {task.description}"),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("compiling", total=study.runs, left="")
-
-        def show(at: "Progress") -> None:
-            best = f", best so far {at.best}" if at.best else ""
-            bar.update(
-                task,
-                completed=int(at.runs_done),
-                description=f"{at.combination}{best}",
-                left=f"{_left(at):.0f} s left",
-            )
-
-        return study.run(out, metric=metric, on_progress=show)
-
-
-def _plain_lines() -> Callable[["Progress"], None]:
-    last = 0.0
-
-    def show(at: "Progress") -> None:
-        nonlocal last
-        if at.seconds - last < 5 or at.runs_done >= at.runs:
-            return  # the result follows
-        last = at.seconds
-        best = f", best so far {at.best}" if at.best else ""
-        print(
-            f"{at.combination}: {int(at.runs_done)} of {at.runs} runs, {at.seconds:.0f} s, "
-            f"about {_left(at):.0f} s left{best}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return show
-
-
-def _left(at: "Progress") -> float:
-    return at.seconds / max(at.runs_done, 1e-9) * (at.runs - at.runs_done)

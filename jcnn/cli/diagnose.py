@@ -1,17 +1,19 @@
 """`jcnn diagnose`: what happens in each layer of a network, what is wrong, and what would help."""
 
 import argparse
-import json
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jcnn import names
+from jcnn import strict_json
+from jcnn.cli.one_model import add_model, study_of
+from jcnn.cli.why import moments_table
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
-    from jcnn.diagnosis import Diagnosis
+    from jcnn.diagnosis import Diagnosis, Prediction
+    from jcnn.study import Result
     from jcnn.study.diagnosing import Tried
-
-_FACTORS = ("activation", "kernel_init", "normalization", "pooling", "optimizer")
 
 
 def add(commands: Any) -> None:
@@ -22,78 +24,73 @@ def add(commands: Any) -> None:
         description="One batch through a network at initialization: each layer with weights, what "
         "its signals and gradients are, what is wrong and what would help.",
     )
-    parser.add_argument(
-        "model",
-        nargs="?",
-        help=f"{', '.join(names.TABLES['model'])}, or module:attribute (default lenet)",
-    )
-    parser.add_argument("--model", dest="named", metavar="MODEL", help="the same")
-    parser.add_argument("--data", default="digits", help="a name, a .npz file or a folder")
-    for factor in _FACTORS:
-        known = ", ".join(names.TABLES[factor])
-        parser.add_argument(f"--{factor.replace('_', '-')}", metavar="VALUE", help=known)
-    parser.add_argument("--depth", type=int, help="of a model that takes it (plain)")
-    parser.add_argument("--width", type=int, help="of a model that takes it (plain)")
-    parser.add_argument(
-        "--factor", action="append", nargs=2, metavar=("NAME", "VALUE"), default=[],
-        help="any other keyword of the model",
-    )  # fmt: skip
+    add_model(parser)
     parser.add_argument("--learning-rate", type=float, default=0.1, metavar="RATE")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", type=int, default=256, help="in the batch (default 256)")
     parser.add_argument(
         "--singular-values", action="store_true", help="of each layer's Jacobian, and the model's"
+    )
+    parser.add_argument(
+        "--theory",
+        action="store_true",
+        help="beside what is measured, what mean-field theory predicts for this model",
     )
     parser.add_argument(
         "--try-remedies",
         action="store_true",
         help="train each remedy for 2 epochs, 2 seeds and 4 rates, and say which helped",
     )
+    parser.add_argument(
+        "--follow",
+        type=int,
+        metavar="EPOCHS",
+        help="train, and measure the layers on the way too",
+    )
+    parser.add_argument(
+        "--every", type=int, default=20, metavar="STEPS", help="of --follow (default 20)"
+    )
+    parser.add_argument("--heat-map", metavar="FILE", help="draw what --follow measures")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the diagnosis; the exit code is 0 whatever it is."""
-    if chosen.model and chosen.named:
-        raise UsageError("the model is named twice; give it once")
-    from jcnn import engine
-    from jcnn.cli.compare import factor_value
-    from jcnn.data.fetch import cache_dir
+    if chosen.heat_map and not chosen.follow:
+        raise UsageError("--heat-map draws a training; add --follow EPOCHS")
+    study = study_of(chosen, learning_rates=[chosen.learning_rate])
+    from jcnn.study.diagnosing import diagnose_first, predict_first, try_remedies
 
-    factors: dict[str, list[Any]] = {
-        name: [getattr(chosen, name)]
-        for name in (*_FACTORS, "depth", "width")
-        if getattr(chosen, name) is not None
-    }
-    factors |= {name: [factor_value(word)] for name, word in chosen.factor}
-    engine.use_all_cores()
-    engine.keep_compiled(cache_dir() / "compiled")
-    from jcnn.study import Study
-    from jcnn.study.diagnosing import diagnose_first, try_remedies
-
-    study = Study(
-        data=chosen.data,
-        model=chosen.named or chosen.model or "lenet",
-        factors=factors,
-        learning_rates=[chosen.learning_rate],
-        seeds=[chosen.seed],
-    )
     found = diagnose_first(study, examples=chosen.examples, singular_values=chosen.singular_values)
-    tried = []
+    predicted = predict_first(study, examples=chosen.examples) if chosen.theory else None
+    tried: list[Tried] = []
     if chosen.try_remedies and found.verdicts:
-        from dataclasses import replace
-
         brief = replace(study, learning_rates=(0.3, 0.1, 0.03, 0.01), seeds=2, epochs=2)
         tried = try_remedies(brief, found)
+    trained = None
+    if chosen.follow:
+        trained = replace(study, epochs=chosen.follow, diagnose=chosen.every).run()
+        followed = trained.followed(trained.ranking()[0])
+        if chosen.heat_map:
+            from jcnn.report import plot_layers
+
+            title = f"{study.model}, learning rate {chosen.learning_rate:g}"
+            plot_layers(followed, title, Path(chosen.heat_map))
     if chosen.json:
-        content = json.loads(found.to_json())
-        content["tried"] = [one._asdict() for one in tried]
-        print(json.dumps(content, indent=1))
+        further: dict[str, Any] = {"tried": tried}
+        if predicted is not None:
+            further["predicted"] = predicted
+        if trained is not None:
+            further["followed"] = followed
+        print(strict_json.dumps(found.content() | further))
         return 0
     _print(found, chosen.singular_values)
+    if predicted is not None:
+        _print_predicted(found, predicted)
     if tried:
         _print_tried(tried)
+    if trained is not None:
+        _print_followed(trained)
     return 0
 
 
@@ -147,6 +144,35 @@ def _print(found: "Diagnosis", singular_values: bool) -> None:
         console.print(Text(line))
 
 
+def _print_predicted(found: "Diagnosis", predicted: "Prediction") -> None:
+    """Measured and predicted beside each other, with the ratio."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    for head in ("std", "predicted", "ratio", "factor", "predicted", "ratio"):
+        table.add_column(head, justify="right")
+
+    def beside(measured: float | None, expected: float | None) -> list[str]:
+        if measured is None or expected is None:
+            return [""] * 3
+        ratio = f"{measured / expected:.2f}" if expected else ""
+        return [f"{measured:.3g}", f"{expected:.3g}", ratio]
+
+    rows = zip(found.layers, predicted.std, predicted.factors, strict=True)
+    for one, std, factor in rows:
+        table.add_row(Text(one.name), *beside(one.std, std), *beside(one.factor, factor))
+    console = Console()
+    console.print()
+    console.print(table)
+    console.print(
+        f"|dL/dh| of the first layer over the last hidden one: {found.gradient_ratio:.3g}, "
+        f"predicted {predicted.gradient_ratio:.3g}"
+    )
+
+
 def _print_tried(tried: list["Tried"]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -161,3 +187,16 @@ def _print_tried(tried: list["Tried"]) -> None:
     console = Console()
     console.print()
     console.print(table)
+
+
+def _print_followed(trained: "Result") -> None:
+    from rich.console import Console
+
+    (row,) = trained.ranking()
+    console = Console()
+    console.print()
+    console.print(moments_table(trained.why(row)))
+    console.print(
+        f"gradient: |dL/dh| at the first layer over that at the last hidden one; test "
+        f"{trained.metric} in the end {trained.measure.show(row.mean)}"
+    )

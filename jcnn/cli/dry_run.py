@@ -1,8 +1,9 @@
 """`jcnn compare --dry-run`: what a study would train, and about what that would cost."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jcnn import strict_json
 
 if TYPE_CHECKING:
     from jcnn.study import Study
@@ -14,7 +15,7 @@ def dry_run(study: "Study", out: Path, *, as_json: bool) -> int:
 
     plan = estimate(study, out)
     if as_json:
-        print(json.dumps(plan._asdict(), indent=1))
+        print(strict_json.dumps(plan))
         return 0
     print(
         f"{plan.runs} runs: {plan.combinations} combinations x {len(study.learning_rates)} "

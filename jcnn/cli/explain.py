@@ -1,10 +1,9 @@
 """`jcnn explain`: what backpropagation does, with numbers."""
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
-from jcnn import names
+from jcnn import names, strict_json
 
 if TYPE_CHECKING:
     from jcnn.diagnosis import Chain
@@ -42,7 +41,7 @@ def run(chosen: argparse.Namespace) -> int:
         function, depth=chosen.depth, weight=chosen.weight, x=chosen.input, target=chosen.target
     )
     if chosen.json:
-        print(json.dumps(chain._asdict() | {"factors": [f._asdict() for f in chain.factors]}))
+        print(strict_json.dumps(chain))
         return 0
     _print(chosen.activation, chosen.depth, chain)
     print("the largest possible factor f'(z), and what as many layers leave of it:")

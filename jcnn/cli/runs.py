@@ -1,13 +1,16 @@
 """`jcnn runs`: what studies have left, how two of them differ, and their runs as a table."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jcnn import strict_json
 from jcnn.cli.compare import baseline_levels
 from jcnn.cli.table import show, tell_failures
 from jcnn.names import UsageError
+
+if TYPE_CHECKING:
+    from jcnn.study import Result
 
 # What a study writes itself, and exporting does not replace.
 RESULTS = ("results.json", "environment.json")
@@ -29,6 +32,16 @@ def add(commands: Any) -> None:
     showing.add_argument("directory")
     showing.add_argument("--metric", metavar="FORM", help="as in `jcnn compare`")
     showing.add_argument("--baseline", metavar="FACTOR=LEVEL,...", help="as in `jcnn compare`")
+    showing.add_argument(
+        "--heat-map",
+        metavar="FILE",
+        help="draw what each layer went through, of a study with --diagnose",
+    )
+    showing.add_argument(
+        "--of",
+        metavar="FACTOR=LEVEL,...",
+        help="the combination that --heat-map draws (default the best)",
+    )
     showing.add_argument("--json", action="store_true")
     showing.set_defaults(run=_show)
     differing = actions.add_parser(
@@ -53,7 +66,7 @@ def _list(chosen: argparse.Namespace) -> int:
         raise UsageError(f"{under} is not a directory")
     found = [summary(path.parent) for path in sorted(under.glob(f"**/{NAME}"))]
     if chosen.json:
-        print(json.dumps(found, indent=1))
+        print(strict_json.dumps(found))
         return 0
     if not found:
         print(f"no studies under {under}; `jcnn compare` leaves one")
@@ -89,12 +102,26 @@ def _show(chosen: argparse.Namespace) -> int:
     if chosen.metric is not None:
         result = result.by(chosen.metric)
     baseline = baseline_levels(chosen.baseline, result.combinations)
+    if chosen.heat_map:
+        _draw_layers(result, chosen.of, Path(chosen.heat_map))
     if chosen.json:
         print(result.to_json())
     else:
         show(result, Path(chosen.directory), baseline)
     tell_failures(result)
     return 0
+
+
+def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
+    from jcnn.report import plot_layers
+    from jcnn.study.plan import told
+
+    levels = baseline_levels(of, result.combinations) or {}
+    row = next(row for row in result.ranking() if levels.items() <= row.levels.items())
+    followed = result.followed(row)
+    if not followed:
+        raise UsageError("its layers were not measured; train the study with --diagnose")
+    plot_layers(followed, f"{told(row.levels)}, learning rate {row.learning_rate:g}", path)
 
 
 def _diff(chosen: argparse.Namespace) -> int:
@@ -106,7 +133,7 @@ def _diff(chosen: argparse.Namespace) -> int:
     found = difference(first, second)
     if chosen.json:
         pairs = [one._asdict() | {"real": one.real} for one in found.moved]
-        print(json.dumps(found._asdict() | {"moved": pairs}, indent=1))
+        print(strict_json.dumps(found._asdict() | {"moved": pairs}))
         return 0
     shown = first.measure
     for what, unlike in (("setting", found.settings), ("version", found.versions)):

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jcnn.cli.why import CAPTION, why_table
+
 if TYPE_CHECKING:
     from jcnn.study import Result
     from jcnn.study.result import Row
@@ -36,6 +38,10 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
             f"independent errors on {result.test_examples} test examples alone would spread the "
             f"best by {result.measure.show(floor)}"
         )
+    if any(whys := [result.why(row) for row in rows]):
+        console.print()
+        console.print(why_table(rows, whys))
+        console.print(f"\n{CAPTION}")
     console.print()
     if result.verdict():
         console.print(Text(f"{result.verdict()}\n"))

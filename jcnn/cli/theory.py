@@ -2,11 +2,10 @@
 
 import argparse
 import itertools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jcnn import names
+from jcnn import names, strict_json
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
     critical = theory.critical_weight_variance(function, chosen.bias_variance)
     gain, growth = theory.gain(function), theory.batch_norm_gradient_growth(function)
     if chosen.plot:
-        from jcnn.report.phase import plot_phases
+        from jcnn.report import plot_phases
 
         steps = [
             a + (b - a) * i / _FINER for a, b in itertools.pairwise(weights) for i in range(_FINER)
@@ -69,7 +68,7 @@ def run(chosen: argparse.Namespace) -> int:
             "batch_norm_gradient_growth": growth,
             "points": [one._asdict() | {"phase": one.phase} for one in found],
         }
-        print(json.dumps(content, indent=1))
+        print(strict_json.dumps(content))
         return 0
     _print(found)
     print(

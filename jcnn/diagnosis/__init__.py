@@ -7,6 +7,13 @@ from jcnn.diagnosis.examination import Diagnosis as Diagnosis
 from jcnn.diagnosis.examination import Examination as Examination
 from jcnn.diagnosis.examination import LayerReport as LayerReport
 from jcnn.diagnosis.examination import diagnose as diagnose
+from jcnn.diagnosis.learning_rate import FoundRate as FoundRate
+from jcnn.diagnosis.learning_rate import find_learning_rate as find_learning_rate
+from jcnn.diagnosis.prediction import Prediction as Prediction
+from jcnn.diagnosis.prediction import predict as predict
 from jcnn.diagnosis.singular import Singular as Singular
 from jcnn.diagnosis.singular import singular_values as singular_values
+from jcnn.diagnosis.summary import LayerSummary as LayerSummary
+from jcnn.diagnosis.summary import Summary as Summary
+from jcnn.diagnosis.summary import summarize as summarize
 from jcnn.diagnosis.verdicts import Verdict as Verdict

@@ -43,13 +43,15 @@ class Block(NamedTuple):
 class Traced(NamedTuple):
     """A model's program for one batch, and its blocks in the order of their calls.
 
-    The program's inputs are the leaves of the model's state, then the batch. `unseen` are paths of
-    layers with weights that are no blocks, since they are not called or only inside a loop.
+    The program's inputs are the leaves of the model's state, then the batch. `params` are those
+    leaves, by index, that are trained: of an `nnx.Param`. `unseen` are paths of layers with weights
+    that are no blocks, since they are not called or only inside a loop.
     """
 
     program: Program
     blocks: Sequence[Block]
     leaves: Sequence[Any]
+    params: Sequence[int]
     unseen: Sequence[str]
 
 
@@ -97,7 +99,8 @@ def trace(model: nnx.Module, x: Any) -> Traced:
     blocks = _blocks(program, calls, kernels, params)
     seen = {tuple(block.weights) for block in blocks}
     unseen = [".".join(map(str, path)) for path, own in kernels.items() if tuple(own) not in seen]
-    return Traced(program, blocks, leaves, unseen)
+    trained = sorted(index for own in params.values() for index in own)
+    return Traced(program, blocks, leaves, trained, unseen)
 
 
 def _variables(

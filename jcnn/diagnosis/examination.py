@@ -1,9 +1,8 @@
 """`jcnn.diagnose`: what happens in each layer of a network on one batch, and what is wrong."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from jcnn import losses
+from jcnn import losses, strict_json
 from jcnn.diagnosis.blocks import Traced, trace
 from jcnn.diagnosis.measure import Loss, Measured, measure, probe_of
 from jcnn.diagnosis.remedies import remedy
@@ -88,21 +87,20 @@ class Diagnosis:
 
     def to_json(self) -> str:
         """Everything, as strict JSON: a number that is not finite is null."""
-        content = {
+        return strict_json.dumps(self.content())
+
+    def content(self) -> dict[str, Any]:
+        """Everything, by name."""
+        return {
             "verdict": self.verdict,
             "loss": self.loss,
             "gradient_ratio": self.gradient_ratio,
-            "verdicts": [one._asdict() for one in self.verdicts],
-            "remedies": list(self.remedies),
-            "unseen": list(self.unseen),
-            "singular_values": self.singular_values and self.singular_values._asdict(),
-            "layers": [
-                asdict(one)
-                | {"singular_values": one.singular_values and one.singular_values._asdict()}
-                for one in self.layers
-            ],
+            "verdicts": self.verdicts,
+            "remedies": self.remedies,
+            "unseen": self.unseen,
+            "singular_values": self.singular_values,
+            "layers": self.layers,
         }
-        return json.dumps(_finite(content), indent=1, allow_nan=False)
 
 
 def diagnose(
@@ -253,7 +251,6 @@ def _figures(
             traced.program.avals[block.weighted].shape[-1],
             max(math.prod(traced.leaves[index].shape[:-1]) for index in block.weights),
             columns["gradient"][i],
-            columns["weight_gradient"][i],
             columns["parameter_gradient"][i],
             columns["update"][i],
             set(block.weights) <= set(block.trained),
@@ -287,15 +284,7 @@ def _layer(
         one.units,
         float(one.gradient),
         float(one.gradient / above) if above else None,
-        float(one.weight_gradient),
+        float(columns["weight_gradient"][i]),
         float(one.update / weight) if weight else 0.0,
         next((v.kind for v in found if v.layer == one.name), "healthy"),
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

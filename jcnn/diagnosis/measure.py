@@ -78,32 +78,34 @@ def measure(
     labels: Array,
     loss: Loss,
     updates: Callable[[dict[int, Array]], Sequence[Array]] | None = None,
+    instead: Mapping[int, Callable[[Mapping[int, Any]], Any]] | None = None,
 ) -> tuple[Measured, dict[int, Any]]:
     """Measure every block on a batch; also the values of the whole program.
 
     `loss(outputs, labels)` is a mean over examples, or one value each. `updates` turns gradients of
-    leaves, by index, into what the optimizer adds to each.
+    the trained leaves, by index, into what the optimizer adds to each. `instead` is that of
+    `jcnn.diagnosis.program.evaluate`.
     """
     traced = probe.traced
     blocks = traced.blocks
-    trained = sorted({index for block in blocks for index in block.trained})
     spots = sorted({block.output for block in blocks})
 
     def scalar(params: list[Array], bumps: list[Array]) -> tuple[Array, dict[int, Any]]:
         whole = list(leaves)
-        for index, value in zip(trained, params, strict=True):
+        for index, value in zip(traced.params, params, strict=True):
             whole[index] = value
-        values = evaluate(traced.program, [*whole, x], dict(zip(spots, bumps, strict=True)))
+        added = dict(zip(spots, bumps, strict=True))
+        values = evaluate(traced.program, [*whole, x], added, instead)
         outputs = read(values, traced.program.outputs[0])
         return jnp.mean(loss(outputs, labels).astype(jnp.float32)), values
 
     zeros = [jnp.zeros(a.shape, a.dtype) for a in (traced.program.avals[spot] for spot in spots)]
     (value, values), (gradients, at_spots) = jax.value_and_grad(scalar, (0, 1), has_aux=True)(
-        [leaves[index] for index in trained], zeros
+        [leaves[index] for index in traced.params], zeros
     )
-    gradient = dict(zip(trained, gradients, strict=True))
+    gradient = dict(zip(traced.params, gradients, strict=True))
     passed = dict(zip(spots, at_spots, strict=True))
-    update = dict(zip(trained, updates(gradient), strict=True)) if updates else gradient
+    update = dict(zip(traced.params, updates(gradient), strict=True)) if updates else gradient
 
     def norm(of: Mapping[int, Array], indices: Sequence[int]) -> Array:
         squares = [jnp.sum(jnp.square(of[i].astype(jnp.float32))) for i in indices if i in of]

@@ -5,7 +5,7 @@ they are laid open, so that any intermediate value can be read, or have somethin
 differentiated by.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -121,13 +121,21 @@ def run(equation: Equation, values: Sequence[Any]) -> list[Any]:
 
 
 def evaluate(
-    program: Program, inputs: Sequence[Any], added: Mapping[int, jax.Array] | None = None
+    program: Program,
+    inputs: Sequence[Any],
+    added: Mapping[int, jax.Array] | None = None,
+    instead: Mapping[int, Callable[[Mapping[int, Any]], Any]] | None = None,
 ) -> dict[int, Any]:
-    """The value of every place; to those in `added`, that array is added when they are reached."""
-    added = added or {}
+    """The value of every place.
+
+    When those in `added` are reached, that array is added; those in `instead` get what the function
+    gives for the values so far.
+    """
+    added, instead = added or {}, instead or {}
     values: dict[int, Any] = {}
 
     def put(place: int, value: Any) -> None:
+        value = instead[place](values) if place in instead else value
         values[place] = value + added[place] if place in added else value
 
     for place, value in zip(program.inputs, inputs, strict=True):
@@ -155,6 +163,17 @@ def between(program: Program, start: int, stop: int) -> list[Equation]:
         ):
             found.append(one)
             needed.update(atom for atom in one.inputs if isinstance(atom, int) and atom in after)
+    return found[::-1]
+
+
+def leading_to(program: Program, stop: int, start: int) -> list[Equation]:
+    """All equations that the value at `stop` needs once that at `start` is known, in order."""
+    needed = {stop}
+    found: list[Equation] = []
+    for one in reversed(program.equations):
+        if needed.intersection(one.outputs) - {start}:
+            found.append(one)
+            needed.update(atom for atom in one.inputs if isinstance(atom, int) and atom != start)
     return found[::-1]
 
 

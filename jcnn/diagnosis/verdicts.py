@@ -31,7 +31,6 @@ class Figures(NamedTuple):
     units: int
     fan_in: int
     gradient: float
-    weight_gradient: float
     parameter_gradient: float
     update: float
     trained: bool

@@ -19,6 +19,7 @@ from jcnn.engine.initial import Builder, Initialization
 from jcnn.engine.program import runs_program
 from jcnn.engine.snapshot import Outcome, Snapshot, outcomes_of, put_back, taken
 from jcnn.names import UsageError
+from jcnn.training import Watch
 from jcnn.training.run import Data, History, Hyperparameters, Recipe
 
 # A call is meant to last this long: a progress tick, and what an interruption can lose.
@@ -178,6 +179,10 @@ class Training:
         """Add the epoch's means to the outcomes."""
         if self._history is not None:
             _record(outcomes, self._history, np.asarray(self._states.diverged_at))
+        watch = self._compiled.group.recipe.watch
+        if watch is not None:
+            first = self._epoch * self._compiled.steps_per_epoch
+            _follow(outcomes, watch, first, np.asarray(self._states.watched))
 
     def _spent(self, seconds: float) -> None:
         for outcome in self.outcomes:
@@ -215,3 +220,16 @@ def _record(outcomes: Sequence[Outcome], history: History, diverged: np.ndarray)
             for part, values in (("train", history.train), ("validation", history.validation)):
                 outcome.curves.setdefault(f"{part}_{name}", []).append(float(values[name][i]))
             outcome.test[name] = float(history.test[name][i])
+
+
+def _follow(outcomes: Sequence[Outcome], watch: Watch, first: int, watched: np.ndarray) -> None:
+    """Add what was seen of each run in the epoch whose first step is `first`."""
+    steps = range(first, first + watch.steps, watch.every)
+    for outcome, numbers in zip(outcomes, watched, strict=False):
+        kept = outcome.followed or {"layers": list(watch.layers), **watch.facts, "steps": []}
+        kept["steps"] = [*kept["steps"], *steps]
+        for i, column in enumerate(watch.columns):
+            # Four digits are as many as a look at a layer needs, and a fifth of the room.
+            rows = [[float(f"{value:.4g}") for value in row] for row in numbers[:, :, i]]
+            kept[column] = [*kept.get(column, []), *rows]
+        outcome.followed = kept

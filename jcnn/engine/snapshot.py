@@ -17,13 +17,15 @@ class Outcome:
 
     `curves` maps "train_loss", "validation_accuracy" and the like to one value per epoch. `steps`
     is how many there were to train, `seconds` the run's share of the time that its group trained
-    on its device, compilation and evaluation apart.
+    on its device, compilation and evaluation apart. `followed` is what a `Watch` saw: "layers" and
+    what else is known of them, "steps", and by column a row of the layers' numbers for each step.
     """
 
     curves: dict[str, list[float]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     diverged_at: int | None = None
     steps: int = 0
+    followed: dict[str, Any] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
 
 

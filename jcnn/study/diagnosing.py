@@ -1,18 +1,31 @@
 """A combination of a study diagnosed before it is trained, and its remedies tried."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from flax import nnx
+from jax import Array
 
-from jcnn.diagnosis import Diagnosis, Examination
+from jcnn.diagnosis import (
+    Diagnosis,
+    Examination,
+    FoundRate,
+    Prediction,
+    Summary,
+    find_learning_rate,
+    predict,
+    summarize,
+)
 from jcnn.diagnosis.examination import with_singular_values
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.names import UsageError
+from jcnn.study.job import Job
 from jcnn.study.measure import at_end
 from jcnn.study.plan import told
-from jcnn.study.study import Study
+from jcnn.study.study import Prepared, Study
 from jcnn.training.run import normalize
 
 
@@ -30,6 +43,31 @@ class Tried(NamedTuple):
     error: str
 
 
+class _First(NamedTuple):
+    """A study's first combination at its first seed."""
+
+    job: Job
+    prepared: Prepared
+    model: nnx.Module
+
+    def batch(self, examples: int) -> tuple[Array, Array]:
+        """Training examples, normalized, and their targets."""
+        if examples < 2:
+            raise UsageError(f"examples={examples}; expected at least 2")
+        data = self.prepared.data
+        x = normalize(jnp.asarray(data.inputs[:examples]), data)
+        return x, jnp.asarray(data.targets[:examples])
+
+
+def _first(study: Study) -> _First:
+    prepared = study.prepare()
+    job = study.jobs(prepared)[0]
+    job.check()
+    if job.failures:
+        raise UsageError(next(iter(job.failures.values())))
+    return _First(job, prepared, job.model(0, study.seed_values[0]))
+
+
 def diagnose_first(
     study: Study, *, examples: int = 256, singular_values: bool = False
 ) -> Diagnosis:
@@ -38,22 +76,43 @@ def diagnose_first(
     Updates are judged by the study's optimizer at its first learning rate. Raises UsageError where
     the combination cannot be built.
     """
-    prepared = study.prepare()
-    job = study.jobs(prepared)[0]
-    job.check()
-    if job.failures:
-        raise UsageError(next(iter(job.failures.values())))
-    data = prepared.data
-    if examples < 2:
-        raise UsageError(f"examples={examples}; expected at least 2")
-    x = normalize(jnp.asarray(data.inputs[:examples]), data)
-    targets = jnp.asarray(data.targets[:examples])
-    model = job.model(0, study.seed_values[0])
-    examination = Examination(
-        model, x, targets, prepared.task.loss, optimizer=job.optimizer(0, study.learning_rates[0])
+    first = _first(study)
+    x, targets = first.batch(examples)
+    optimizer = first.job.optimizer(0, study.learning_rates[0])
+    found = Examination(first.model, x, targets, first.prepared.task.loss, optimizer=optimizer)(
+        first.model
     )
-    found = examination(model)
-    return with_singular_values(found, model, x) if singular_values else found
+    return with_singular_values(found, first.model, x) if singular_values else found
+
+
+def predict_first(study: Study, *, examples: int = 256) -> Prediction:
+    """What theory predicts for the layers that `diagnose_first` measures."""
+    first = _first(study)
+    return predict(first.model, *first.batch(examples), first.prepared.task.loss)
+
+
+def summarize_first(study: Study) -> Summary:
+    """The layers and costs of the study's first combination."""
+    first = _first(study)
+    shape = first.prepared.dataset.input_shape
+    return summarize(first.model, shape, batch_size=first.job.batch_size)
+
+
+def find_rate_first(study: Study, **numbers: Any) -> FoundRate:
+    """The learning rate for the study's first combination, its optimizer and batches.
+
+    `numbers` are those of `jcnn.diagnosis.find_learning_rate`.
+    """
+    first = _first(study)
+    return find_learning_rate(
+        first.model,
+        *first.batch(len(first.prepared.data.inputs)),
+        first.prepared.task.loss,
+        optimizer=first.job.optimizer_at(0),
+        batch_size=first.job.batch_size,
+        seed=study.seed_values[0],
+        **numbers,
+    )
 
 
 def try_remedies(study: Study, found: Diagnosis) -> list[Tried]:
@@ -72,7 +131,9 @@ def _tried(study: Study, change: Mapping[str, str]) -> Tried:
         verdict = diagnose_first(changed).verdict
         result = changed.run()
     except UsageError as error:
-        return Tried(change, "", float("nan"), "", str(error))
+        return Tried(change, "", math.nan, "", str(error))
+    if result.failures:
+        return Tried(change, verdict, math.nan, "", next(iter(result.failures.values())))
     (row,) = result.ranking()
     shown = at_end(result.metric, result.higher_is_better).show(row.mean)
     return Tried(change, verdict, row.mean, shown, "")

@@ -33,6 +33,7 @@ KEYS = (
     "augmentation",
     "dtype",
     "data_memory",
+    "diagnose",
     "data_dir",
 )
 
@@ -102,6 +103,7 @@ def described(study: "Study", dataset: "Dataset | None" = None) -> dict[str, Any
         else names.name_of("augmentation", study.augmentation),
         "dtype": study.dtype,
         "data_memory": study.data_memory,
+        "diagnose": study.diagnose,
         "data_dir": study.data_dir,
         "factors": {
             factor: [level.in_file() for level in found] for factor, found in study.levels.items()

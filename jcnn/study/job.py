@@ -4,6 +4,8 @@ import copy
 import operator
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +16,11 @@ from flax import nnx
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.diagnosis.following import watch_of
 from jcnn.names import UsageError
 from jcnn.study.plan import DEFAULTS, Combination, model_arguments, told
 from jcnn.study.store import identity
+from jcnn.training.optimizers import Schedule
 
 if TYPE_CHECKING:
     from jcnn.study.study import Study
@@ -117,7 +121,7 @@ class Job:
         group = engine.Group(
             [self._builder(m) for m in used],
             runs,
-            self.recipe,
+            self._recipe(used[0]),
             self.batch_size,
             self.epochs,
             self.study.data_memory,
@@ -128,11 +132,26 @@ class Job:
         """A member's model as a run of this seed begins with it."""
         return self._build(self.members[m], nnx.Rngs(jax.random.key(seed)))
 
+    def _recipe(self, m: int) -> training.Recipe:
+        """The recipe, with a watch where there is one on a member's layers: those of them all."""
+        every = self.study.diagnose
+        if every is None:
+            return self.recipe
+        batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
+        model = nnx.eval_shape(lambda: self.model(m, 0))
+        steps = self.recipe.total_steps // self.epochs
+        watch = watch_of(model, batch, self.task.loss, every=every, steps=steps)
+        return replace(self.recipe, watch=watch)
+
     def optimizer(self, m: int, learning_rate: float) -> optax.GradientTransformation:
         """A member's optimizer at a constant rate."""
-        numbers = self._numbers(self.members[m], learning_rate)
-        return self.recipe.optimizer(
-            optax.constant_schedule(numbers.learning_rate),
+        return self.optimizer_at(m)(optax.constant_schedule(learning_rate))
+
+    def optimizer_at(self, m: int) -> Callable[[Schedule], optax.GradientTransformation]:
+        """A member's optimizer, of a schedule of rates."""
+        numbers = self._numbers(self.members[m], 0.0)
+        return partial(
+            self.recipe.optimizer,
             momentum=numbers.momentum,
             weight_decay=numbers.weight_decay,
         )

@@ -1,11 +1,12 @@
 """What a study found: runs, the ranking at each combination's chosen rate, and effects in words."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from jcnn import strict_json
+from jcnn.diagnosis.following import Moment, averaged, moments
 from jcnn.study import words
 from jcnn.study.interactions import interactions, sentence
 from jcnn.study.measure import Measure, at_end, measure
@@ -134,6 +135,28 @@ class Result:
         """
         return [sentence(self, one) for one in interactions(self)] if self.measure.tested else []
 
+    def why(self, row: Row) -> list[Moment]:
+        """What was wrong with a combination's layers at its chosen rate, step by step."""
+        followed = self.followed(row)
+        return moments(followed) if followed else []
+
+    def followed(self, row: Row) -> dict[str, Any]:
+        """What the layers of a combination were seen to do at its chosen rate.
+
+        Means over its seeds, in the form of `Outcome.followed`; empty where the study's `diagnose`
+        was not on.
+        """
+        runs = [one.outcome.followed for one in self.chosen(row) if one.outcome.followed]
+        return averaged(runs) if runs else {}
+
+    def chosen(self, row: Row) -> list[RunRecord]:
+        """The runs of a combination at its chosen rate, one a seed."""
+        return [
+            record
+            for record in self._of(row.combination)
+            if record.learning_rate == row.learning_rate
+        ]
+
     def rates_beyond(self) -> dict[int, float]:
         """For each combination whose best rate is the least or greatest tried, one beyond it."""
         beyond = {row.combination: rate_beyond(row) for row in self.ranking()}
@@ -159,6 +182,7 @@ class Result:
                     "interquartile_mean": row.interquartile_mean,
                     "noise_floor": self.noise_floor(row),
                 }
+                | ({"why": why} if (why := self.why(row)) else {})
                 for row in self.ranking()
             ],
             "verdict": self.verdict(),
@@ -173,7 +197,7 @@ class Result:
             ],
             "runs": [_told(record, provenance) for record in self.records],
         }
-        return json.dumps(_finite(content), indent=1, allow_nan=False)
+        return strict_json.dumps(content)
 
     def _of(self, combination: int) -> list[RunRecord]:
         if combination in self.failures:
@@ -186,11 +210,3 @@ def _told(record: RunRecord, provenance: bool) -> dict[str, Any]:
     if not provenance:
         del told["outcome"]["seconds"]
     return told
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -126,6 +126,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "extend_learning_rates": _flag("extend_learning_rates"),
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
+    "diagnose": _or_none(_whole("diagnose")),
     "data_dir": _or_none(
         lambda value: _text("data_dir")(
             os.fspath(value) if isinstance(value, os.PathLike) else value

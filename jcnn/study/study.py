@@ -65,7 +65,8 @@ class Study:
     several joined by a plus, or a callable `(key, images) -> images`. `dtype` ("bfloat16") is what
     a model that takes it computes in; parameters, statistics and losses stay float32. `data_memory`
     is how many bytes of examples a device may hold before they are streamed to it (default: half of
-    its memory).
+    its memory). With `diagnose`, every so manyth step of an epoch, from its first, each layer's
+    signals and gradients are measured too (see `Result.why`).
 
     Seed s gives the same initial key, data order, augmentation and validation split in every
     combination. The learning rate is chosen for each combination on validation,
@@ -93,6 +94,7 @@ class Study:
     augmentation: Any = None
     dtype: str | None = None
     data_memory: int | None = None
+    diagnose: int | None = None
     data_dir: str | None = None
 
     def __post_init__(self) -> None:

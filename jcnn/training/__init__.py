@@ -13,3 +13,4 @@ from jcnn.training.task import Task as Task
 from jcnn.training.task import binary as binary
 from jcnn.training.task import classification as classification
 from jcnn.training.task import regression as regression
+from jcnn.training.watch import Watch as Watch

@@ -16,6 +16,7 @@ from jax import Array
 
 from jcnn.training.optimizers import Optimizer, schedule
 from jcnn.training.task import Task
+from jcnn.training.watch import Watch, watched
 
 NEVER = -1
 # `(key, inputs) -> inputs`, of one shape and dtype; see `jcnn.data.augmentation`.
@@ -43,7 +44,7 @@ class RunState(NamedTuple):
     """Everything that changes while a run trains, and its seed, from which augmentation is drawn.
 
     `sums` adds up the epoch's training metrics, `held_sums` those of validation and test (a row
-    each, the last column being the weight).
+    each, the last column being the weight). `watched` is what a `Watch` has seen in this epoch.
     """
 
     params: Any
@@ -54,6 +55,7 @@ class RunState(NamedTuple):
     sums: Array
     held_sums: Array
     seed: Array
+    watched: Any = ()
 
 
 class Hyperparameters(NamedTuple):
@@ -83,6 +85,7 @@ class Recipe:
     warmup_steps: int
     gradient_clip: float | None
     augmentation: Augmentation | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
         sums=jnp.zeros(metrics, jnp.float32),
         held_sums=jnp.zeros((2, metrics + 1), jnp.float32),
         seed=jnp.asarray(seed, jnp.uint32),
+        watched=() if recipe.watch is None else recipe.watch.nothing(),
     )
 
 
@@ -140,19 +144,33 @@ def advance(
     optimizer = _optimizer(recipe, hyperparameters)
     step = _make_step(structure, recipe, optimizer, data)
 
-    def goes_on(at: tuple[Array, RunState]) -> Array:
-        return (at[0] < ranges[1]) & (at[1].diverged_at == NEVER)
+    def train_on(first: Array, stop: Array, state: RunState) -> RunState:
+        def goes_on(at: tuple[Array, RunState]) -> Array:
+            return (at[0] < stop) & (at[1].diverged_at == NEVER)
 
-    def body(at: tuple[Array, RunState]) -> tuple[Array, RunState]:
-        i, state = at
-        return i + 1, step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
+        def body(at: tuple[Array, RunState]) -> tuple[Array, RunState]:
+            i, state = at
+            return i + 1, step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
+
+        trained: RunState = jax.lax.while_loop(goes_on, body, (first, state))[1]
+        return trained
+
+    def see(watch: Watch, i: Array, state: RunState) -> RunState:
+        indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
+        inputs, targets = _batch(recipe, state, data, indices)
+        numbers = watch.measure(structure, state, optimizer, inputs, targets)
+        numbers = jnp.where(state.diverged_at == NEVER, numbers, jnp.nan)
+        return state._replace(watched=watch.put(state.watched, i, numbers))
 
     trains = ranges[0] < ranges[1]
     state = state._replace(
         sums=jnp.where(trains & (ranges[0] == 0), 0, state.sums),
         held_sums=jnp.where(trains, 0, state.held_sums),
     )
-    _, state = jax.lax.while_loop(goes_on, body, (ranges[0], state))
+    if recipe.watch is None:
+        state = train_on(ranges[0], ranges[1], state)
+    else:
+        state = watched(recipe.watch, see, train_on, ranges[0], ranges[1], state)
     state = state._replace(
         held_sums=_evaluate(structure, recipe.task, state, data, ranges[2], ranges[3])
     )
@@ -190,13 +208,7 @@ def _make_step(
         return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
 
     def step(state: RunState, indices: Array) -> RunState:
-        inputs = jnp.take(data.inputs, indices, axis=0)
-        if recipe.augmentation is not None:
-            # Drawn from seed and step alone, so it is the same in every combination.
-            key = jax.random.fold_in(jax.random.key(state.seed), state.step)
-            inputs = recipe.augmentation(key, inputs)
-        inputs = normalize(inputs, data)
-        targets = jnp.take(data.targets, indices, axis=0)
+        inputs, targets = _batch(recipe, state, data, indices)
         (loss, (rest, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
             state.params, state.rest, inputs, targets
         )
@@ -214,6 +226,16 @@ def _make_step(
         )
 
     return step
+
+
+def _batch(recipe: Recipe, state: RunState, data: Data, indices: Array) -> tuple[Array, Array]:
+    """Inputs, augmented and normalized, and targets of the next step."""
+    inputs = jnp.take(data.inputs, indices, axis=0)
+    if recipe.augmentation is not None:
+        # Drawn from seed and step alone, so it is the same in every combination.
+        key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+        inputs = recipe.augmentation(key, inputs)
+    return normalize(inputs, data), jnp.take(data.targets, indices, axis=0)
 
 
 def normalize(inputs: Array, data: Data) -> Array:

@@ -206,7 +206,7 @@ def test_set_takes_any_key_of_toml(capsys):
     parsed = argparse.Namespace(
         study=None, factor=None, learning_rate=None,
         set=['factors."weird name"=[1, 2]', "model=mlp"],
-        **dict.fromkeys(("data", "model", "seeds", "extend_learning_rates")),
+        **dict.fromkeys(("data", "model", "seeds", "extend_learning_rates", "diagnose")),
         **dict.fromkeys((*compare.FACTORS, *compare.SETTINGS)),
     )  # fmt: skip
     assert compare.study_keywords(parsed) == {"factors": {"weird name": [1, 2]}, "model": "mlp"}

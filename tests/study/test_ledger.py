@@ -19,7 +19,9 @@ from jcnn.study.store.checkpoint import Checkpoints
 from jcnn.study.store.files import StorageError
 from jcnn.study.store.ledger import DAMAGED, NAME, Ledger
 
-OUTCOME = engine.Outcome({"train_loss": [1.0, float("nan")]}, {"accuracy": 0.5}, 3, 6, 0.1)
+OUTCOME = engine.Outcome(
+    {"train_loss": [1.0, float("nan")]}, {"accuracy": 0.5}, diverged_at=3, steps=6, seconds=0.1
+)
 
 
 def arrays(n=80, seed=0):

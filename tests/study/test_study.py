@@ -61,7 +61,7 @@ def test_a_study_learns_and_ranks(result):
     assert len(result.effects()) == 2
     stored = json.loads(result.to_json())
     assert stored["ranking"][0]["levels"] == rows[0].levels
-    assert stored["ranking"][0]["interval"][0] <= rows[0].mean <= rows[0].interval.high
+    assert stored["ranking"][0]["interval"]["low"] <= rows[0].mean <= rows[0].interval.high
     assert len(stored["comparisons"]) == 3
 
 

@@ -2,11 +2,10 @@
 
 import csv
 import io
-import json
-import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from jcnn import strict_json
 from jcnn.names import UsageError
 from jcnn.study.result import Result
 from jcnn.study.store.files import write_whole, write_whole_bytes
@@ -28,7 +27,7 @@ def export(result: Result, path: Path) -> int:
         raise UsageError(f"{path}: expected a file that ends in {', '.join(FORMATS)}")
     rows = [_row(result, index, last=kind == ".csv") for index in range(len(result.records))]
     if kind == ".json":
-        write_whole(path, json.dumps(rows, indent=1, allow_nan=False))
+        write_whole(path, strict_json.dumps(rows))
     elif kind == ".csv":
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
@@ -43,23 +42,17 @@ def export(result: Result, path: Path) -> int:
 def _row(result: Result, index: int, *, last: bool) -> dict[str, Any]:
     record = result.records[index]
     outcome = record.outcome
-    return {
+    row = {
         **result.combinations[record.combination],
         "learning_rate": record.learning_rate,
         "seed": record.seed,
         "diverged_at": outcome.diverged_at,
         "steps": outcome.steps,
         "seconds": outcome.seconds,
-        **{f"test_{name}": _finite(value) for name, value in outcome.test.items()},
-        **{
-            name: _finite(curve[-1]) if last else [_finite(value) for value in curve]
-            for name, curve in outcome.curves.items()
-        },
+        **{f"test_{name}": value for name, value in outcome.test.items()},
+        **{name: curve[-1] if last else curve for name, curve in outcome.curves.items()},
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return cast("dict[str, Any]", strict_json.plain(row))
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

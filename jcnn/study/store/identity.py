@@ -8,7 +8,7 @@ are part of the key; anything of the user's own goes by what it computes: the te
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,8 @@ def of_combination(
         "values": {name: spelled for name, (spelled, _) in found.items()},
         **{name: getattr(study, name) for name in _STUDY},
     }
+    if study.diagnose is not None:
+        whole["diagnose"] = [study.diagnose, _sources(("diagnosis",))]
     if not all(known for _, known in found.values()):
         whole["program"] = program_text()
     return digest(whole)
@@ -119,12 +121,14 @@ def of_value(kind: str, value: Any, looked_up: str | None = None) -> tuple[Any, 
     return "own", False
 
 
-def _sources() -> str:
+def _sources(packages: Sequence[str] | None = None) -> str:
+    """A hash of the sources of these packages, by default of all on which numbers depend."""
     package = Path(jcnn.__file__).resolve().parent
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package)
-        if place.parts[0] not in _NO_NUMBERS:
+        part = place.parts[0]
+        if part not in _NO_NUMBERS if packages is None else part in packages:
             found.update(f"{place.as_posix()} ".encode())
             found.update(path.read_bytes())
     return found.hexdigest()

@@ -115,5 +115,11 @@ def _outcome(told: dict[str, Any], seconds: float) -> Outcome:
         {name: number(value) for name, value in told["test"].items()},
         None if told["diverged_at"] is None else int(told["diverged_at"]),
         int(told["steps"]),
+        {
+            name: value
+            if name in ("layers", "activations", "steps")
+            else [[number(one) for one in row] for row in value]
+            for name, value in told.get("followed", {}).items()
+        },
         seconds,
     )

@@ -1,0 +1,109 @@
+"""What a model costs: parameters, operations and receptive fields, against counting by hand."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn import activations, layers, models, pooling
+from jcnn.cli import main
+from jcnn.diagnosis import summarize
+
+
+def test_parameters_and_operations_of_each_layer():
+    model = models.lenet((8, 8, 1), 10, features=(16, 32), hidden=(64,), rngs=nnx.Rngs(0))
+    found = summarize(model, (8, 8, 1), batch_size=16)
+    by_name = {layer.name: layer for layer in found.layers}
+    assert [layer.parameters for layer in found.layers] == [
+        9 * 16 + 16,
+        9 * 16 * 32 + 32,
+        4 * 32 * 64 + 64,
+        64 * 10 + 10,
+    ]
+    params = nnx.state(model, nnx.Param)
+    assert found.parameters == sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+    # Twice a multiplication and an addition, and the biases' additions.
+    assert by_name["dense_hidden1"].flops == pytest.approx(2 * 128 * 64, rel=0.05)
+    assert by_name["conv2"].flops == pytest.approx(2 * 16 * 9 * 16 * 32, rel=0.1)
+    whole = sum(layer.flops for layer in found.layers)
+    assert whole < found.flops < 1.2 * whole
+    assert by_name["conv1"].shape == (8, 8, 16)
+    assert by_name["conv1"].activation_bytes == 4 * 8 * 8 * 16
+    assert found.step_bytes > 16 * 4 * 8 * 8 * 16
+
+
+class Stack(nnx.Module):
+    """Convolutions whose receptive fields are known, with what lies between."""
+
+    def __init__(self, between, **options):
+        rngs = nnx.Rngs(0)
+        self.first = layers.Conv(1, 4, (3, 3), rngs=rngs, **options)
+        self.norm = layers.batch_norm(4, rngs=rngs)
+        self.second = layers.Conv(4, 4, (3, 3), rngs=rngs)
+        self.out = layers.Dense(4, 10, rngs=rngs)
+        self.between = between
+
+    def __call__(self, x):
+        x = self.between(activations.relu(self.norm(self.first(x))))
+        return self.out(jnp.mean(self.second(x), axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("between", "options", "second"),
+    [
+        (lambda x: x, {}, 5),
+        (lambda x: x, {"strides": 2}, 7),
+        (lambda x: x, {"dilation": 2}, 7),
+        (lambda x: pooling.max_pool(x, (2, 2)), {}, 8),
+        (lambda x: pooling.l2_pool(x, (3, 3), 1), {}, 7),
+        (lambda x: jnp.where(x > 0, x, 0), {}, 5),
+    ],
+)
+def test_receptive_fields(between, options, second):
+    model = Stack(between, **options)
+    found = summarize(model, (32, 24, 1), batch_size=2)
+    first = 5 if options.get("dilation") else 3
+    assert [layer.receptive_field for layer in found.layers] == [
+        (first, first),
+        (second, second),
+        (32, 24),
+    ]
+
+
+def test_a_residual_network_and_one_without_spatial_axes():
+    resnet = models.ResNet((16, 16, 3), 10, rngs=nnx.Rngs(0))
+    found = summarize(resnet, (16, 16, 3), batch_size=4)
+    extents = [layer.receptive_field[0] for layer in found.layers]
+    assert extents[0] == 3
+    assert extents[-1] == 16
+    assert found.parameters == sum(layer.parameters for layer in found.layers) + sum(
+        np.size(leaf)
+        for path, leaf in jax.tree.leaves_with_path(nnx.state(resnet, nnx.Param))
+        if "scale" in jax.tree_util.keystr(path) or "norm" in jax.tree_util.keystr(path)
+    )
+    flat = summarize(models.mlp((7,), 3, rngs=nnx.Rngs(0)), (7,), batch_size=4)
+    assert {layer.receptive_field for layer in flat.layers} == {()}
+
+
+def test_a_layer_used_twice_counts_its_parameters_once():
+    class Twice(nnx.Module):
+        def __init__(self):
+            self.layer = nnx.Linear(8, 8, rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            return self.layer(nnx.relu(self.layer(x)))
+
+    found = summarize(Twice(), (8,), batch_size=4)
+    assert [layer.parameters for layer in found.layers] == [72, 0]
+    assert found.parameters == 72
+
+
+def test_the_command(capsys):
+    assert main(["summary", "mlp", "--factor", "hidden", "16,", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [layer["parameters"] for layer in found["layers"]] == [65 * 16, 17 * 10]
+    assert main(["summary", "lenet"]) == 0
+    assert "conv2 (Conv)" in capsys.readouterr().out
