@@ -116,13 +116,12 @@ def run(chosen: argparse.Namespace) -> int:
     if not any(found[kind] for kind in parts):
         raise UsageError(f"--only {chosen.only}: nothing has that in its name")
     if chosen.plot:
-        from jcnn.report import plot_sweep
+        from jcnn.report import plot_sweep, save
 
         points = {part["name"]: part["points"] for part in found["sweep"]}
         device = f"{found['hardware']['processor']}, {found['hardware']['devices']}"
-        plot_sweep(points, f"digits CNN, batch 64, 16 runs unless varied; {device}").savefig(
-            chosen.plot, dpi=150
-        )
+        heading = f"digits CNN, batch 64, 16 runs unless varied; {device}"
+        save(plot_sweep(points, heading), chosen.plot)
     if chosen.json:
         print(strict_json.dumps(found))
     return 0

@@ -12,6 +12,7 @@ from jcnn import names
 from jcnn.cli.dry_run import dry_run
 from jcnn.cli.interruption import exit_code
 from jcnn.cli.progress import run_with_progress
+from jcnn.cli.report import write_after
 from jcnn.cli.table import show, tell_failures
 from jcnn.names import UsageError
 
@@ -109,6 +110,9 @@ def add(commands: Any) -> None:
         metavar="KEY=VALUE",
         help="any key of a study file, such as epochs=20 or factors.width=[8,16]",
     )
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave report.html as it is, or out"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -150,6 +154,10 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         show(result, out, baseline)
     tell_failures(result)
+    if not chosen.no_report:
+        page = write_after(study, result, out)
+        if not chosen.json:
+            print(f"the report: {page}")
     return 1 if result.failures else 0
 
 

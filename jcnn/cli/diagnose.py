@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
@@ -72,10 +71,10 @@ def run(chosen: argparse.Namespace) -> int:
         trained = replace(study, epochs=chosen.follow, diagnose=chosen.every).run()
         followed = trained.followed(trained.ranking()[0])
         if chosen.heat_map:
-            from jcnn.report import plot_layers
+            from jcnn.report import plot_layers, save
 
             title = f"{study.model}, learning rate {chosen.learning_rate:g}"
-            plot_layers(followed, title, Path(chosen.heat_map))
+            save(plot_layers(followed, title), chosen.heat_map)
     if chosen.json:
         further: dict[str, Any] = {"tried": tried}
         if predicted is not None:

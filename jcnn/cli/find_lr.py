@@ -47,9 +47,9 @@ def run(chosen: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if chosen.plot:
-        from jcnn.report import plot_rates
+        from jcnn.report import plot_rates, save
 
-        plot_rates(found, Path(chosen.plot))
+        save(plot_rates(found), chosen.plot)
     if chosen.json:
         print(strict_json.dumps(found))
         return 0

@@ -113,7 +113,7 @@ def _show(chosen: argparse.Namespace) -> int:
 
 
 def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
-    from jcnn.report import plot_layers
+    from jcnn.report import plot_layers, save
     from jcnn.study.plan import told
 
     levels = baseline_levels(of, result.combinations) or {}
@@ -121,7 +121,8 @@ def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
     followed = result.followed(row)
     if not followed:
         raise UsageError("its layers were not measured; train the study with --diagnose")
-    plot_layers(followed, f"{told(row.levels)}, learning rate {row.learning_rate:g}", path)
+    title = f"{told(row.levels)}, learning rate {row.learning_rate:g}"
+    save(plot_layers(followed, title), path)
 
 
 def _diff(chosen: argparse.Namespace) -> int:

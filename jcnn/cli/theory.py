@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
@@ -53,13 +52,13 @@ def run(chosen: argparse.Namespace) -> int:
     critical = theory.critical_weight_variance(function, chosen.bias_variance)
     gain, growth = theory.gain(function), theory.batch_norm_gradient_growth(function)
     if chosen.plot:
-        from jcnn.report import plot_phases
+        from jcnn.report import plot_phases, save
 
         steps = [
             a + (b - a) * i / _FINER for a, b in itertools.pairwise(weights) for i in range(_FINER)
         ]
         finer = points([*steps, weights[-1]])
-        plot_phases(finer, critical, chosen.activation, Path(chosen.plot))
+        save(plot_phases(finer, critical, chosen.activation), chosen.plot)
     if chosen.json:
         content = {
             "activation": chosen.activation,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from flax import nnx
 
 from jcnn.engine.devices import (
     padded,
@@ -132,6 +133,17 @@ class Training:
     def steps(self) -> int:
         """How many steps each run has trained."""
         return self._epoch * self._compiled.steps_per_epoch + self._done
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs have ended."""
+        return self._epoch
+
+    def model(self, run: int) -> nnx.Module:
+        """A run's model as it stands, in the mode in which it is evaluated."""
+        parts = (self._states.params, self._states.rest)
+        params, rest = jax.tree.map(lambda leaf: leaf[run], parts)
+        return nnx.merge(self._compiled.initialization.structure.evaluate, params, rest)
 
     def snapshot(self) -> Snapshot:
         """Where the training stands, copied to the host."""

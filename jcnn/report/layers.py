@@ -1,8 +1,15 @@
 """What each layer went through in a training, as heat maps of layer by step."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jcnn.report.style import FAINT, GREY, INK, axes_of, figure, plain_numbers
+from jcnn.report.style import title as heading
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Column, title, whether on a logarithmic scale.
 _PANELS = (
@@ -13,23 +20,23 @@ _PANELS = (
 )
 
 
-def plot_layers(followed: Mapping[str, Any], title: str, path: Path) -> None:
-    """Draw a panel for each figure that is known; the file's ending is its format.
+def plot_layers(followed: Mapping[str, Any], title: str = "") -> "Figure":
+    """A panel for each figure that is not 0 everywhere: layers by steps.
 
     `followed` is what `jcnn.study.Result.followed` gives.
     """
-    import numpy as np
     from matplotlib.colors import LogNorm, Normalize
-    from matplotlib.figure import Figure
 
     layers, steps = followed["layers"], followed["steps"]
     values = {name: np.asarray(followed[name], float).T for name, _, _ in _PANELS}
-    panels = [panel for panel in _PANELS if np.isfinite(values[panel[0]]).any()]
-    height = max(1.3, 0.18 * len(layers) + 0.6)
-    figure = Figure(figsize=(8, height * len(panels) + 0.8), layout="constrained")
-    rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    # A panel of nothing but zeros says less than its absence.
+    panels = [panel for panel in _PANELS if (np.nan_to_num(values[panel[0]]) != 0).any()]
+    height = max(1.1, 0.17 * len(layers) + 0.5)
+    fig = figure(height * len(panels) + 0.6)
+    rows = axes_of(fig, len(panels), sharex=True)[:, 0]
     gap = steps[1] - steps[0] if len(steps) > 1 else 1
     edges = [*steps, steps[-1] + gap]
+    every = max(1, -(-len(layers) // 16))
     for axes, (name, label, logarithmic) in zip(rows, panels, strict=True):
         shown = values[name]
         norm: Any = Normalize(0, 1)
@@ -37,10 +44,18 @@ def plot_layers(followed: Mapping[str, Any], title: str, path: Path) -> None:
             shown = np.where(shown > 0, shown, np.nan)
             some = np.isfinite(shown).any()
             norm = LogNorm(np.nanmin(shown), np.nanmax(shown)) if some else norm
-        mesh = axes.pcolormesh(edges, np.arange(len(layers) + 1), shown, norm=norm, cmap="viridis")
-        axes.set_yticks(np.arange(len(layers)) + 0.5, layers, fontsize=8)
-        axes.set_facecolor("0.85")
-        figure.colorbar(mesh, ax=axes, label=label)
-    rows[-1].set_xlabel("step (layers from the input, below, to the output; grey: none)")
-    figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=150)
+        mesh = axes.pcolormesh(
+            edges, np.arange(len(layers) + 1), shown, norm=norm, cmap="viridis", rasterized=True
+        )
+        axes.set_yticks(np.arange(len(layers))[::every] + 0.5, layers[::every], parse_math=False)
+        axes.set_facecolor(FAINT)
+        bar = fig.colorbar(mesh, ax=axes, pad=0.01)
+        bar.ax.tick_params(labelsize=7, colors=GREY, labelcolor=INK)
+        bar.outline.set_visible(False)
+        if logarithmic:
+            plain_numbers(bar.ax.yaxis)
+        heading(axes, label)
+    rows[-1].set_xlabel("step (layers: input below, output above; grey: none)")
+    if title:
+        fig.suptitle(title, fontsize=9, parse_math=False)
+    return fig

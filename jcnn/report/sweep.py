@@ -1,35 +1,43 @@
 """How a training's cost grows, as a figure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+from jcnn.report.style import BLUE, FAINT, YELLOW, axes_of, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LABELS = {"runs": "runs trained together", "width": "channels, times", "batch": "batch size"}
 
 
-def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> Any:
-    """A `matplotlib` figure: rate above, memory below, a column for each quantity that grew.
+def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> "Figure":
+    """Rate above, memory below, a column for each quantity that grew.
 
     `sweep` maps "runs", "width" and "batch" to points with `value`, `steps_per_second` (of all
     models together; `low` and `high` are its quartiles) and `megabytes` of a device.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    figure = Figure(figsize=(3.4 * len(sweep), 5.2), layout="constrained")
-    axes = figure.subplots(2, len(sweep), sharex="col", sharey="row", squeeze=False)
+    fig = figure(5.2, width=3.4 * len(sweep))
+    axes = axes_of(fig, 2, len(sweep), sharex="col", sharey="row")
     for (name, points), (above, below) in zip(sweep.items(), axes.T, strict=True):
         values = [point["value"] for point in points]
         rates = [point["steps_per_second"] for point in points]
         above.fill_between(
-            values, [p["low"] for p in points], [p["high"] for p in points], alpha=0.25, lw=0
+            values,
+            [p["low"] for p in points],
+            [p["high"] for p in points],
+            color=BLUE,
+            alpha=0.25,
+            lw=0,
         )
-        above.plot(values, rates, marker="o")
-        below.plot(values, [point["megabytes"] for point in points], marker="o", color="#b5651d")
+        above.plot(values, rates, marker="o", color=BLUE)
+        below.plot(values, [point["megabytes"] for point in points], marker="o", color=YELLOW)
         for axis in (above, below):
             axis.set_xscale("log", base=2)
             axis.set_yscale("log")
-            axis.grid(True, which="major", alpha=0.3)
-            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(True, which="major", color=FAINT, alpha=0.6)
             axis.yaxis.set_minor_formatter(NullFormatter())
             axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,g}"))
             for line in axis.get_lines():
@@ -47,5 +55,5 @@ def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -
         below.set_xlabel(_LABELS.get(name, name))
     axes[0, 0].set_ylabel("model steps per second")
     axes[1, 0].set_ylabel("memory of a device, MB")
-    figure.suptitle(title, fontsize=11)
-    return figure
+    fig.suptitle(title, fontsize=11)
+    return fig

@@ -65,6 +65,20 @@ def sentence(result: "Result", one: Interaction) -> str:
     )
 
 
+def cell_means(result: "Result", factor: str, other: str) -> dict[tuple[str, str], float]:
+    """The mean of each pair of levels of two factors, over all settings and seeds that finished."""
+    cells: dict[tuple[str, str], list[float]] = {}
+    for row in result.ranking():
+        if math.isfinite(row.mean):
+            cells.setdefault((row.levels[factor], row.levels[other]), []).append(row.mean)
+    return {
+        (one, two): float(np.mean(cells[one, two]))
+        for one in _levels(result, factor)
+        for two in _levels(result, other)
+        if (one, two) in cells
+    }
+
+
 def _levels(result: "Result", factor: str) -> list[str]:
     return list(dict.fromkeys(levels[factor] for levels in result.combinations))
 

@@ -1,5 +1,6 @@
 """What a study found: runs, the ranking at each combination's chosen rate, and effects in words."""
 
+import importlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -121,12 +122,15 @@ class Result:
         if not self.measure.tested:
             return []
         rows = self.ranking()
-        varied = [
+        return [words.effect(self, factor, rows) for factor in self.varied()]
+
+    def varied(self) -> list[str]:
+        """The factors that have more than one level."""
+        return [
             factor
             for factor in (self.combinations[0] if self.combinations else {})
             if len({levels[factor] for levels in self.combinations}) > 1
         ]
-        return [words.effect(self, factor, rows) for factor in varied]
 
     def interactions(self) -> list[str]:
         """A sentence for each pair of levels whose difference depends on another factor's level.
@@ -199,10 +203,27 @@ class Result:
         }
         return strict_json.dumps(content)
 
+    def plot_ranking(self, **options: Any) -> Any:
+        """The ranking as a matplotlib figure: see `jcnn.report.plot_ranking`."""
+        return _report().plot_ranking(self, **options)
+
+    def write_report(self, path: str, look: Any = None) -> None:
+        """The result as a page: see `jcnn.report.write_report`."""
+        _report().write_report(self, path, look)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, and the ranking as a table."""
+        return str(_report().notebook(self))
+
     def _of(self, combination: int) -> list[RunRecord]:
         if combination in self.failures:
             return []
         return [record for record in self.records if record.combination == combination]
+
+
+def _report() -> Any:
+    # Figures stand above studies and know of them; a result knows of figures by name alone.
+    return importlib.import_module("jcnn.report")
 
 
 def _told(record: RunRecord, provenance: bool) -> dict[str, Any]:

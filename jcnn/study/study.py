@@ -18,27 +18,16 @@ from jcnn.study.gathering import check_missing, collect
 from jcnn.study.job import Job
 from jcnn.study.measure import measure
 from jcnn.study.plan import combinations, group, levels
+from jcnn.study.progress import Progress, progress
 from jcnn.study.result import Result
 from jcnn.study.store.directory import Memory, StudyDirectory, environment
 from jcnn.study.store.ledger import NAME as LEDGER
-from jcnn.study.words import spelled
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
     "activation": ("sigmoid", "tanh", "relu"),
     "kernel_init": ("glorot_normal", "he_normal"),
     "normalization": ("none", "batch"),
 }
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a running study stands: runs are counted in whole and part trainings."""
-
-    runs_done: float
-    runs: int
-    combination: str
-    seconds: float
-    best: str
 
 
 class Prepared(NamedTuple):
@@ -250,11 +239,7 @@ class Study:
             if on_progress is None:
                 return
             so_far = result if metric is None else result.by(metric)
-            rows = so_far.ranking()
-            best = f"{spelled(rows[0])} {so_far.measure.show(rows[0].mean)}" if rows else ""
             seconds = time.perf_counter() - started
-            done = len(result.records) + runs_done
-            runs = sum(len(one.runs) for one in jobs)
-            on_progress(Progress(done, runs, job.label, seconds, best))
+            on_progress(progress(so_far, jobs, job, runs_done, seconds))
 
         return show

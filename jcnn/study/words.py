@@ -67,18 +67,9 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
     names, failed = ([n for n in every if (n in trained) is ran] for ran in (True, False))
     if len(names) < 2:
         return f"{factor}: only {listed(names)} could be trained" if names else ""
-    table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
-        name: {
-            tuple(v for k, v in row.levels.items() if k != factor): row.values
-            for row in rows
-            if row.levels[factor] == name and math.isfinite(row.mean)
-        }
-        for name in names
-    }
-    shared = sorted(set.intersection(*(set(found) for found in table.values())))
-    if not shared:
+    seeds = level_values(result, factor, rows)
+    if not seeds:
         return f"{factor}: every setting has a level that diverged, so levels are not compared"
-    seeds = {name: np.mean([table[name][s] for s in shared], axis=0) for name in names}
     means = {name: _finite_mean(values) for name, values in seeds.items()}
     best, *others = sorted(names, key=lambda name: result.measure.badness(means[name]))
     sign = 1 if result.measure.higher_is_better else -1
@@ -103,6 +94,37 @@ def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
     if failed:
         parts.append(f"{listed(failed)} could not be trained")
     return f"{factor}: {'; '.join(parts)}"
+
+
+def level_values(result: "Result", factor: str, rows: Sequence["Row"]) -> dict[str, np.ndarray]:
+    """Each level's values by seed, averaged over the settings that all levels share.
+
+    Levels of which nothing was trained are left out; empty where no setting has all the others.
+    """
+    every = dict.fromkeys(levels[factor] for levels in result.combinations)
+    names = [name for name in every if any(row.levels[factor] == name for row in rows)]
+    table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
+        name: {
+            tuple(v for k, v in row.levels.items() if k != factor): row.values
+            for row in rows
+            if row.levels[factor] == name and math.isfinite(row.mean)
+        }
+        for name in names
+    }
+    if not table:
+        return {}
+    shared = sorted(set.intersection(*(set(found) for found in table.values())))
+    if not shared:
+        return {}
+    return {name: np.mean([table[name][s] for s in shared], axis=0) for name in names}
+
+
+def apart_from_best(result: "Result") -> set[int]:
+    """The combinations that the corrected tests tell from the best one."""
+    if not result.measure.tested:
+        return set()
+    pairs = zip(result.ranking()[1:], result.comparisons(), strict=True)
+    return {row.combination for row, one in pairs if one.real}
 
 
 def spelled(row: "Row") -> str:

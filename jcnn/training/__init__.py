@@ -7,6 +7,7 @@ from jcnn.training.run import Hyperparameters as Hyperparameters
 from jcnn.training.run import Recipe as Recipe
 from jcnn.training.run import RunState as RunState
 from jcnn.training.run import advance as advance
+from jcnn.training.run import normalize as normalize
 from jcnn.training.run import split_model as split_model
 from jcnn.training.run import start as start
 from jcnn.training.task import Task as Task

@@ -1,0 +1,86 @@
+"""Does a diagnosis before the first step tell which networks will train?
+
+Command: python experiments/verdicts.py
+Cost: to be measured
+Result to be measured
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from jcnn import engine, strict_json
+
+# What is learned by the best of its rates: far above chance (10%), if only within few epochs.
+LEARNED = 0.5
+FACTORS = {
+    "depth": [4, 8, 12, 20, 30],
+    "activation": ["sigmoid", "tanh", "relu"],
+    "kernel_init": ["normal:0.01", "normal:0.05", "glorot_normal", "he_normal", "normal:0.5"],
+}
+EDGES = [0, 1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 10, 1e2, 1e4, np.inf]
+
+
+def main() -> None:
+    """Train every network, diagnose it as it was before, and count."""
+    parser = argparse.ArgumentParser(description="Verdicts at initialization against training")
+    parser.add_argument("--out", default="runs/verdicts", help="keeps the runs")
+    parser.add_argument("--smoke", action="store_true", help="two small networks")
+    chosen = parser.parse_args()
+    engine.use_all_cores()
+    from jcnn import Study
+    from jcnn.diagnosis import Examination
+    from jcnn.training import normalize
+
+    keywords = {"factors": FACTORS, "learning_rates": [0.3, 0.1, 0.03, 0.01, 0.003], "epochs": 5}
+    if chosen.smoke:
+        few = {"depth": [3], "activation": ["relu"], "kernel_init": ["he_normal", "normal:0.01"]}
+        keywords = {"factors": few, "learning_rates": [0.1], "epochs": 1}
+    study = Study(model="plain", seeds=1, **keywords)
+    result = study.run(chosen.out)
+    reached = {row.combination: row.mean for row in result.ranking()}
+    prepared = study.prepare()
+    data = prepared.data
+    x = normalize(jnp.asarray(data.inputs[:256]), data)
+    labels = jnp.asarray(data.targets[:256])
+    found = []
+    for job in study.jobs(prepared):
+        examine = Examination(job.model(0, 0), x, labels, prepared.task.loss)
+        for m, index in enumerate(job.indices):
+            diagnosis = examine(job.model(m, 0))
+            accuracy = reached[index]
+            found.append(
+                {
+                    **job.members[m].names(),
+                    "verdict": diagnosis.verdict,
+                    "gradient_ratio": diagnosis.gradient_ratio,
+                    "test_accuracy": accuracy if np.isfinite(accuracy) else 0.0,
+                }
+            )
+    _print_verdicts(found)
+    _print_ratios(found)
+    (Path(chosen.out) / "results.json").write_text(strict_json.dumps(found) + "\n")
+
+
+def _print_verdicts(found: list[dict]) -> None:
+    print("verdict        networks  learned  median test accuracy")
+    for verdict in sorted({one["verdict"] for one in found}):
+        own = [one["test_accuracy"] for one in found if one["verdict"] == verdict]
+        learned = sum(accuracy >= LEARNED for accuracy in own)
+        print(f"{verdict:14} {len(own):8} {learned:8}  {100 * np.median(own):.1f}%")
+
+
+def _print_ratios(found: list[dict]) -> None:
+    print("gradient at the first layer over the last hidden one: networks, learned")
+    for low, high in itertools.pairwise(EDGES):
+        own = [o["test_accuracy"] for o in found if low <= o["gradient_ratio"] < high]
+        if own:
+            learned = sum(accuracy >= LEARNED for accuracy in own)
+            print(f"  {low:7.0e} to {high:7.0e} {len(own):8} {learned:8}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""How combinations learn, epoch by epoch."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jcnn.report.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    ORANGE,
+    axes_of,
+    figure,
+    percent,
+    shortened,
+    text,
+    title,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from jcnn.study import Result, Row
+
+
+def plot_curves(result: "Result", row: "Row", *, label: str | None = None) -> "Figure":
+    """A combination's metric by epoch at its chosen rate: validation over its seeds, and training.
+
+    The band spans the seeds, from the least to the greatest; the line is their mean. The grey line
+    is the best combination's validation. A run that diverged ends where it did.
+    """
+    metric = result.metric
+    fig = figure(1.6, width=2.45, margins=(0.42, 0.25, 0.08, 0.25))
+    axes = axes_of(fig)[0, 0]
+    best = result.ranking()[0]
+    if row.combination != best.combination:
+        values = _by_seed(result, best, f"validation_{metric}")
+        axes.plot(_epochs(values), _mean(values), color=FAINT, linewidth=1.2)
+    for part, colour, style in (("train", ORANGE, ":"), ("validation", BLUE, "-")):
+        values = _by_seed(result, row, f"{part}_{metric}")
+        if not values.size:
+            continue
+        if part == "validation" and len(values) > 1:
+            finite = np.isfinite(values)
+            low = np.where(finite, values, np.inf).min(axis=0)
+            high = np.where(finite, values, -np.inf).max(axis=0)
+            there = finite.any(axis=0)
+            axes.fill_between(
+                _epochs(values), low, high, where=there, color=colour, alpha=0.25, linewidth=0
+            )
+        axes.plot(_epochs(values), _mean(values), style, color=colour, linewidth=1.4)
+    title(axes, shortened(label or ", ".join(row.levels.values()) or "all", 34), fontsize=8)
+    _scale(axes, result)
+    text(axes, 0.98, 0.04, f"rate {row.learning_rate:g}", transform=axes.transAxes,
+         ha="right", color=GREY)  # fmt: skip
+    axes.tick_params(labelsize=7)
+    return fig
+
+
+def _scale(axes: Any, result: "Result") -> None:
+    """One scale for all combinations, so that they compare."""
+    name = f"validation_{result.metric}"
+    finite = [
+        value
+        for record in result.records
+        for value in record.outcome.curves.get(name, [])
+        if np.isfinite(value)
+    ]
+    if not finite:
+        return
+    low, high = (0.0, 1.0) if result.metric == "accuracy" else np.quantile(finite, [0, 0.95])
+    margin = 0.03 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+    if result.metric == "accuracy":
+        percent(axes.yaxis)
+
+
+def _by_seed(result: "Result", row: "Row", name: str) -> np.ndarray:
+    curves = [one.outcome.curves.get(name, []) for one in result.chosen(row)]
+    return np.array([curve for curve in curves if curve], float)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(values)
+    count = finite.sum(axis=0)
+    total = np.where(finite, values, 0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _epochs(values: np.ndarray) -> np.ndarray:
+    return np.arange(1, values.shape[1] + 1)

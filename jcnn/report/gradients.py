@@ -1,0 +1,60 @@
+"""Gradients at each layer of an untrained network, measured and as theory predicts them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jcnn.report.style import (
+    COLOURS,
+    FAINT,
+    axes_of,
+    figure,
+    plain_numbers,
+    shortened,
+    spread,
+    text,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from jcnn.diagnosis import Diagnosis, Prediction
+
+
+def plot_gradients(found: "Mapping[str, tuple[Diagnosis, Prediction | None]]") -> "Figure":
+    """|dL/dh| at each layer's output, from the input on: dots measured, lines predicted.
+
+    `found` maps a network's name to its diagnosis and, where there is one, its prediction.
+    """
+    fig = figure(3.0)
+    axes = axes_of(fig)[0, 0]
+    labels = []
+    longest: list[str] = []
+    for colour, (name, (diagnosis, prediction)) in zip(COLOURS, found.items(), strict=False):
+        gradients = np.array([layer.gradient for layer in diagnosis.layers], float)
+        places = np.arange(len(gradients))
+        gradients[gradients <= 0] = np.nan
+        axes.plot(places, gradients, "o", color=colour, markersize=5)
+        if prediction is not None:
+            expected = np.array(prediction.gradient, float)
+            axes.plot(places, np.where(expected > 0, expected, np.nan), "-", color=colour)
+        finite = gradients[np.isfinite(gradients)]
+        labels.append((finite[-1] if len(finite) else 1.0, colour, name))
+        if len(gradients) > len(longest):
+            longest = [layer.name for layer in diagnosis.layers]
+    axes.set_yscale("log")
+    plain_numbers(axes.yaxis)
+    low, high = np.log10(axes.get_ylim())
+    heights = spread([float(np.log10(height)) for height, _, _ in labels], 0.08 * (high - low))
+    for (_, colour, name), height in zip(labels, heights, strict=True):
+        text(axes, 1.02, 10**height, shortened(name, 26), color=colour, va="center",
+             transform=axes.get_yaxis_transform())  # fmt: skip
+    steps = max(1, -(-len(longest) // 10))
+    names = [shortened(name, 14) for name in longest[::steps]]
+    axes.set_xticks(range(0, len(longest), steps), names, rotation=35, ha="right",
+                    parse_math=False)  # fmt: skip
+    axes.set_ylabel("|dL/dh| before training")
+    axes.set_xlabel("layers from the input; dots: measured, lines: predicted by theory")
+    axes.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.6)
+    return fig

@@ -1,0 +1,89 @@
+"""The ranking as a figure: every combination's mean with its interval and its seeds."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jcnn.report.style import BLUE, FAINT, GREY, INK, axes_of, figure, percent, shortened, text
+from jcnn.study.words import apart_from_best
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from jcnn.study import Result, Row
+
+MOST = 20
+# What lies this many times farther behind than the better half spreads is drawn at the border.
+_FAR = 3.0
+
+
+def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
+    """The `most` best combinations: mean over seeds, its 95% interval, and each seed as a tick.
+
+    Blue are those that the corrected tests do not tell apart from the best. What lies far behind
+    the better half stands at the border, with its number.
+
+    >>> import jcnn
+    >>> study = jcnn.Study(factors={"activation": ["tanh", "relu"]}, learning_rates=[0.1], seeds=2,
+    ...                    epochs=1)
+    >>> plot_ranking(study.run()).savefig("/dev/null", format="svg")
+    """
+    rows = [row for row in result.ranking() if math.isfinite(row.mean)]
+    shown = rows[:most]
+    left_out = len(rows) - len(shown)
+    fig = figure(0.75 + 0.24 * max(len(shown), 1))
+    axes = axes_of(fig)[0, 0]
+    if not shown:
+        text(axes, 0.5, 0.5, "no combination was trained to the end", ha="center")
+        axes.set_axis_off()
+        return fig
+    apart = apart_from_best(result)
+    low, high = _limits(shown, result.measure.higher_is_better)
+    for place, row in enumerate(shown):
+        colour = GREY if row.combination in apart else BLUE
+        value = result.measure.show(row.mean)
+        inside = low <= row.mean <= high
+        if inside:
+            interval = row.interval
+            seeds = [v for v in row.values if low <= v <= high]
+            axes.plot(seeds, [place] * len(seeds), "|", color=FAINT, markersize=9)
+            if not math.isnan(interval.low):
+                ends = [max(interval.low, low), min(interval.high, high)]
+                axes.plot(ends, [place] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
+            axes.plot(row.mean, place, "o", color=colour, markersize=5)
+        else:
+            edge, marker = (low, "<") if row.mean < low else (high, ">")
+            axes.plot(edge, place, marker, color=colour, markersize=5, clip_on=False)
+        text(axes, 1.015, place, value, transform=axes.get_yaxis_transform(), va="center")
+    names = [shortened(", ".join(row.levels.values()) or "all", 32) for row in shown]
+    axes.set_yticks(range(len(shown)), names, parse_math=False)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(low, high)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(axis="x", color=FAINT, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    if result.measure.percent:
+        percent(axes.xaxis)
+    beyond = f"; {left_out} more below" if left_out else ""
+    axes.set_xlabel(f"{result.measure.title}: mean, 95% interval, seeds{beyond}")
+    return fig
+
+
+def _limits(rows: Sequence["Row"], higher_is_better: bool) -> tuple[float, float]:
+    """What the axis spans: all, or the better half and somewhat beyond where the rest is far."""
+    points = _points(rows)
+    low, high = min(points), max(points)
+    half = _points(rows[: max(2, math.ceil(len(rows) / 2))])
+    reach = _FAR * (max(half) - min(half))
+    if reach and higher_is_better:
+        low = min(v for v in points if v >= max(half) - reach)
+    elif reach:
+        high = max(v for v in points if v <= min(half) + reach)
+    margin = 0.04 * (high - low) or 0.01 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _points(rows: Sequence["Row"]) -> list[float]:
+    """Every finite number that is drawn of these rows."""
+    return [v for row in rows for v in (*row.values, *row.interval) if math.isfinite(v)]
