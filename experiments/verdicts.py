@@ -1,8 +1,13 @@
 """Does a diagnosis before the first step tell which networks will train?
 
 Command: python experiments/verdicts.py
-Cost: to be measured
-Result to be measured
+Cost: 375 runs of 5 epochs, 15 compilations and as many diagnoses; 5 min on 2 CPU cores (jax 0.12),
+other work beside it.
+Result (75 plain networks; learned: 50% of test digits at the best of five rates; JSON in
+experiments/results/verdicts.json): of 34 found vanishing 0 learned, of 4 exploding 0, of 10
+saturated 2, of 27 healthy 20. By the gradient at the first layer over the last hidden one: below
+0.001 0 of 35, from 0.001 to 0.01 0 of 6, to 0.1 7 of 10, to 10 15 of 15, above 10 0 of 9. So
+vanishing and exploding are never said in vain here; some that are called healthy do not learn.
 """
 
 import argparse

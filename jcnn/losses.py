@@ -58,6 +58,10 @@ def binary_cross_entropy(
     `logits` and `labels` (0 or 1, or probabilities) have one shape, which is that of the result.
     The gradient for a logit is `sigmoid(z) - label`, and the loss of an infinite logit on the
     label's side is 0. Raises ValueError where the shapes differ.
+
+    >>> import jax.numpy as jnp
+    >>> [round(float(v), 3) for v in binary_cross_entropy(jnp.array([0.0, 4.0]), jnp.array([1, 1]))]
+    [0.693, 0.018]
     """
     logits, labels = _float32(logits), _float32(labels)
     _same_shape("logits", logits, "labels", labels)
@@ -72,6 +76,10 @@ def mean_squared_error(
     """`mean((prediction - target)^2)` over the last axis: `(*batch, k)` gives `(*batch,)`.
 
     In squared units of the targets. Raises ValueError where the shapes differ or are `()`.
+
+    >>> import jax.numpy as jnp
+    >>> mean_squared_error(jnp.array([[1.0, 3.0]]), jnp.array([[0.0, 0.0]])).tolist()
+    [5.0]
     """
     predictions, targets = _float32(predictions), _float32(targets)
     _same_shape("predictions", predictions, "targets", targets)
@@ -90,6 +98,10 @@ def huber(
 
     The gradient for a prediction is `clip(e, -delta, delta) / k` (Huber 1964). Raises ValueError
     where the shapes differ or are `()`.
+
+    >>> import jax.numpy as jnp
+    >>> huber(jnp.array([[0.5], [10.0]]), jnp.zeros((2, 1))).tolist()
+    [0.125, 9.5]
     """
     predictions, targets = _float32(predictions), _float32(targets)
     _same_shape("predictions", predictions, "targets", targets)

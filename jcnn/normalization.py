@@ -42,6 +42,12 @@ def batch_norm(
     `mean` and `variance` are `(channels,)` or `(1, ..., 1, channels)` with as many axes as `x`: in
     training those of `moments(x, all axes but the last)`, through which the gradient flows; in
     evaluation running averages. Source: Ioffe and Szegedy 2015.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([[1.0], [3.0]])
+    >>> y = batch_norm(x, *moments(x, (0,)))
+    >>> [round(float(v), 3) for v in y[:, 0]]
+    [-1.0, 1.0]
     """
     x = _channels_last(x)
     kept = (1,) * (x.ndim - 1) + x.shape[-1:]
@@ -59,7 +65,12 @@ def layer_norm(
     *,
     epsilon: float = 1e-6,
 ) -> Array:
-    """Normalize each position over its channels (Ba et al. 2016)."""
+    """Normalize each position over its channels (Ba et al. 2016).
+
+    >>> import jax.numpy as jnp
+    >>> [round(float(v), 3) for v in layer_norm(jnp.array([1.0, 3.0]))]
+    [-1.0, 1.0]
+    """
     x = _channels_last(x)
     return _normalize(x, *moments(x, (-1,)), scale, bias, epsilon)
 
@@ -76,6 +87,11 @@ def group_norm(
     """Normalize each example over its spatial axes and each of `groups` runs of channels.
 
     Source: Wu and He 2018. Raises ValueError where `groups` does not divide the channels.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([1.0, 3.0, 10.0, 30.0])[None, None]
+    >>> [round(float(v), 3) for v in group_norm(x, groups=2)[0, 0]]
+    [-1.0, 1.0, -1.0, 1.0]
     """
     x = _channels_last(x)
     channels = x.shape[-1]
@@ -100,7 +116,13 @@ def instance_norm(
     spatial_ndim: int = 2,
     epsilon: float = 1e-6,
 ) -> Array:
-    """Normalize each channel of each example over its spatial axes (Ulyanov et al. 2016)."""
+    """Normalize each channel of each example over its spatial axes (Ulyanov et al. 2016).
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([[[1.0], [3.0]]])
+    >>> [round(float(v), 3) for v in instance_norm(x)[0, :, 0]]
+    [-1.0, 1.0]
+    """
     x = _channels_last(x)
     if not 1 <= spatial_ndim < x.ndim:
         raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
@@ -109,7 +131,12 @@ def instance_norm(
 
 
 def rms_norm(x: ArrayLike, scale: ArrayLike | None = None, *, epsilon: float = 1e-6) -> Array:
-    """Divide each position by the root mean square of its channels (Zhang and Sennrich 2019)."""
+    """Divide each position by the root mean square of its channels (Zhang and Sennrich 2019).
+
+    >>> import jax.numpy as jnp
+    >>> [round(float(v), 3) for v in rms_norm(jnp.array([1.0, 7.0]))]
+    [0.2, 1.4]
+    """
     x = _channels_last(x)
     square = jnp.mean(jnp.square(_wide(x)), axis=-1, keepdims=True)
     return _normalize(x, jnp.zeros_like(square), square, scale, None, epsilon)
@@ -120,6 +147,11 @@ def standardize_kernel(kernel: ArrayLike, *, epsilon: float = 1e-5) -> Array:
 
     `kernel` is `(*window, in, out)`; multiply by `fan_in ** -0.5` and the activation's gain for a
     kernel that keeps the variance.
+
+    >>> import jax.numpy as jnp
+    >>> kernel = standardize_kernel(jnp.arange(9.0).reshape(3, 3, 1, 1))
+    >>> abs(round(float(kernel.mean()), 5)), round(float(kernel.std()), 3)
+    (0.0, 1.0)
     """
     kernel = floating(kernel, "kernel")
     return _normalize(kernel, *moments(kernel, range(kernel.ndim - 1)), None, None, epsilon)

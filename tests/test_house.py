@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -85,6 +86,26 @@ def test_docstring_examples_run(name):
     failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert tried > 0
     assert failed == 0
+
+
+def public_functions():
+    for package in (*jcnn._SUBMODULES, "report"):
+        for name, value in vars(importlib.import_module(f"jcnn.{package}")).items():
+            home = getattr(value, "__module__", None) or ""
+            inside = home == f"jcnn.{package}" or home.startswith(f"jcnn.{package}.")
+            if inspect.isfunction(value) and inside and not name.startswith("_"):
+                yield f"{package}.{name}", inspect.unwrap(value)
+
+
+def test_every_public_function_has_an_example():
+    """In its own docstring, or in another of its module, where one shows several."""
+    lacking = []
+    for name, function in public_functions():
+        source = Path(inspect.getsourcefile(function)).read_text()
+        examples = "\n".join(re.findall(r"^ *(?:>>>|\.\.\.) .*$", source, re.MULTILINE))
+        if not re.search(rf"\b{name.partition('.')[2]}\b", examples):
+            lacking.append(name)
+    assert not lacking
 
 
 def test_readme_snippets_run(tmp_path, monkeypatch):

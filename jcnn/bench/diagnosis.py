@@ -52,7 +52,13 @@ class DiagnosisResult:
 def run_diagnosis(
     *, rounds: int = 20, chosen: Callable[[str], bool] = lambda name: True
 ) -> Iterator[DiagnosisResult]:
-    """Time each workload without and with its layers being measured at every 20th step."""
+    """Time each workload without and with its layers being measured at every 20th step.
+
+    >>> for result in run_diagnosis():  # doctest: +SKIP
+    ...     print(result.name, result.added)
+
+    The example is not run with the others: it trains for a minute.
+    """
     for workload in WORKLOADS:
         if chosen(f"diagnosis, {workload.name}"):
             yield _run(workload, rounds)

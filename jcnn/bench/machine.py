@@ -25,6 +25,10 @@ def measure_peaks(dtype: Any = jnp.float32, *, rounds: int = 10) -> Peaks:
     """Matmul in GFLOP/s and copying in GB/s (bytes read and written), on one device and on all.
 
     The best of `rounds` counts, since nothing can be faster than the machine, only slower.
+
+    >>> peaks = measure_peaks(rounds=1)
+    >>> peaks.matmul_gflops > 0 and peaks.copy_gbytes > 0
+    True
     """
     devices = jax.local_devices()
     on_cpu = devices[0].platform == "cpu"
@@ -40,7 +44,11 @@ def measure_peaks(dtype: Any = jnp.float32, *, rounds: int = 10) -> Peaks:
 
 
 def hardware() -> dict[str, Any]:
-    """Versions, processor and devices, as results carry them."""
+    """Versions, processor and devices, as results carry them.
+
+    >>> sorted(hardware())[:4]
+    ['cores', 'date', 'devices', 'flax']
+    """
     devices = jax.local_devices()
     packages = ("jcnn", "jax", "jaxlib", "flax", "optax", "numpy")
     return {

@@ -193,7 +193,13 @@ def run_steps(
     dtype: Any = None,
     chosen: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[StepsResult]:
-    """Time each workload: one model, and many; and its rivals, the best of PyTorch's ways apart."""
+    """Time each workload: one model, and many; and its rivals, the best of PyTorch's ways apart.
+
+    >>> for result in run_steps(Peaks(100.0, 10.0)):  # doctest: +SKIP
+    ...     print(result.name, result.timings)
+
+    The example is not run with the others: it trains for a minute.
+    """
     for workload in WORKLOADS:
         if chosen(workload.name):
             yield _run(workload, peaks, rounds, versus, torch, dtype)

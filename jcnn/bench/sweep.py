@@ -25,7 +25,13 @@ class SweepResult:
 
 
 def run_sweep(*, rounds: int = 20, dtype: Any = None) -> Iterator[SweepResult]:
-    """The digits CNN with each quantity in turn; the samples of a quantity are interleaved."""
+    """The digits CNN with each quantity in turn; the samples of a quantity are interleaved.
+
+    >>> for result in run_sweep():  # doctest: +SKIP
+    ...     print(result.name, result.points)
+
+    The example is not run with the others: it trains for minutes.
+    """
     base = WORKLOADS[0]
     for name, values in (("runs", RUNS), ("width", WIDTHS), ("batch", BATCHES)):
         trained = {}

@@ -116,15 +116,18 @@ def run(chosen: argparse.Namespace) -> int:
     if not any(found[kind] for kind in parts):
         raise UsageError(f"--only {chosen.only}: nothing has that in its name")
     if chosen.plot:
-        from jcnn.report import plot_sweep, save
-
-        points = {part["name"]: part["points"] for part in found["sweep"]}
-        device = f"{found['hardware']['processor']}, {found['hardware']['devices']}"
-        heading = f"digits CNN, batch 64, 16 runs unless varied; {device}"
-        save(plot_sweep(points, heading), chosen.plot)
+        _plot(found, chosen.plot)
     if chosen.json:
         print(strict_json.dumps(found))
     return 0
+
+
+def _plot(found: dict[str, Any], path: str) -> None:
+    from jcnn.report import plot_sweep, save
+
+    points = {part["name"]: part["points"] for part in found["sweep"]}
+    device = f"{found['hardware']['processor']}, {found['hardware']['devices']}"
+    save(plot_sweep(points, f"digits CNN, batch 64, 16 runs unless varied; {device}"), path)
 
 
 def _print_timings(result: "DiagnosisResult | OpResult | StepsResult") -> None:

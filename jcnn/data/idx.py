@@ -25,6 +25,15 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
     before memory is taken.
 
     Raises DataError naming the file and the field that is wrong.
+
+    >>> import tempfile, pathlib
+    >>> header = bytes([0, 0, 8, 1, 0, 0, 0, 3])  # unsigned bytes, one axis of length 3
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels")
+    ...     _ = path.write_bytes(header + bytes([7, 8, 9]))
+    ...     found = read_idx(path)
+    >>> found.tolist()
+    [7, 8, 9]
     """
     path = Path(path)
     if path.exists() and not path.is_file():

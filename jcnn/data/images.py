@@ -27,6 +27,17 @@ def load_image_folder(
     files are left alone. Memory is taken once, after its amount is checked against `max_bytes`.
 
     Raises DataError naming the first image or folder that does not fit, and the fix.
+
+    >>> import tempfile, pathlib
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i, name in enumerate(["cat", "dog"] * 10):
+    ...         place = pathlib.Path(folder, "train", name)
+    ...         place.mkdir(parents=True, exist_ok=True)
+    ...         Image.new("RGB", (8, 8)).save(place / f"{i}.png")
+    ...     found = load_image_folder(folder)
+    >>> found.classes, found.input_shape
+    (('cat', 'dog'), (8, 8, 3))
     """
     root = Path(root)
     with reading(root, "image folder"):

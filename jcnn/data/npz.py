@@ -39,6 +39,13 @@ def load_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: 
 
     Raises DataError naming the file and the array: missing or half a pair, of objects, of another
     size than declared, or beyond `max_bytes` in all.
+
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/own.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 2)
+    ...     found = load_npz(f"{folder}/own.npz")
+    >>> found.input_shape, found.num_classes
+    ((8, 8, 1), 2)
     """
     path = Path(path)
     with reading(path, ".npz file"), zipfile.ZipFile(path) as archive:

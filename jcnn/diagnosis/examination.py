@@ -153,6 +153,13 @@ class Examination:
 
     Called with a model, it gives its `Diagnosis` on the batch. The arguments are those of
     `diagnose`.
+
+    >>> from jcnn import models
+    >>> x, labels = jax.random.normal(jax.random.key(0), (64, 16)), jnp.arange(64) % 2
+    >>> one, other = (models.mlp((16,), 2, rngs=nnx.Rngs(seed)) for seed in (0, 1))
+    >>> examine = Examination(one, x, labels)
+    >>> [examine(model).verdict for model in (one, other)]
+    ['healthy', 'healthy']
     """
 
     def __init__(

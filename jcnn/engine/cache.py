@@ -32,6 +32,10 @@ def keep_compiled(directory: str | os.PathLike[str]) -> None:
 
     JAX's own defaults leave out what compiles in under a second, which is most of a study. Where
     the directory cannot be written, nothing is kept.
+
+    >>> keep_compiled("/tmp/compiled")  # doctest: +SKIP
+
+    The example is not run with the others, since it changes settings of the whole process.
     """
     if jax.config.jax_compilation_cache_dir is None and _writable(Path(directory)):
         jax.config.update("jax_compilation_cache_dir", str(Path(directory)))
@@ -72,7 +76,15 @@ _counter = _Counter()
 
 
 def compilations() -> Compilations:
-    """What this process has compiled so far, in all threads."""
+    """What this process has compiled so far, in all threads.
+
+    >>> import jax, jax.numpy as jnp
+    >>> before = compilations()
+    >>> _ = jax.jit(lambda x: x + 2)(jnp.ones(7))
+    >>> since = compilations().since(before)
+    >>> since.compiled + since.found > 0
+    True
+    """
     with _counter.lock:
         compiled = _counter.programs - _counter.found
         return Compilations(compiled, _counter.found, _counter.seconds)

@@ -209,7 +209,11 @@ class Training:
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Whole batches in an epoch; what does not fill one is left out, another part each epoch."""
+    """Whole batches in an epoch; what does not fill one is left out, another part each epoch.
+
+    >>> steps_per_epoch(1000, 64)
+    15
+    """
     if batch_size > examples:
         raise UsageError(
             f"batch_size={batch_size} is larger than the {examples} training examples; "

@@ -46,6 +46,15 @@ def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) ->
     """What a run computes, as text: from seed to first state, then `advance`; nothing is compiled.
 
     It is the same for every seed and every hyperparameter, in every process.
+
+    >>> from jcnn import data, engine, models, training
+    >>> digits = engine.prepare(data.load("digits"), 0.2)
+    >>> recipe = Recipe(training.classification(), training.optimizers.sgd, "constant", 20, 0, None)
+    >>> def build(rngs):
+    ...     return models.mlp((8, 8, 1), 10, hidden=(8,), rngs=rngs)
+    >>> text = program_text(build, recipe, 32, digits)
+    >>> "module" in text, text == program_text(build, recipe, 32, digits)
+    (True, True)
     """
     structures: list[Structure] = []
 

@@ -75,7 +75,12 @@ class Pool(nnx.Module):
 
 
 class Activation(nnx.Module):
-    """An elementwise function, or a `Learned` one, as a layer."""
+    """An elementwise function, or a `Learned` one, as a layer.
+
+    >>> import jax
+    >>> Activation(jax.nn.relu)(jax.numpy.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
 
     def __init__(self, function: Callable[..., Array]) -> None:
         self.function, self.parameters = _parameters(function)

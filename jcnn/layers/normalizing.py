@@ -53,17 +53,32 @@ class InstanceNorm(_SameDtype, nnx.InstanceNorm):
 
 
 def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> BatchNorm:
-    """Batch normalization whose running statistics average over about ten steps."""
+    """Batch normalization whose running statistics average over about ten steps.
+
+    >>> import jax.numpy as jnp
+    >>> batch_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
+    (2, 8, 8, 16)
+    """
     return BatchNorm(num_features, momentum=0.9, rngs=rngs)
 
 
 def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> LayerNorm:
-    """Normalization of each position over its channels."""
+    """Normalization of each position over its channels.
+
+    >>> import jax.numpy as jnp
+    >>> layer_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
+    (2, 8, 8, 16)
+    """
     return LayerNorm(num_features, rngs=rngs)
 
 
 def rms_norm(num_features: int, *, rngs: nnx.Rngs) -> RMSNorm:
-    """Division of each position by the root mean square of its channels."""
+    """Division of each position by the root mean square of its channels.
+
+    >>> import jax.numpy as jnp
+    >>> rms_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
+    (2, 8, 8, 16)
+    """
     return RMSNorm(num_features, rngs=rngs)
 
 
@@ -72,11 +87,19 @@ def group_norm(num_features: int, *, rngs: nnx.Rngs) -> GroupNorm:
 
     One group where none fits. (Groups of one channel would turn dense features into zeros, and on
     images be instance normalization.)
+
+    >>> group_norm(12, rngs=nnx.Rngs(0)).num_groups
+    6
     """
     divisors = (n for n in range(1, 9) if num_features % n == 0 and num_features >= 2 * n)
     return GroupNorm(num_features, num_groups=max(divisors, default=1), rngs=rngs)
 
 
 def instance_norm(num_features: int, *, rngs: nnx.Rngs) -> InstanceNorm:
-    """Instance normalization; see `InstanceNorm`."""
+    """Instance normalization; see `InstanceNorm`.
+
+    >>> import jax.numpy as jnp
+    >>> instance_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
+    (2, 8, 8, 16)
+    """
     return InstanceNorm(num_features, rngs=rngs)

@@ -71,7 +71,12 @@ class Conv(nnx.Module):
 
 
 class Dense(nnx.Module):
-    """`x @ kernel + bias` over the last axis; see `jcnn.dense.dense`, and `Conv` for dtypes."""
+    """`x @ kernel + bias` over the last axis; see `jcnn.dense.dense`, and `Conv` for dtypes.
+
+    >>> import jax.numpy as jnp
+    >>> Dense(8, 3, rngs=nnx.Rngs(0))(jnp.ones((2, 8))).shape
+    (2, 3)
+    """
 
     def __init__(
         self,

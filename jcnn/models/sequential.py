@@ -69,7 +69,12 @@ def mlp(
     dtype: Any = None,
     rngs: nnx.Rngs,
 ) -> layers.Sequential:
-    """Dense layers alone, on the flattened input."""
+    """Dense layers alone, on the flattened input.
+
+    >>> import jax.numpy as jnp
+    >>> mlp((8, 8, 1), 10, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 1))).shape
+    (2, 10)
+    """
     parts = {
         "activation": activation,
         "kernel_init": kernel_init,
@@ -96,6 +101,10 @@ def plain_cnn(
     """`depth` equal 3-wide convolutions without shortcuts, pooled by 2 after the first, then dense.
 
     The network in which gradients vanish or explode with depth.
+
+    >>> import jax.numpy as jnp
+    >>> plain_cnn((8, 8, 1), 10, depth=4, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 1))).shape
+    (2, 10)
     """
     if depth < 1:
         raise ValueError(f"depth={depth}; expected at least one convolution")
@@ -135,6 +144,10 @@ def vgg(
 
     `depth` counts parameter layers (8, 11 or 16); the width doubles up to eight times the first.
     Pooling stops once a spatial axis is down to one position, so small images work too.
+
+    >>> import jax.numpy as jnp
+    >>> vgg((32, 32, 3), 10, width=4, rngs=nnx.Rngs(0))(jnp.ones((1, 32, 32, 3))).shape
+    (1, 10)
     """
     if depth not in _VGG_STAGES:
         raise ValueError(f"depth={depth}; expected one of {', '.join(map(str, _VGG_STAGES))}")

@@ -93,6 +93,10 @@ def lp_pool(
     any window. Powers are taken of `x` over the window's largest |x|: none overflows or vanishes.
 
     Raises ValueError for p below 1.
+
+    >>> import jax.numpy as jnp
+    >>> lp_pool(jnp.array([3.0, 4.0])[:, None], (2,), p=2.0).tolist()
+    [[5.0]]
     """
     if not p >= 1:
         raise ValueError(f"p={p}; expected 1 or more, so that this is a norm")
@@ -169,6 +173,11 @@ def gem_pool(
     p = 1 is the average (of positive inputs), large p the maximum. Below `epsilon` the gradient is
     0. Padding counts as `epsilon`. Powers are taken of `x` over the window's largest value: a
     window of zeros gives `epsilon` and finite gradients for every p.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([1.0, 3.0])[:, None]  # between the average and the maximum
+    >>> [round(float(gem_pool(x, (2,), p=p)[0, 0]), 2) for p in (1.0, 3.0, 50.0)]
+    [2.0, 2.41, 2.96]
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
     wide = pad(jnp.maximum(_wide(x), epsilon), over, epsilon)
@@ -190,6 +199,10 @@ def blur_pool(
     `len(strides)` says how many axes are spatial. `filter_size` 1 subsamples alone, 3 is
     (1, 2, 1)/4 a axis, and so on. `padding` is `"SAME"` (zeros), `"VALID"`, pairs, or
     `"CIRCULAR"`: the axis wraps around, and a shift by a stride shifts the output exactly.
+
+    >>> import jax.numpy as jnp
+    >>> blur_pool(jnp.array([0.0, 0.0, 4.0, 0.0])[:, None], (2,))[:, 0].tolist()
+    [1.0, 1.0]
     """
     x, strides = floating(x), window_sizes("strides", strides)
     if filter_size < 1:
@@ -207,7 +220,11 @@ def blur_pool(
 
 
 def gaussian_weights(window_shape: Sequence[int]) -> np.ndarray:
-    """Centre-weighted Gaussian weights that sum to 1, float32, of shape `window_shape`."""
+    """Centre-weighted Gaussian weights that sum to 1, float32, of shape `window_shape`.
+
+    >>> [round(float(weight), 3) for weight in gaussian_weights((3,))]
+    [0.226, 0.549, 0.226]
+    """
     weights = np.ones((), np.float64)
     for size in window_shape:
         position = np.arange(size) - (size - 1) / 2

@@ -24,7 +24,12 @@ def mixed_pool(
     alpha: ArrayLike = 0.5,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """`alpha * max_pool + (1 - alpha) * avg_pool`; alpha may be learned (Lee et al. 2016)."""
+    """`alpha * max_pool + (1 - alpha) * avg_pool`; alpha may be learned (Lee et al. 2016).
+
+    >>> import jax.numpy as jnp
+    >>> mixed_pool(jnp.array([1.0, 3.0])[:, None], (2,), alpha=0.5)[:, 0].tolist()
+    [2.5]
+    """
     x = floating(x)
     share = jnp.asarray(alpha).astype(x.dtype)
     largest = max_pool(x, window_shape, strides, padding, dilation=dilation)
@@ -40,7 +45,12 @@ def soft_pool(
     *,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part."""
+    """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(soft_pool(jnp.array([1.0, 3.0])[:, None], (2,))[0, 0]), 3)
+    2.762
+    """
     x = floating(x)
     over = windows(x, window_shape, strides, padding, dilation)
     wide = pad(x.astype(jnp.float32) if x.dtype.itemsize < 4 else x, over, -jnp.inf)
@@ -76,6 +86,12 @@ def stochastic_pool(
     is zero, so it is never drawn.
 
     Raises ValueError where `key` is missing and `deterministic` is false.
+
+    >>> import jax, jax.numpy as jnp
+    >>> x = jnp.tile(jnp.array([[1.0], [3.0]]), (1000, 1))
+    >>> y = stochastic_pool(x, (2,), key=jax.random.key(0))  # 3 in three of four
+    >>> bool(abs(float(y.mean()) - (0.25 * 1 + 0.75 * 3)) < 0.1)
+    True
     """
     x = floating(x)
     seen = _stacked(x, windows(x, window_shape, strides, padding, dilation), 0.0)

@@ -12,22 +12,42 @@ from jcnn.pooling.maximum import max_pool, real, tile_max
 
 
 def global_max_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
-    """The maximum over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`."""
+    """The maximum over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`.
+
+    >>> import jax.numpy as jnp
+    >>> global_max_pool(jnp.arange(8.0).reshape(2, 2, 2)).tolist()
+    [6.0, 7.0]
+    """
     return _global(max_pool, x, spatial_ndim)
 
 
 def global_avg_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
-    """The mean over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`."""
+    """The mean over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`.
+
+    >>> import jax.numpy as jnp
+    >>> global_avg_pool(jnp.arange(8.0).reshape(2, 2, 2)).tolist()
+    [3.0, 4.0]
+    """
     return _global(avg_pool, x, spatial_ndim)
 
 
 def global_l2_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
-    """The Euclidean norm over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`."""
+    """The Euclidean norm over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`.
+
+    >>> import jax.numpy as jnp
+    >>> global_l2_pool(jnp.full((2, 2, 1), 3.0)).tolist()
+    [6.0]
+    """
     return _global(l2_pool, x, spatial_ndim)
 
 
 def adaptive_max_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
-    """The maximum of each of `output_shape` bins; see `adaptive_avg_pool` for the bins."""
+    """The maximum of each of `output_shape` bins; see `adaptive_avg_pool` for the bins.
+
+    >>> import jax.numpy as jnp
+    >>> adaptive_max_pool(jnp.arange(5.0)[:, None], (2,))[:, 0].tolist()
+    [2.0, 4.0]
+    """
 
     def reduce(values: Array, axis: int) -> Array:
         return tile_max(values, (axis,))

@@ -28,6 +28,12 @@ def plot_curves(result: "Result", row: "Row", *, label: str | None = None) -> "F
 
     The band spans the seeds, from the least to the greatest; the line is their mean. The grey line
     is the best combination's validation. A run that diverged ends where it did.
+
+    >>> import jcnn
+    >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
+    >>> study = jcnn.Study(model="mlp", factors=factors, learning_rates=rates, seeds=2, epochs=1)
+    >>> result = study.run()
+    >>> plot_curves(result, result.ranking()[0]).savefig("/dev/null", format="svg")
     """
     metric = result.metric
     fig = figure(1.6, width=2.45, margins=(0.42, 0.25, 0.08, 0.25))

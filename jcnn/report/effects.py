@@ -33,6 +33,13 @@ def plot_effects(result: "Result") -> "Figure | None":
     """A panel a factor: each level's mean over the settings that all levels share.
 
     Intervals are bootstrapped over seeds. None where no factor has two levels to compare.
+
+    >>> import jcnn
+    >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
+    >>> study = jcnn.Study(model="mlp", factors=factors, learning_rates=rates, seeds=2, epochs=1)
+    >>> result = study.run()
+    >>> [axes.get_title(loc="left") for axes in plot_effects(result).axes]
+    ['hidden']
     """
     rows = result.ranking()
     found = {factor: level_values(result, factor, rows) for factor in result.varied()}
@@ -68,7 +75,13 @@ def plot_effects(result: "Result") -> "Figure | None":
 
 
 def plot_interaction(result: "Result", one: Interaction) -> "Figure | None":
-    """One interaction: a line for each level of `factor`, over the levels of `other`."""
+    """One interaction: a line for each level of `factor`, over the levels of `other`.
+
+    >>> for one in interactions(result):  # doctest: +SKIP
+    ...     plot_interaction(result, one).savefig(f"{one.factor}-{one.other}.svg")
+
+    The example is not run with the others: real interactions take many trainings.
+    """
     table = cell_means(result, one.factor, one.other)
     if not table:
         return None

@@ -26,6 +26,14 @@ def plot_gradients(found: "Mapping[str, tuple[Diagnosis, Prediction | None]]") -
     """|dL/dh| at each layer's output, from the input on: dots measured, lines predicted.
 
     `found` maps a network's name to its diagnosis and, where there is one, its prediction.
+
+    >>> import jax, jax.numpy as jnp, jcnn
+    >>> from flax import nnx
+    >>> model = jcnn.models.mlp((16,), 2, rngs=nnx.Rngs(0))
+    >>> x, labels = jax.random.normal(jax.random.key(0), (64, 16)), jnp.arange(64) % 2
+    >>> fig = plot_gradients({"mlp": (jcnn.diagnose(model, x, labels), None)})
+    >>> fig.axes[0].get_yscale()
+    'log'
     """
     fig = figure(3.0)
     axes = axes_of(fig)[0, 0]

@@ -38,6 +38,20 @@ def write_report(result: "Result", path: str | Path, look: "Look | None" = None)
 
     `look` is what `jcnn.study.look_into` found; without it the page has no pictures of the
     network. Whatever names users gave are text there, never markup.
+
+    >>> import jcnn
+    >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
+    >>> study = jcnn.Study(model="mlp", factors=factors, learning_rates=rates, seeds=2, epochs=1)
+    >>> result = study.run()
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(result, pathlib.Path(folder, "report.html"))
+    ...     shows(pathlib.Path(folder, "report.html"), result)
+    ...     len(write_figures(result, folder))
+    True
+    5
+    >>> render(result).startswith("<!doctype html>"), "<table>" in notebook(result)
+    (True, True)
     """
     write_whole(Path(path), render(result, look))
 
@@ -59,7 +73,7 @@ def render(result: "Result", look: "Look | None" = None) -> str:
         kicker=_kicker(result),
         headline=_headline(result, rows),
         answer=_answer(result, rows),
-        ranking=inline_svg(plot_ranking(result), "ranking") if rows else "",
+        ranking=_sized(Picture("ranking", "ranking", plot_ranking(result))) if rows else "",
         apart=apart_from_best(result) if rows else (),
         sentences=[_capital(one) for one in (*result.effects(), *result.interactions()[:3])],
         sections=[_drawn(section) for section in found],

@@ -24,6 +24,11 @@ def plot_layers(followed: Mapping[str, Any], title: str = "") -> "Figure":
     """A panel for each figure that is not 0 everywhere: layers by steps.
 
     `followed` is what `jcnn.study.Result.followed` gives.
+
+    >>> columns = {name: [[0.1, 0.2], [0.3, 0.4]] for name, _, _ in _PANELS}
+    >>> fig = plot_layers({"layers": ["conv", "dense"], "steps": [0, 20], **columns})
+    >>> len(fig.axes)  # four panels, each with its scale of colours
+    8
     """
     from matplotlib.colors import LogNorm, Normalize
 

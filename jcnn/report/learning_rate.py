@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 
 
 def plot_rates(found: "FoundRate") -> "Figure":
-    """The loss over the rate, and the rate found."""
-    fig = figure(3.6, width=6)
+    """The loss over the rate, and the rate found.
+
+    >>> from jcnn.diagnosis import FoundRate
+    >>> fig = plot_rates(FoundRate([0.01, 0.1, 1.0], [2.0, 0.5, math.nan], 0.1))
+    >>> fig.axes[0].get_xscale()
+    'log'
+    """
+    fig = figure(3.6, width=6.0)
     axes = axes_of(fig)[0, 0]
     axes.plot(found.rates, found.losses, color=BLUE, marker="o")
     axes.set_xscale("log")

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def plot_phases(found: "Sequence[MeanField]", critical: float, name: str) -> "Figure":
-    """The depth scale and chi over the weight variance, and where the phases meet."""
+    """The depth scale and chi over the weight variance, and where the phases meet.
+
+    >>> import jax.numpy as jnp
+    >>> from jcnn.theory import mean_field
+    >>> found = [mean_field(jnp.tanh, weight_variance=w, bias_variance=0.05) for w in (1.2, 2.2)]
+    >>> len(plot_phases(found, 1.76, "tanh").axes)
+    2
+    """
     fig = figure(5.2)
     upper, lower = axes_of(fig, 2, sharex=True)[:, 0]
     weights = [one.weight_variance for one in found]

@@ -1,4 +1,11 @@
-"""What the best network sees: its filters, what an image becomes in it, and what it gets wrong."""
+"""What the best network sees: its filters, what an image becomes in it, and what it gets wrong.
+
+>>> import jcnn
+>>> study = jcnn.Study(factors={"features": [(4,)]}, learning_rates=[0.1], seeds=1, epochs=1)
+>>> one = jcnn.study.look_into(study, study.run()).portrait
+>>> for plot in (plot_confusion, plot_confused, plot_filters, plot_stages, plot_poolings):
+...     plot(one).savefig("/dev/null", format="svg")
+"""
 
 import math
 from collections.abc import Callable, Sequence

@@ -24,9 +24,11 @@ def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
     the better half stands at the border, with its number.
 
     >>> import jcnn
-    >>> study = jcnn.Study(factors={"activation": ["tanh", "relu"]}, learning_rates=[0.1], seeds=2,
-    ...                    epochs=1)
-    >>> plot_ranking(study.run()).savefig("/dev/null", format="svg")
+    >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
+    >>> study = jcnn.Study(model="mlp", factors=factors, learning_rates=rates, seeds=2, epochs=1)
+    >>> result = study.run()
+    >>> len(plot_ranking(result).axes[0].get_yticklabels())
+    2
     """
     rows = [row for row in result.ranking() if math.isfinite(row.mean)]
     shown = rows[:most]

@@ -18,6 +18,12 @@ def plot_samples(one: "Portrait") -> "Figure | None":
     """A panel a layer: histograms of its activations, the first epoch's below and the last's above.
 
     Layers and epochs are evenly chosen where there are many. None for a model without activations.
+
+    >>> import jcnn
+    >>> study = jcnn.Study(factors={"features": [(4,)]}, learning_rates=[0.1], seeds=1, epochs=1)
+    >>> one = jcnn.study.look_into(study, study.run()).portrait
+    >>> [axes.get_title(loc="left") for axes in plot_samples(one).axes]
+    ['conv1', 'dense_hidden1']
     """
     if not one.layers:
         return None

@@ -30,6 +30,13 @@ def plot_sensitivity(result: "Result", *, named: int = NAMED) -> "Figure | None"
 
     The `named` best ones are in colour, their chosen rates filled. A rate at which a run diverged
     is a gap. None where one rate alone was tried.
+
+    >>> import jcnn
+    >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
+    >>> study = jcnn.Study(model="mlp", factors=factors, learning_rates=rates, seeds=2, epochs=1)
+    >>> result = study.run()
+    >>> plot_sensitivity(result).axes[0].get_xscale()
+    'log'
     """
     rows = [row for row in result.ranking() if len(row.by_rate) > 1]
     if not rows:

@@ -146,7 +146,10 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def save(fig: "Figure", path: str | Path) -> None:
-    """Write a figure; the file's ending (.svg, .png, .pdf) is its format."""
+    """Write a figure; the file's ending (.svg, .png, .pdf) is its format.
+
+    >>> save(figure(2.0), "/tmp/empty.png")  # doctest: +SKIP
+    """
     fig.savefig(path, dpi=150)
 
 

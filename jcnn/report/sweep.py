@@ -16,6 +16,11 @@ def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -
 
     `sweep` maps "runs", "width" and "batch" to points with `value`, `steps_per_second` (of all
     models together; `low` and `high` are its quartiles) and `megabytes` of a device.
+
+    >>> rates = {"steps_per_second": 100.0, "low": 90.0, "high": 110.0, "megabytes": 5.0}
+    >>> points = [{"value": 1.0, **rates}, {"value": 2.0, **rates}]
+    >>> len(plot_sweep({"runs": points}, "a device").axes)
+    2
     """
     from matplotlib.ticker import FuncFormatter, NullFormatter
 

@@ -56,7 +56,9 @@ class Measure:
         if math.isnan(interval.low):
             return ""
         if self.percent:
-            return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+            # A bound that is rounded to nothing has no sign.
+            low, high = (round(100 * bound, 1) + 0.0 for bound in interval)
+            return f"[{low:.1f}, {high:.1f}]"
         return f"[{interval.low:.3g}, {interval.high:.3g}]"
 
     def gap(self, difference: float) -> str:

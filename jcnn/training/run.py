@@ -97,7 +97,13 @@ class Structure:
 
 
 def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
-    """`(structure, params, rest)` of a model; `rest` is batch statistics, random keys and so on."""
+    """`(structure, params, rest)` of a model; `rest` is batch statistics, random keys and so on.
+
+    >>> from jcnn import models
+    >>> _, params, rest = split_model(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0)))
+    >>> sorted(params)
+    ['dense_hidden1', 'output']
+    """
     model.eval()
     evaluate, *_ = nnx.split(model, nnx.Param, ...)
     model.train()
@@ -106,7 +112,14 @@ def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
 
 
 def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
-    """The state before the first step. The optimizer's state depends on shapes only."""
+    """The state before the first step. The optimizer's state depends on shapes only.
+
+    >>> from jcnn import models, training
+    >>> recipe = Recipe(training.classification(), training.optimizers.sgd, "constant", 10, 0, None)
+    >>> _, params, rest = split_model(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0)))
+    >>> int(start(recipe, params, rest, 0).step)
+    0
+    """
     zeros = Hyperparameters(jnp.float32(0), jnp.float32(0), jnp.float32(0))
     optimizer = _optimizer(recipe, zeros).init(params)
     metrics = len(recipe.task.metrics)
@@ -140,6 +153,19 @@ def advance(
     row 0, those of an evaluation with the first call after training. The first step whose loss is
     not finite is kept in `state.diverged_at`; the run ends there, and its means from then on are
     NaN.
+
+    >>> from jcnn import data, engine, models, training
+    >>> from jcnn.training import optimizers
+    >>> digits = engine.prepare(data.load("digits"), 0.2)
+    >>> recipe = Recipe(training.classification(), optimizers.sgd, "constant", 20, 0, None)
+    >>> model = models.mlp((8, 8, 1), 10, hidden=(32,), rngs=nnx.Rngs(0))
+    >>> structure, params, rest = split_model(model)
+    >>> state, history = advance(
+    ...     structure, recipe, start(recipe, params, rest, 0), Hyperparameters(0.1, 0.0, 0.0),
+    ...     jnp.arange(20 * 32).reshape(20, 32), digits, jnp.array([0, 20, 0, 1]),
+    ... )
+    >>> int(state.step), float(history.train["loss"]) < 2.3
+    (20, True)
     """
     optimizer = _optimizer(recipe, hyperparameters)
     step = _make_step(structure, recipe, optimizer, data)
@@ -239,7 +265,12 @@ def _batch(recipe: Recipe, state: RunState, data: Data, indices: Array) -> tuple
 
 
 def normalize(inputs: Array, data: Data) -> Array:
-    """Raw inputs (uint8 or float32) to zero mean and unit variance a channel, in float32."""
+    """Raw inputs (uint8 or float32) to zero mean and unit variance a channel, in float32.
+
+    >>> data = Data(*[None] * 6, mean=jnp.array([4.0]), std=jnp.array([2.0]))
+    >>> normalize(jnp.array([[2], [6]], jnp.uint8), data)[:, 0].tolist()
+    [-1.0, 1.0]
+    """
     shape = (1,) * (inputs.ndim - 1) + (-1,)
     return (inputs.astype(jnp.float32) - data.mean.reshape(shape)) / data.std.reshape(shape)
 

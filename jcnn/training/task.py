@@ -49,7 +49,11 @@ def _as_outputs(targets: Array, outputs: Array) -> Array:
 
 
 def classification(*, label_smoothing: float = 0.0) -> Task:
-    """Softmax cross-entropy; accuracy is the fraction of largest logits that are right."""
+    """Softmax cross-entropy; accuracy is the fraction of largest logits that are right.
+
+    >>> classification().metric, sorted(classification().metrics)
+    ('accuracy', ['accuracy', 'loss'])
+    """
 
     def loss(logits: Array, labels: Array) -> Array:
         return losses.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -61,12 +65,22 @@ def classification(*, label_smoothing: float = 0.0) -> Task:
 
 
 def binary() -> Task:
-    """Two classes as one logit: sigmoid cross-entropy; a positive logit means class 1."""
+    """Two classes as one logit: sigmoid cross-entropy; a positive logit means class 1.
+
+    >>> task = binary()
+    >>> float(task.metrics["accuracy"](jnp.array([[2.0], [-1.0]]), jnp.array([1, 1])).mean())
+    0.5
+    """
     metrics = {"loss": _binary_loss, "accuracy": _binary_accuracy}
     return Task("binary", "accuracy", True, _binary_loss, metrics)
 
 
 def regression() -> Task:
-    """Mean squared error; `error` is the mean absolute error, in the units of the targets."""
+    """Mean squared error; `error` is the mean absolute error, in the units of the targets.
+
+    >>> task = regression()
+    >>> task.metric, task.metrics["error"](jnp.array([[2.0]]), jnp.array([5.0])).tolist()
+    ('error', [3.0])
+    """
     metrics = {"loss": _squared_error, "error": _absolute_error}
     return Task("regression", "error", False, _squared_error, metrics)

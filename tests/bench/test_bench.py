@@ -166,10 +166,12 @@ def test_compare_is_run_twice_and_compiles_once():
     assert figures["first start, programs compiled"] > 0
     assert figures["second start, programs compiled"] == 0
     assert 0.1 < figures["first start, peak GB"] < 4
+    assert figures["its report, s"] > 0
     with pytest.raises(ValueError, match="jcnn compare failed: .*did you mean digits"):
         processes.compare_twice(["--data", "digitss"])
 
 
+@pytest.mark.slow
 def test_a_sweep_grows_and_is_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweep, "RUNS", (1, 2))
     monkeypatch.setattr(sweep, "WIDTHS", (0.5, 1))

@@ -259,6 +259,7 @@ def test_every_verdict_has_remedies():
                 jcnn.names.lookup(kind, name)
 
 
+@pytest.mark.slow
 def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     faulty = ["--depth", "8", "--width", "4", "--activation", "sigmoid"]

@@ -119,6 +119,7 @@ def test_healthy_networks_are_silent(kind, depth):
         assert found.verdicts == [], found.verdicts
 
 
+@pytest.mark.slow
 @every_kind
 def test_sigmoids_with_small_weights_vanish_from_where_they_begin(kind):
     """The upper layers are healthy: what is below layer 3 shrinks."""

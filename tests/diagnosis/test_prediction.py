@@ -52,6 +52,7 @@ def test_dense_networks(function, norm, batch):
     np.testing.assert_allclose(found, 1, atol=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("pool", [pooling.max_pool, pooling.avg_pool])
 def test_convolutional_networks_with_pooling(pool, norm, batch):
@@ -120,6 +121,7 @@ def test_the_model_is_left_as_it_was_and_draws_are_repeatable(batch):
     )
 
 
+@pytest.mark.slow
 def test_the_command(capsys):
     given = ["diagnose", "--model", "plain", "--depth", "8", "--activation", "tanh", "--theory"]
     assert main(given) == 0

@@ -60,6 +60,7 @@ def test_names_from_users_are_text(made):
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.slow
 def test_a_large_study_stays_small(made):
     factors = {f"factor{i}": [f"level{j}" for j in range(10)] for i in range(2)}
     found = made(factors, seeds=10, gain=0.003)

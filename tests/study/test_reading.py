@@ -293,6 +293,7 @@ def test_a_dry_run_trains_nothing(tmp_path, capsys, directory):
     assert "12 of them are in" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_rates_are_extended_until_the_best_is_inside(tmp_path):
     study = Study(**STUDY | {"learning_rates": [0.001], "extend_learning_rates": True})
     result = study.run(tmp_path)

@@ -468,6 +468,7 @@ def small_memory(monkeypatch, most):
     monkeypatch.setattr(engine.Training, "run", run)
 
 
+@pytest.mark.slow
 def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
     study = Study(factors={"activation": ["tanh"], "hidden": [(8,)]}, model="mlp", **SMALL)
     whole = study.run()

@@ -32,6 +32,7 @@ def test_gains_known_in_closed_form():
     assert theory.gain(lambda x: 0.0 * x) == math.inf
 
 
+@pytest.mark.slow
 def test_the_edge_of_chaos_of_tanh_and_relu():
     assert theory.critical_weight_variance(jnp.tanh, 0.05) == pytest.approx(1.7610, abs=1e-4)
     assert theory.critical_weight_variance(jax.nn.relu) == pytest.approx(2.0, abs=1e-9)
