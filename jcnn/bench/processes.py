@@ -46,10 +46,14 @@ def run_processes(
 ) -> Iterator[ProcessResult]:
     """Start times, and `jcnn compare` twice: nothing compiled before, and everything.
 
+    >>> list(run_processes(chosen=print))  # shows the names, and chooses none
+    start
+    jcnn compare
+    []
     >>> for result in run_processes():  # doctest: +SKIP
     ...     print(result.name, result.figures)
 
-    The example is not run with the others: it runs `jcnn compare` twice.
+    The second example is not run with the others: it runs `jcnn compare` twice, for minutes.
     """
     if chosen("start"):
         yield start_times(rounds)

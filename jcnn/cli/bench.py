@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
+from jcnn.cli.output import add_output
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--rounds", type=int, default=20, help="samples of each side (default 20)")
     parser.add_argument("--dtype", help="what train steps compute in, such as bfloat16")
     parser.add_argument("--out", metavar="FILE", help="leave the figures in this JSON file")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jcnn import names
 from jcnn.cli.dry_run import dry_run
 from jcnn.cli.interruption import exit_code
+from jcnn.cli.output import add_output
 from jcnn.cli.progress import run_with_progress
 from jcnn.cli.report import write_after
 from jcnn.cli.table import show, tell_failures
@@ -113,8 +114,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--no-report", action="store_true", help="leave report.html as it is, or out"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -156,7 +156,7 @@ def run(chosen: argparse.Namespace) -> int:
     tell_failures(result)
     if not chosen.no_report:
         page = write_after(study, result, out)
-        if not chosen.json:
+        if not quiet:
             print(f"the report: {page}")
     return 1 if result.failures else 0
 

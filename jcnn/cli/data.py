@@ -3,12 +3,16 @@
 import argparse
 from typing import Any
 
+from jcnn import strict_json
+from jcnn.cli.output import add_output
+
 
 def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("data", help="list the data sets and where each was found")
     parser.add_argument("action", choices=["list"], help="what to do")
     parser.add_argument("--data-dir", help="a directory to look in first (or JCNN_DATA)")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -20,6 +24,9 @@ def run(chosen: argparse.Namespace) -> int:
     from jcnn import data
 
     entries = data.available(data_dir=chosen.data_dir)
+    if chosen.json:
+        print(strict_json.dumps(entries))
+        return 0
     table = Table(box=None, pad_edge=False)
     for column in ("name", "example", "train", "test", "classes"):
         table.add_column(column, overflow="fold")

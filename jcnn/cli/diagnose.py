@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
 from jcnn.cli.one_model import add_model, study_of
+from jcnn.cli.output import add_output
 from jcnn.cli.why import moments_table
 from jcnn.names import UsageError
 
@@ -49,7 +50,7 @@ def add(commands: Any) -> None:
         "--every", type=int, default=20, metavar="STEPS", help="of --follow (default 20)"
     )
     parser.add_argument("--heat-map", metavar="FILE", help="draw what --follow measures")
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

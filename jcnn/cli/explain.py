@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
+from jcnn.cli.output import add_output
 
 if TYPE_CHECKING:
     from jcnn.diagnosis import Chain
@@ -27,7 +28,7 @@ def add(commands: Any) -> None:
     chain.add_argument("--weight", type=float, default=1.0, help="every weight (default 1)")
     chain.add_argument("--input", type=float, default=1.0, metavar="X")
     chain.add_argument("--target", type=float, default=1.0)
-    chain.add_argument("--json", action="store_true")
+    add_output(chain)
     chain.set_defaults(run=run)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.cli.one_model import add_model, study_of
+from jcnn.cli.output import add_output
 from jcnn.names import UsageError
 
 
@@ -25,7 +26,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=2, help="trainings a rate (default 2)")
     parser.add_argument("--plot", metavar="FILE", help="draw the loss over the rate")
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

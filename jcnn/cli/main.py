@@ -29,13 +29,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
+def build() -> tuple[Parser, Any]:
+    """The parser of the command line, and its commands."""
     parser = Parser(prog="jcnn", description="Compare the parts of convolutional networks.")
     parser.add_argument("--version", action="version", version=f"jcnn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (compare, report, runs, diagnose, find_lr, summary, theory, explain, bench, data):
         module.add(commands)
+    return parser, commands
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    parser, commands = build()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0].startswith("-") and given[0] not in ("-h", "--help", "--version"):
         parser.error(f"unrecognized arguments: {given[0]}")

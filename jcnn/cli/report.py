@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
+from jcnn.cli.output import add_output
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--no-pictures", action="store_true", help="train nothing: leave the network's pictures out"
     )
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
 from jcnn.cli.compare import baseline_levels
+from jcnn.cli.output import add_output
 from jcnn.cli.table import show, tell_failures
 from jcnn.names import UsageError
 
@@ -26,7 +27,7 @@ def add(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the studies under a directory")
     listing.add_argument("under", nargs="?", default="runs", help="where to look (default runs)")
-    listing.add_argument("--json", action="store_true")
+    add_output(listing)
     listing.set_defaults(run=_list)
     showing = actions.add_parser("show", help="the answer of a study again")
     showing.add_argument("directory")
@@ -42,18 +43,19 @@ def add(commands: Any) -> None:
         metavar="FACTOR=LEVEL,...",
         help="the combination that --heat-map draws (default the best)",
     )
-    showing.add_argument("--json", action="store_true")
+    add_output(showing)
     showing.set_defaults(run=_show)
     differing = actions.add_parser(
         "diff", help="which settings and versions differ, and whether results moved beyond noise"
     )
     differing.add_argument("first")
     differing.add_argument("second")
-    differing.add_argument("--json", action="store_true")
+    add_output(differing)
     differing.set_defaults(run=_diff)
     exporting = actions.add_parser("export", help="every run as a row of a .csv, .json or .parquet")
     exporting.add_argument("directory")
     exporting.add_argument("file")
+    add_output(exporting)
     exporting.set_defaults(run=_export)
 
 
@@ -166,7 +168,10 @@ def _export(chosen: argparse.Namespace) -> int:
     if file.name in RESULTS and file.resolve().parent == directory.resolve():
         raise UsageError(f"{file} is the study's own file; name another")
     count = export(read_result(directory), file)
-    print(f"{count} runs in {chosen.file}")
+    if chosen.json:
+        print(strict_json.dumps({"file": chosen.file, "runs": count}))
+    elif not chosen.quiet:
+        print(f"{count} runs in {chosen.file}")
     return 0
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
 from jcnn.cli.one_model import add_model, study_of
+from jcnn.cli.output import add_output
 
 if TYPE_CHECKING:
     from jcnn.diagnosis import Summary
@@ -21,7 +22,7 @@ def add(commands: Any) -> None:
     )
     add_model(parser)
     parser.add_argument("--batch-size", type=int, default=64, help="of the train step's memory")
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

@@ -5,6 +5,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
+from jcnn.cli.output import add_output
 from jcnn.names import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--bias-variance", type=float, default=0.05, metavar="V")
     parser.add_argument("--plot", metavar="FILE", help="draw the phase diagram (.svg, .png, .pdf)")
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

@@ -26,25 +26,57 @@ class _SameDtype:
 
 
 class BatchNorm(_SameDtype, nnx.BatchNorm):
-    """Flax's batch normalization, dtype in, dtype out."""
+    """Flax's batch normalization, dtype in, dtype out.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([[1.0, 10.0], [3.0, 30.0]], jnp.bfloat16)
+    >>> y = BatchNorm(2, rngs=nnx.Rngs(0))(x)
+    >>> y.dtype.name, y.tolist()
+    ('bfloat16', [[-1.0, -1.0], [1.0, 1.0]])
+    """
 
 
 class LayerNorm(_SameDtype, nnx.LayerNorm):
-    """Flax's layer normalization, dtype in, dtype out."""
+    """Flax's layer normalization, dtype in, dtype out.
+
+    >>> import jax.numpy as jnp
+    >>> y = LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[1.0, 3.0], [10.0, 30.0]], jnp.bfloat16))
+    >>> y.dtype.name, y.tolist()
+    ('bfloat16', [[-1.0, 1.0], [-1.0, 1.0]])
+    """
 
 
 class RMSNorm(_SameDtype, nnx.RMSNorm):
-    """Flax's root-mean-square normalization, dtype in, dtype out."""
+    """Flax's root-mean-square normalization, dtype in, dtype out.
+
+    >>> import jax.numpy as jnp
+    >>> y = RMSNorm(4, rngs=nnx.Rngs(0))(jnp.array([[4.0, 0.0, 0.0, 0.0]], jnp.bfloat16))
+    >>> y.dtype.name, y.tolist()
+    ('bfloat16', [[2.0, 0.0, 0.0, 0.0]])
+    """
 
 
 class GroupNorm(_SameDtype, nnx.GroupNorm):
-    """Flax's group normalization, dtype in, dtype out."""
+    """Flax's group normalization, dtype in, dtype out.
+
+    >>> import jax.numpy as jnp
+    >>> layer = GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))
+    >>> y = layer(jnp.array([[1.0, 3.0, 10.0, 30.0]], jnp.bfloat16))
+    >>> y.dtype.name, y.tolist()
+    ('bfloat16', [[-1.0, 1.0, -1.0, 1.0]])
+    """
 
 
 class InstanceNorm(_SameDtype, nnx.InstanceNorm):
     """Normalization of each channel of each example over its spatial axes.
 
     An input `(batch, features)` has no spatial axes to normalize over and comes back unchanged.
+
+    >>> import jax.numpy as jnp
+    >>> layer = InstanceNorm(2, rngs=nnx.Rngs(0))
+    >>> x = jnp.array([[[1.0, 10.0], [3.0, 30.0]]])  # one example, two positions, two channels
+    >>> layer(x).round(3).tolist(), layer(x[:, 0]).tolist()
+    ([[[-1.0, -1.0], [1.0, 1.0]]], [[1.0, 10.0]])
     """
 
     def __call__(self, x: Array, **options: Any) -> Array:

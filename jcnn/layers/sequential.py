@@ -9,7 +9,12 @@ from jcnn import dense as dense_function
 
 
 class Flatten(nnx.Module):
-    """Collapse the axes of each example into one; see `jcnn.dense.flatten`."""
+    """Collapse the axes of each example into one; see `jcnn.dense.flatten`.
+
+    >>> import jax.numpy as jnp
+    >>> Flatten()(jnp.ones((2, 4, 4, 3))).shape
+    (2, 48)
+    """
 
     def __init__(self, start: int = 1) -> None:
         self.start = start
@@ -20,7 +25,13 @@ class Flatten(nnx.Module):
 
 
 class Dropout(nnx.Dropout):
-    """Flax's dropout: zero with probability `rate` in training, scale the rest by 1/(1-rate)."""
+    """Flax's dropout: zero with probability `rate` in training, scale the rest by 1/(1-rate).
+
+    >>> import jax.numpy as jnp
+    >>> layer = Dropout(0.5, rngs=nnx.Rngs(0))
+    >>> sorted(set(layer(jnp.ones(100)).tolist())), layer(jnp.ones(2), deterministic=True).tolist()
+    ([0.0, 2.0], [1.0, 1.0])
+    """
 
 
 class Sequential(nnx.Module):

@@ -102,9 +102,8 @@ def plain_cnn(
 
     The network in which gradients vanish or explode with depth.
 
-    >>> import jax.numpy as jnp
-    >>> plain_cnn((8, 8, 1), 10, depth=4, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 1))).shape
-    (2, 10)
+    >>> plain_cnn((8, 8, 1), 10, depth=2, rngs=nnx.Rngs(0)).names
+    ('conv1', 'activation1', 'pool1', 'conv2', 'activation2', 'flatten', 'output')
     """
     if depth < 1:
         raise ValueError(f"depth={depth}; expected at least one convolution")
@@ -145,9 +144,9 @@ def vgg(
     `depth` counts parameter layers (8, 11 or 16); the width doubles up to eight times the first.
     Pooling stops once a spatial axis is down to one position, so small images work too.
 
-    >>> import jax.numpy as jnp
-    >>> vgg((32, 32, 3), 10, width=4, rngs=nnx.Rngs(0))(jnp.ones((1, 32, 32, 3))).shape
-    (1, 10)
+    >>> net = vgg((8, 8, 1), 10, width=2, rngs=nnx.Rngs(0))  # four stages: 8x8, 4x4, 2x2, 1x1
+    >>> [name for name in net.names if "pool" in name]
+    ['pool1', 'pool2', 'pool3']
     """
     if depth not in _VGG_STAGES:
         raise ValueError(f"depth={depth}; expected one of {', '.join(map(str, _VGG_STAGES))}")

@@ -148,7 +148,11 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 def save(fig: "Figure", path: str | Path) -> None:
     """Write a figure; the file's ending (.svg, .png, .pdf) is its format.
 
-    >>> save(figure(2.0), "/tmp/empty.png")  # doctest: +SKIP
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(figure(2.0), f"{folder}/empty.svg")
+    ...     Path(folder, "empty.svg").read_text().startswith("<?xml")
+    True
     """
     fig.savefig(path, dpi=150)
 

@@ -59,7 +59,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Combination:
-    """One level of every factor."""
+    """One level of every factor.
+
+    >>> one, other = combinations({"hidden": levels("hidden", [(8,), (16,)])})
+    >>> one.names(), one.value("hidden"), one.structure() == other.structure()
+    ({'hidden': '8'}, (8,), False)
+    """
 
     levels: tuple[tuple[str, Level], ...]
 

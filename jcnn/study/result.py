@@ -26,6 +26,13 @@ class Result:
 
     `notes` say what was not as planned; `failures` map the indices of combinations that could not
     be trained to the reason.
+
+    >>> from jcnn.engine import Outcome
+    >>> reached = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
+    >>> records = [RunRecord(i, 0.1, 0, outcome) for i, outcome in enumerate(reached)]
+    >>> found = Result({}, "accuracy", True, [{"pooling": "max"}, {"pooling": "avg"}], records)
+    >>> [(row.levels["pooling"], row.mean) for row in found.ranking()]
+    [('avg', 0.9), ('max', 0.8)]
     """
 
     study: Mapping[str, Any]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jcnn.cli import compare, main
+from jcnn.cli.main import build
 from jcnn.names import UsageError
 
 QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
@@ -223,3 +224,27 @@ def test_a_study_of_python_objects_says_what_its_directory_cannot_give(tmp_path,
     ).run(tmp_path / "x")
     assert main(["compare", str(tmp_path / "x")]) == 2
     assert "run it again from Python" in capsys.readouterr().err
+
+
+def leaves(parser, path=()):
+    """Every command, and every action of those that have some."""
+    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not inner:
+        yield path, parser
+    for action in inner:
+        for name, child in action.choices.items():
+            yield from leaves(child, (*path, name))
+
+
+def test_every_command_can_be_quiet_and_give_json():
+    found = dict(leaves(build()[0]))
+    assert ("runs", "export") in found
+    for path, parser in found.items():
+        flags = set(parser._option_string_actions)
+        assert {"--quiet", "--json"} <= flags, path
+
+
+def test_a_table_of_data_sets_as_json(capsys):
+    assert main(["data", "list", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert "digits" in {entry["name"] for entry in entries}

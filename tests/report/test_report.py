@@ -68,6 +68,7 @@ def test_a_large_study_stays_small(made):
     page = report.render(found)
     assert len(page.encode()) < 5_000_000
     assert page.count("<tr>") == 1 + 100
+    assert page.count("learning curve of") == 24
 
 
 def test_a_study_of_nothing_that_worked(made):
