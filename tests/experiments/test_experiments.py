@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
-SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "common.py")
+SCRIPTS = sorted(
+    path for path in FOLDER.glob("*.py") if path.name not in ("common.py", "reproduce.py")
+)
 
 
 @pytest.mark.slow
