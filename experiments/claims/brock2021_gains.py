@@ -9,8 +9,9 @@ import numpy as np
 from flax import nnx
 
 import jcnn
-from claims.claim import Claim, Criterion, Figures, counted
 from jcnn import activations, theory
+from trial.claim import Claim, Criterion
+from trial.found import Found
 
 # The table of the authors' repository (nfnets/base.py).
 PUBLISHED = {
@@ -49,7 +50,7 @@ class Residual(nnx.Module):
         return self.out(jax.lax.scan(block, jcnn.dense.flatten(x), stacked)[0])
 
 
-def measure(configuration: Mapping[str, Any]) -> Figures:
+def measure(configuration: Mapping[str, Any], found: Found) -> None:
     """Gains by quadrature, variances of a wide residual net, accuracies of a deep one."""
     apart, null = [], []
     for name, published in PUBLISHED.items():
@@ -58,10 +59,8 @@ def measure(configuration: Mapping[str, Any]) -> Figures:
         # Without centring, as if the mean were signal.
         z = np.random.default_rng(0).normal(size=2**20).astype(np.float32)
         null.append(abs(float(np.mean(np.asarray(function(z)) ** 2)) ** -0.5 / published - 1))
-    found: dict[str, list[float]] = {
-        "gains, largest error": [max(apart)],
-        "gains without centring, largest error": [max(null)],
-    }
+    found.add("gains, largest error", max(apart))
+    found.add("gains without centring, largest error", max(null))
     for seed in range(configuration["seeds"]):
         for name, normalized in (("batch norm", True), ("no norm", False)):
             variances = np.array(_variances(configuration, seed, normalized))
@@ -71,8 +70,9 @@ def measure(configuration: Mapping[str, Any]) -> Figures:
                 "greatest variance over l + 1": (variances / (depth + 1)).max(),
                 "variance's factor a block": variances[-1] ** (1 / len(variances)),
             }.items():
-                found.setdefault(f"{name}: {figure}", []).append(float(value))
-    return found | (_trained() if configuration["train"] else {})
+                found.add(f"{name}: {figure}", value)
+    if configuration["train"]:
+        _train(found)
 
 
 def _variances(configuration: Mapping[str, Any], seed: int, normalized: bool) -> list[float]:
@@ -88,7 +88,7 @@ def _variances(configuration: Mapping[str, Any], seed: int, normalized: bool) ->
     return found
 
 
-def _trained() -> Figures:
+def _train(found: Found) -> None:
     study = jcnn.Study(
         model=Residual,
         factors={"alpha": [0.0, 1.0]},
@@ -96,10 +96,8 @@ def _trained() -> Figures:
         seeds=3,
         epochs=10,
     )
-    return {
-        f"alpha {row.levels['alpha']}: test accuracy": counted(row.values)
-        for row in study.run().ranking()
-    }
+    for row in found.run(study, "skip-init").ranking():
+        found.accuracies(f"alpha {row.levels['alpha']}: test accuracy", row)
 
 
 CLAIM = Claim(

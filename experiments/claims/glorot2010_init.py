@@ -8,8 +8,9 @@ import numpy as np
 from flax import nnx
 
 import jcnn
-from claims.claim import Claim, Criterion, Figures
 from jcnn import initializers
+from trial.claim import Claim, Criterion
+from trial.found import Found
 
 ARMS = {
     "standard": initializers.standard_uniform,
@@ -18,13 +19,12 @@ ARMS = {
 }
 
 
-def measure(configuration: Mapping[str, Any]) -> Figures:
+def measure(configuration: Mapping[str, Any], found: Found) -> None:
     """Figures of each arm, one value a seed; the Jacobian's example differs from seed to seed."""
     digits = jcnn.data.load("digits")
     n = configuration["examples"]
     x = jnp.asarray(digits.train_inputs[:n].reshape(n, -1), jnp.float32) / 255  # raw, in [0, 1]
     labels = jnp.asarray(digits.train_targets[:n])
-    found: dict[str, list[float]] = {}
     for arm, init in ARMS.items():
         for seed in range(configuration["seeds"]):
             model = jcnn.models.mlp(
@@ -47,8 +47,7 @@ def measure(configuration: Mapping[str, Any]) -> Figures:
                 "weight gradients, most over least": max(weights) / min(weights),
             }
             for name, value in values.items():
-                found.setdefault(f"{arm}: {name}", []).append(float(value))
-    return found
+                found.add(f"{arm}: {name}", value)
 
 
 CLAIM = Claim(

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 import jcnn
-from claims.claim import Claim, Criterion, Figures, counted
 from jcnn import layers
+from trial.claim import Claim, Criterion
+from trial.found import Found
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "identity": lambda x: x}
 
@@ -19,7 +20,7 @@ class CircularCNN(nnx.Module):
 
     def __init__(self, depth: int, width: int, *, rngs: nnx.Rngs) -> None:
         self.convs = nnx.List(
-            layers.Conv(width, width, (3, 3), padding="VALID", use_bias=False, rngs=rngs)
+            layers.Conv(width, width, (3, 3), padding="CIRCULAR", use_bias=False, rngs=rngs)
             for _ in range(depth)
         )
         self.norms = nnx.List(layers.batch_norm(width, rngs=rngs) for _ in range(depth))
@@ -27,14 +28,12 @@ class CircularCNN(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            around = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
-            x = jax.nn.relu(norm(conv(around)))
+            x = jax.nn.relu(norm(conv(x)))
         return self.out(jcnn.pooling.global_avg_pool(x))
 
 
-def measure(configuration: Mapping[str, Any]) -> Figures:
+def measure(configuration: Mapping[str, Any], found: Found) -> None:
     """The factor of each arm a layer, one value a seed; and accuracies, where it is to train."""
-    found: dict[str, list[float]] = {}
     width, depth, batch = (configuration[name] for name in ("width", "depth", "batch"))
     for seed in range(configuration["seeds"]):
         x = jax.random.normal(jax.random.key(seed), (batch, width))
@@ -49,12 +48,13 @@ def measure(configuration: Mapping[str, Any]) -> Figures:
                 normalization=norm,
                 rngs=nnx.Rngs(seed),
             )
-            _add(found, f"{name}: factor a layer", _factor(model, x, labels))
+            found.add(f"{name}: factor a layer", _factor(model, x, labels))
         channels = configuration["channels"]
         twin = CircularCNN(depth, channels, rngs=nnx.Rngs(seed))
         images = jax.random.normal(jax.random.key(seed), (configuration["images"], 8, 8, channels))
-        _add(found, "relu, conv: factor a layer", _factor(twin, images, labels[: len(images)]))
-    return found | (_trained(configuration["train"]) if configuration["train"] else {})
+        found.add("relu, conv: factor a layer", _factor(twin, images, labels[: len(images)]))
+    if configuration["train"]:
+        _train(configuration["train"], found)
 
 
 def _factor(model: nnx.Module, x: jax.Array, labels: jax.Array) -> float:
@@ -62,7 +62,7 @@ def _factor(model: nnx.Module, x: jax.Array, labels: jax.Array) -> float:
     return (hidden[0].gradient / hidden[-1].gradient) ** (1 / (len(hidden) - 1))
 
 
-def _trained(depths: Mapping[str, int]) -> Figures:
+def _train(depths: Mapping[str, int], found: Found) -> None:
     study = jcnn.Study(
         model="mlp",
         factors={
@@ -73,14 +73,10 @@ def _trained(depths: Mapping[str, int]) -> Figures:
         seeds=3,
         epochs=10,
     )
-    return {
-        f"{row.levels['hidden']}, {row.levels['normalization']}: test accuracy": counted(row.values)
-        for row in study.run().ranking()
-    }
-
-
-def _add(found: dict[str, list[float]], name: str, value: float) -> None:
-    found.setdefault(name, []).append(float(value))
+    for row in found.run(study, "depth").ranking():
+        found.accuracies(
+            f"{row.levels['hidden']}, {row.levels['normalization']}: test accuracy", row
+        )
 
 
 CLAIM = Claim(

@@ -87,10 +87,9 @@ class Job:
         """The same group with the runs that are not finished."""
         return self._with([run for run in self.runs if run.key not in finished])
 
-    def only(self, combination: int, seed: int) -> "Job":
-        """The same group with a combination's runs of one seed."""
-        runs = [r for r in self.runs if self.indices[r.member] == combination and r.seed == seed]
-        return self._with(runs)
+    def only(self, combination: int) -> "Job":
+        """The same group with the runs of one combination."""
+        return self._with([run for run in self.runs if self.indices[run.member] == combination])
 
     def halves(self) -> tuple["Job", "Job"]:
         """The same group as two, of half the runs each."""

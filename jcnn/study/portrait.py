@@ -17,15 +17,14 @@ from jcnn.diagnosis.program import evaluate
 from jcnn.names import UsageError
 from jcnn.study.one_run import train_one
 from jcnn.study.ranking import Row
-from jcnn.training.run import Data, normalize
+from jcnn.training import network_outputs, normalize
 
 if TYPE_CHECKING:
     from jcnn.study.result import Result
     from jcnn.study.study import Study
 
-# Examples in a batch when the test set is looked at; those whose layers are kept; values of each
-# layer that stand for all.
-_BATCH, _WATCHED, _SAMPLE = 256, 128, 4000
+# Examples whose layers are kept; values of each layer that stand for all.
+_WATCHED, _SAMPLE = 128, 4000
 
 
 class Stage(NamedTuple):
@@ -109,7 +108,7 @@ def portrait(study: "Study", result: "Result") -> Portrait:
         prepared=prepared,
         on_epoch=lambda _, model: samples.append(look.sample(model)),
     )
-    outputs = _outputs(model, dataset.test_inputs, data)
+    outputs = network_outputs(model, dataset.test_inputs, data)
     example = _right(outputs, dataset)
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)
     values = look(model, jnp.concatenate([picture] * len(few)))
@@ -181,23 +180,6 @@ def _unflattened(values: np.ndarray, before: tuple[int, ...]) -> np.ndarray:
     return (
         values.reshape(*shape, channels) if math.prod(shape) * channels == values.size else values
     )
-
-
-def _outputs(model: nnx.Module, inputs: np.ndarray, data: Data) -> np.ndarray:
-    graph, state = nnx.split(model)
-    size = min(_BATCH, len(inputs))
-
-    @jax.jit
-    def given(state: Any, x: Array) -> Array:
-        outputs: Array = nnx.merge(graph, state, copy=True)(normalize(x, data))
-        return outputs.astype(jnp.float32)
-
-    parts = []
-    for first in range(0, len(inputs), size):
-        begin = min(first, len(inputs) - size)  # the last batch overlaps: one program for all
-        found = np.asarray(given(state, jnp.asarray(inputs[begin : begin + size])))
-        parts.append(found[first - begin :])
-    return np.concatenate(parts)
 
 
 def _right(outputs: np.ndarray, dataset: Dataset) -> int:

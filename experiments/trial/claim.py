@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from jcnn.study.statistics import Interval, mean_interval
+from trial.found import Found
 
 Figures = Mapping[str, Sequence[float]]
 
@@ -16,22 +17,25 @@ Figures = Mapping[str, Sequence[float]]
 class Criterion:
     """A figure that must lie between two bounds, and a null arm's that must not.
 
-    `null` names the same figure with the mechanism removed: it must fall outside the bounds.
+    `null` names the same figure with the mechanism removed: its mean must fall outside the bounds.
+    `of` says what must lie inside: the mean over seeds, every seed's value, or the mean's whole 95%
+    interval.
     """
 
     figure: str
     low: float
     high: float
     null: str | None = None
+    of: Literal["mean", "every", "interval"] = "mean"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A published result. `measure(configuration)` gives each figure's values, one a seed.
+    """A published result. `measure(configuration, found)` adds each figure's values, one a seed.
 
-    `quick` and `full` are changes of the configuration: what continuous integration runs, with the
-    same criteria but for those of figures that need training, and the paper's own scale. A claim
-    without `quick` cannot be checked at initialization.
+    `quick` is what changes of the configuration where continuous integration runs it, with the same
+    criteria but for those of figures that need training. A claim without it cannot be checked at
+    initialization. `full` is what changes where an accelerator runs it at the paper's scale.
     """
 
     name: str
@@ -39,9 +43,9 @@ class Claim:
     statement: str
     configuration: Mapping[str, Any]
     criteria: Sequence[Criterion]
-    measure: Callable[[Mapping[str, Any]], Figures]
+    measure: Callable[[Mapping[str, Any], Found], None]
     quick: Mapping[str, Any] | None = None
-    full: Mapping[str, Any] = field(default_factory=dict)
+    full: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Judged:
     figure: str
     low: float
     high: float
+    of: str
     mean: float
     interval: Interval
     null: float
@@ -61,11 +66,6 @@ class Judged:
     def good(self) -> bool:
         """Whether the figure is as published and the null arm's is not."""
         return self.met and self.null_fails
-
-
-def counted(accuracies: Sequence[float]) -> list[float]:
-    """Accuracies over seeds, in which a run that diverged counts as 0."""
-    return np.nan_to_num(accuracies).tolist()
 
 
 def judge(claim: Claim, figures: Figures) -> list[Judged]:
@@ -82,16 +82,18 @@ def verdict(judged: Sequence[Judged]) -> str:
 
 
 def _judged(one: Criterion, figures: Figures) -> Judged:
-    mean = float(np.mean(figures[one.figure]))
+    values = figures[one.figure]
+    mean, interval = float(np.mean(values)), mean_interval(values)
     null = math.nan if one.null is None else float(np.mean(figures[one.null]))
-    outside = one.null is None or not one.low <= null <= one.high
+    inside = {"mean": [mean], "every": values, "interval": interval}[one.of]
     return Judged(
         one.figure,
         one.low,
         one.high,
+        one.of,
         mean,
-        mean_interval(figures[one.figure]),
+        interval,
         null,
-        one.low <= mean <= one.high,
-        outside,
+        all(one.low <= value <= one.high for value in inside),
+        one.null is None or not one.low <= null <= one.high,
     )

@@ -1,0 +1,1 @@
+"""What published results and sentences share: claims, how they are measured, judged and told."""

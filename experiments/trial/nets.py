@@ -1,0 +1,137 @@
+"""Networks of experiments that are none of the built-in models."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from jcnn import convolution, dense, initializers, layers
+from jcnn.models.block import conv_block, dense_block
+
+Initializer = Callable[..., Array]
+
+
+def tower(
+    input_shape: Sequence[int],
+    outputs: int,
+    *,
+    depth: int,
+    width: int = 16,
+    window: int = 3,
+    hidden: Sequence[int] = (),
+    activation: Callable[[Array], Array] = jax.nn.relu,
+    kernel_init: Initializer = initializers.he_normal,
+    normalization: layers.Normalization | None = None,
+    rngs: nnx.Rngs,
+) -> layers.Sequential:
+    """`depth` equal convolutions that never pool, then dense layers."""
+    parts: dict[str, Any] = {
+        "activation": activation,
+        "kernel_init": kernel_init,
+        "normalization": normalization,
+        "dtype": None,
+        "rngs": rngs,
+    }
+    *spatial, channels = input_shape
+    chain: dict[str, Any] = {}
+    for i in range(1, depth + 1):
+        chain |= conv_block(str(i), channels, width, (window,) * len(spatial), **parts)
+        channels = width
+    chain["flatten"] = layers.Flatten()
+    size = math.prod(spatial) * channels
+    for i, features in enumerate(hidden, start=1):
+        chain |= dense_block(f"_hidden{i}", size, features, **parts)
+        size = features
+    out = layers.Dense(size, outputs, kernel_init=kernel_init, rngs=rngs)
+    return layers.Sequential(**chain, output=out)
+
+
+class DeepMLP(nnx.Module):
+    """Equal dense layers, stacked and scanned: however many there are, the program is as short."""
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        outputs: int,
+        *,
+        depth: int,
+        width: int = 128,
+        activation: Callable[[Array], Array] = jnp.tanh,
+        kernel_init: Initializer = initializers.lecun_normal,
+        bias_init: Initializer = initializers.zeros,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.first = layers.Dense(
+            math.prod(input_shape), width, kernel_init=kernel_init, bias_init=bias_init, rngs=rngs
+        )
+        self.kernels = _stacked(kernel_init, rngs, depth - 1, (width, width))
+        self.biases = _stacked(bias_init, rngs, depth - 1, (width,))
+        self.out = layers.Dense(width, outputs, kernel_init=initializers.lecun_normal, rngs=rngs)
+        self.activation = activation
+
+    def __call__(self, x: Array) -> Array:
+        """Apply every layer in order."""
+
+        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, None]:
+            kernel, bias = own
+            return self.activation(x @ kernel + bias), None
+
+        stacked = self.kernels.get_value(), self.biases.get_value()
+        x = self.activation(self.first(dense.flatten(x)))
+        return self.out(jax.lax.scan(layer, x, stacked)[0])
+
+
+class DeepCNN(nnx.Module):
+    """Equal convolutions on a torus, stacked and scanned, then one dense layer."""
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        outputs: int,
+        *,
+        depth: int,
+        width: int = 16,
+        activation: Callable[[Array], Array] = jnp.tanh,
+        kernel_init: Initializer = initializers.lecun_normal,
+        bias_init: Initializer = initializers.zeros,
+        rngs: nnx.Rngs,
+    ) -> None:
+        *spatial, channels = input_shape
+        window = (3,) * len(spatial)
+        self.first = layers.Conv(
+            channels,
+            width,
+            window,
+            padding="CIRCULAR",
+            kernel_init=kernel_init,
+            bias_init=bias_init,
+            rngs=rngs,
+        )
+        self.kernels = _stacked(kernel_init, rngs, depth - 1, (*window, width, width))
+        self.biases = _stacked(bias_init, rngs, depth - 1, (width,))
+        size = math.prod(spatial) * width
+        self.out = layers.Dense(size, outputs, kernel_init=initializers.lecun_normal, rngs=rngs)
+        self.activation = activation
+
+    def features(self, x: Array) -> Array:
+        """What the last convolution gives, after its activation."""
+
+        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, None]:
+            kernel, bias = own
+            return self.activation(convolution.conv(x, kernel, bias, padding="CIRCULAR")), None
+
+        stacked = self.kernels.get_value(), self.biases.get_value()
+        return jax.lax.scan(layer, self.activation(self.first(x)), stacked)[0]
+
+    def __call__(self, x: Array) -> Array:
+        """Apply every layer in order."""
+        return self.out(dense.flatten(self.features(x)))
+
+
+def _stacked(init: Initializer, rngs: nnx.Rngs, count: int, shape: Sequence[int]) -> nnx.Param:
+    keys = jax.random.split(rngs.params(), count)
+    return nnx.Param(jax.lax.map(lambda key: init(key, shape, jnp.float32), keys))
