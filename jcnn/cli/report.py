@@ -70,7 +70,7 @@ def write_after(study: "Study", result: "Result", directory: Path) -> Path:
     from jcnn.report import shows, write_report
 
     path = directory / NAME
-    if not shows(path, result):
+    if not shows(path, result, pictures=True):
         write_report(result, path, _look(study, result))
     return path
 

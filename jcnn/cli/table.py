@@ -21,23 +21,16 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from jcnn.study.words import remarks
+
     console = Console()
     rows = result.ranking()
     console.print(_table(result, rows, baseline, console.width))
     console.print(f"\n{_caption(result, rows)}")
     if baseline is not None:
         console.print("+ apart from the baseline: paired t-test, Holm-corrected p below 0.05")
-    if any(row.at_edge for row in rows):
-        console.print(
-            "* chosen at the edge of the rates tried: a better one may lie outside "
-            "(--extend-learning-rates)"
-        )
-    floor = result.noise_floor(rows[0]) if rows else 0.0
-    if floor > 0:
-        console.print(
-            f"independent errors on {result.test_examples} test examples alone would spread the "
-            f"best by {result.measure.show(floor)}"
-        )
+    for remark in remarks(result, rows):
+        console.print(remark)
     if any(whys := [result.why(row) for row in rows]):
         console.print()
         console.print(why_table(rows, whys))

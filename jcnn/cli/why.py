@@ -1,6 +1,5 @@
 """Why combinations rank as they do, as a table: what their layers went through."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,18 +14,12 @@ CAPTION = (
 )
 
 
-def _both(first: str, last: str) -> str:
-    return first if first == last else f"{first} > {last}"
-
-
-def _shares(*values: float) -> str:
-    return "" if math.isnan(values[0]) else _both(f"{values[0]:.0%}", f"{values[-1]:.0%}")
-
-
 def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
     """A training's moments, evenly spread where there are more than `most`."""
     from rich.table import Table
     from rich.text import Text
+
+    from jcnn.study.words import share
 
     table = Table(box=None, pad_edge=False)
     for head in ("step", "gradient", "saturated", "dead"):
@@ -38,8 +31,8 @@ def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
         table.add_row(
             str(one.step),
             f"{one.gradient_ratio:.2g}",
-            _shares(one.saturated),
-            _shares(one.dead),
+            share(one.saturated),
+            share(one.dead),
             Text(one.verdict),
         )
     return table
@@ -50,6 +43,8 @@ def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> obje
     from rich.table import Table
     from rich.text import Text
 
+    from jcnn.study.words import why_cells
+
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column(", ".join(f.replace("_", " ") for f in rows[0].levels), overflow="fold")
@@ -57,17 +52,6 @@ def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> obje
         table.add_column(head, justify="right")
     table.add_column("what is wrong", overflow="fold")
     for place, (row, why) in enumerate(zip(rows, whys, strict=True), start=1):
-        levels = Text(", ".join(row.levels.values()))
-        if not why:
-            table.add_row(str(place), levels, "", "", "", "not measured")
-            continue
-        first, last = why[0], why[-1]
-        table.add_row(
-            str(place),
-            levels,
-            _both(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),
-            _shares(first.saturated, last.saturated),
-            _shares(first.dead, last.dead),
-            Text(_both(first.verdict, last.verdict)),
-        )
+        cells = why_cells(why) if why else ["", "", "", "not measured"]
+        table.add_row(str(place), *map(Text, [", ".join(row.levels.values()), *cells]))
     return table

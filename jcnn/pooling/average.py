@@ -94,7 +94,6 @@ def lp_pool(
 
     Raises ValueError for p below 1.
 
-    >>> import jax.numpy as jnp
     >>> lp_pool(jnp.array([3.0, 4.0])[:, None], (2,), p=2.0).tolist()
     [[5.0]]
     """
@@ -174,7 +173,6 @@ def gem_pool(
     0. Padding counts as `epsilon`. Powers are taken of `x` over the window's largest value: a
     window of zeros gives `epsilon` and finite gradients for every p.
 
-    >>> import jax.numpy as jnp
     >>> x = jnp.array([1.0, 3.0])[:, None]  # between the average and the maximum
     >>> [round(float(gem_pool(x, (2,), p=p)[0, 0]), 2) for p in (1.0, 3.0, 50.0)]
     [2.0, 2.41, 2.96]
@@ -200,7 +198,6 @@ def blur_pool(
     (1, 2, 1)/4 a axis, and so on. `padding` is `"SAME"` (zeros), `"VALID"`, pairs, or
     `"CIRCULAR"`: the axis wraps around, and a shift by a stride shifts the output exactly.
 
-    >>> import jax.numpy as jnp
     >>> blur_pool(jnp.array([0.0, 0.0, 4.0, 0.0])[:, None], (2,))[:, 0].tolist()
     [1.0, 1.0]
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jcnn.study import Result, Row
 
 
-def plot_curves(result: "Result", row: "Row", *, label: str | None = None) -> "Figure":
+def plot_curves(result: "Result", row: "Row") -> "Figure":
     """A combination's metric by epoch at its chosen rate: validation over its seeds, and training.
 
     The band spans the seeds, from the least to the greatest; the line is their mean. The grey line
@@ -55,7 +55,7 @@ def plot_curves(result: "Result", row: "Row", *, label: str | None = None) -> "F
                 _epochs(values), low, high, where=there, color=colour, alpha=0.25, linewidth=0
             )
         axes.plot(_epochs(values), _mean(values), style, color=colour, linewidth=1.4)
-    title(axes, shortened(label or ", ".join(row.levels.values()) or "all", 34), fontsize=8)
+    title(axes, shortened(", ".join(row.levels.values()) or "all", 34), fontsize=8)
     _scale(axes, result)
     text(axes, 0.98, 0.04, f"rate {row.learning_rate:g}", transform=axes.transAxes,
          ha="right", color=GREY)  # fmt: skip

@@ -12,7 +12,7 @@ from jcnn.report.ranking import plot_ranking
 from jcnn.report.sections import Picture, Section, sections
 from jcnn.report.style import inline_svg, save
 from jcnn.study.store.files import write_whole
-from jcnn.study.words import apart_from_best
+from jcnn.study.words import apart_from_best, remarks
 from jcnn.version import __version__
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def render(result: "Result", look: "Look | None" = None) -> str:
     return template.render(
         style=(parts / "report.css").read_text(encoding="utf-8"),
         script=(parts / "report.js").read_text(encoding="utf-8"),
-        digest=_digest(result),
+        mark=_mark(result, look is not None),
         title=_title(result),
         kicker=_kicker(result),
         headline=_headline(result, rows),
@@ -88,17 +88,19 @@ def render(result: "Result", look: "Look | None" = None) -> str:
     )
 
 
-def shows(path: Path, result: "Result") -> bool:
-    """Whether the report at `path` is already that of this result."""
+def shows(path: Path, result: "Result", *, pictures: bool = False) -> bool:
+    """Whether the report at `path` is that of this result, and has the network's `pictures`."""
+    known = [_mark(result, pictured) for pictured in ({True} if pictures else {True, False})]
     try:
         with path.open(encoding="utf-8") as file:
-            return f'content="{_digest(result)}"' in file.read(2000)
+            head = file.read(2000)
     except (OSError, UnicodeDecodeError):
         return False
+    return any(f'content="{mark}"' in head for mark in known)
 
 
-def _digest(result: "Result") -> str:
-    told = f"{__version__} {result.to_json(provenance=False)}"
+def _mark(result: "Result", pictured: bool) -> str:
+    told = f"{__version__} {pictured} {result.to_json(provenance=False)}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -242,18 +244,7 @@ def _cell(text: str, sort: float | int | None) -> dict[str, Any]:
 
 
 def _notes(result: "Result", rows: "list[Row]") -> list[str]:
-    found = []
-    if any(row.at_edge for row in rows):
-        found.append(
-            "* chosen at the edge of the rates tried: a better one may lie outside "
-            "(--extend-learning-rates)."
-        )
-    floor = result.noise_floor(rows[0]) if rows else 0.0
-    if floor > 0:
-        found.append(
-            f"Independent errors on {result.test_examples} test examples alone would spread the "
-            f"best by {result.measure.show(floor)}, however many seeds there are."
-        )
+    found = remarks(result, rows)
     for index, reason in result.failures.items():
         levels = " ".join(result.combinations[index].values()) or "the only combination"
         found.append(f"{levels} could not be trained: {reason}")

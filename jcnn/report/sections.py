@@ -1,6 +1,5 @@
 """What a report says, section by section: headings, words and figures, no markup."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,13 +16,13 @@ from jcnn.report.pictures import (
 )
 from jcnn.report.samples import plot_samples
 from jcnn.report.sensitivity import plot_sensitivity
-from jcnn.study.interactions import interactions, sentence
-from jcnn.study.words import spelled
+from jcnn.study.interactions import Interaction, interactions, sentence
+from jcnn.study.words import spelled, why_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.study import Result, Row
+    from jcnn.study import Result
     from jcnn.study.look import Look
 
 # How many combinations have curves of their own, and a line in the table of why.
@@ -93,8 +92,10 @@ def _choices(result: "Result") -> list[Block]:
     ]
     # One figure shows all that two factors do together; the largest contrast is put in words.
     real = interactions(result) if result.measure.tested else []
-    by_pair = {(one.factor, one.other): one for one in reversed(real)}
-    for i, one in enumerate(list(reversed(by_pair.values()))[:MOST_INTERACTIONS]):
+    largest: dict[tuple[str, str], Interaction] = {}
+    for one in real:
+        largest.setdefault((one.factor, one.other), one)
+    for i, one in enumerate(list(largest.values())[:MOST_INTERACTIONS]):
         picture = (
             f"interaction{i + 1}",
             f"{one.factor} by {one.other}",
@@ -142,8 +143,11 @@ def _curves(result: "Result") -> list[Block]:
 
 def _why(result: "Result", look: "Look | None") -> list[Block]:
     rows = result.ranking()
-    lines = [_why_line(result, place, row) for place, row in enumerate(rows[:MOST_WHY], start=1)]
-    lines = [line for line in lines if line]
+    lines = [
+        (str(place), spelled(row), *why_cells(why))
+        for place, row in enumerate(rows[:MOST_WHY], start=1)
+        if (why := result.why(row))
+    ]
     blocks = []
     if lines:
         head = ("", "combination", "gradient left", "saturated", "dead", "what is wrong")
@@ -183,28 +187,6 @@ def _why(result: "Result", look: "Look | None") -> list[Block]:
                 )
             )
     return blocks
-
-
-def _why_line(result: "Result", place: int, row: "Row") -> Sequence[str]:
-    why = result.why(row)
-    if not why:
-        return ()
-    first, last = why[0], why[-1]
-
-    def both(a: str, b: str) -> str:
-        return a if a == b else f"{a} → {b}"
-
-    def share(a: float, b: float) -> str:
-        return "" if math.isnan(a) else both(f"{a:.0%}", f"{b:.0%}")
-
-    return (
-        str(place),
-        spelled(row),
-        both(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),
-        share(first.saturated, last.saturated),
-        share(first.dead, last.dead),
-        both(first.verdict, last.verdict),
-    )
 
 
 def _mistakes(look: "Look | None") -> list[Block]:

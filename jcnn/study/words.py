@@ -9,6 +9,7 @@ import numpy as np
 from jcnn.study.statistics import Comparison, compare
 
 if TYPE_CHECKING:
+    from jcnn.diagnosis.following import Moment
     from jcnn.study.result import Result, Row
 
 # More seeds than this are not worth naming.
@@ -125,6 +126,43 @@ def apart_from_best(result: "Result") -> set[int]:
         return set()
     pairs = zip(result.ranking()[1:], result.comparisons(), strict=True)
     return {row.combination for row, one in pairs if one.real}
+
+
+def remarks(result: "Result", rows: Sequence["Row"]) -> list[str]:
+    """What is to be known of a ranking beside its numbers."""
+    found = []
+    if any(row.at_edge for row in rows):
+        found.append(
+            "* chosen at the edge of the rates tried: a better one may lie outside "
+            "(--extend-learning-rates)"
+        )
+    floor = result.noise_floor(rows[0]) if rows else 0.0
+    if floor > 0:
+        found.append(
+            f"independent errors on {result.test_examples} test examples alone would spread the "
+            f"best by {result.measure.show(floor)}"
+        )
+    return found
+
+
+def why_cells(why: Sequence["Moment"]) -> list[str]:
+    """Gradient ratio, saturated, dead, and what is wrong, from the first moment to the last."""
+    first, last = why[0], why[-1]
+    return [
+        _both(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),
+        _both(share(first.saturated), share(last.saturated)),
+        _both(share(first.dead), share(last.dead)),
+        _both(first.verdict, last.verdict),
+    ]
+
+
+def _both(first: str, last: str) -> str:
+    return first if first == last else f"{first} > {last}"
+
+
+def share(value: float) -> str:
+    """A share of units or elements; nothing where there is no such thing."""
+    return "" if math.isnan(value) else f"{value:.0%}"
 
 
 def spelled(row: "Row") -> str:

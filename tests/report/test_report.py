@@ -166,3 +166,33 @@ def test_the_commands(tmp_path, capsys, monkeypatch):
     assert "holds no study" in capsys.readouterr().err
     assert main(["report", str(out), "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "is not a directory" in capsys.readouterr().err
+
+
+def test_what_keeps_the_network_from_being_pictured_is_said(tmp_path, capsys, monkeypatch):
+    def broken(study, result):
+        raise RuntimeError("no room\nfor it")
+
+    out = tmp_path / "study"
+    with monkeypatch.context() as patched:
+        patched.setattr("jcnn.study.look.look_into", broken)
+        assert compare("--out", str(out)) == 0
+        assert (
+            "the report has no pictures of the network: no room for it" in capsys.readouterr().err
+        )
+    assert "What pooling keeps" not in (out / "report.html").read_text()
+    assert compare("--out", str(out)) == 0  # so it is drawn again
+    assert "What pooling keeps" in (out / "report.html").read_text()
+
+
+def test_a_study_of_python_objects_has_a_report_without_pictures(tmp_path, capsys):
+    Study(
+        factors={"activation": {"mine": lambda x: x * 0.5}},
+        learning_rates=[0.1],
+        seeds=1,
+        epochs=1,
+    ).run(tmp_path)
+    assert main(["report", str(tmp_path)]) == 0
+    assert "no pictures of the network" in capsys.readouterr().err
+    page = (tmp_path / "report.html").read_text()
+    assert "mine: test accuracy" in page
+    assert "What pooling keeps" not in page
