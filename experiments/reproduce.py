@@ -10,7 +10,7 @@ from pathlib import Path
 
 from claims import CLAIMS
 from trial.runner import Collection, main
-from trial.table import every_figure, put
+from trial.table import every_figure, put, summary
 
 FOLDER = Path(__file__).parent
 WORDS = {word: word for word in ("REPRODUCED", "PARTIAL", "DIVERGED", "NOT TESTED")}
@@ -20,8 +20,9 @@ PUBLISHED = Collection(
 
 
 def document(collection: Collection) -> None:
-    """Put the results' table into its document."""
+    """Put all figures into their document, and a line a claim into the README."""
     put(FOLDER.parent / "docs" / "validation.md", "results", every_figure(collection))
+    put(FOLDER.parent / "README.md", "claims", summary(collection))
 
 
 if __name__ == "__main__":

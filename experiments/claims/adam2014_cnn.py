@@ -68,9 +68,9 @@ CLAIM = Claim(
         "train": 10_000,
         "features": (8, 8, 16),
         "hidden": (128,),
-        "learning_rates": [0.1, 0.03, 0.01, 0.003, 0.001],
+        "learning_rates": [0.03, 0.01, 0.003, 0.001],
         "seeds": 3,
-        "epochs": 12,
+        "epochs": 10,
     },
     full={"train": 50_000, "features": (64, 64, 128), "hidden": (1000,), "epochs": 45},
     criteria=[

@@ -125,9 +125,9 @@ CLAIM = Claim(
     configuration={
         "train": 12_500,
         "test": 5000,
-        "learning_rates": [1.0, 0.3, 0.1, 0.03],
+        "learning_rates": [0.3, 0.1, 0.03],
         "batch_size": 32,
-        "seeds": 4,
+        "seeds": 3,
         "epochs": 15,
         "digits_epochs": 130,
     },

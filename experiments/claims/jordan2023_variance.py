@@ -56,7 +56,7 @@ CLAIM = Claim(
     "example erred independently; after a short one it varies more.",
     configuration={
         "train": 5000,
-        "epochs": {"short": 1, "long": 24},
+        "epochs": {"short": 1, "long": 16},
         "learning_rates": [0.3, 0.1, 0.03, 0.01, 0.003],
         "tuning_seeds": 4,
         "seeds": 128,

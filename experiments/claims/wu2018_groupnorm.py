@@ -71,7 +71,7 @@ CLAIM = Claim(
     configuration={
         "train": 20_000,
         "features": (8, 16, 32),
-        "learning_rates": [0.3, 0.1, 0.03, 0.01],
+        "learning_rates": [0.1, 0.03, 0.01],
         "seeds": 3,
         "epochs": 3,
     },

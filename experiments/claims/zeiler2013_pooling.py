@@ -13,7 +13,18 @@ from trial.claim import Claim, Criterion
 from trial.found import Found, row_of
 from trial.images import images
 
-POOLS = {"max": pooling.max_pool, "avg": pooling.avg_pool, "stochastic": pooling.stochastic_pool}
+
+def undrawn_pool(x: Any, *window: Any) -> Any:
+    """Stochastic pooling with the mean under its probabilities, in training too."""
+    return pooling.stochastic_pool(x, *window, deterministic=True)
+
+
+POOLS = {
+    "max": pooling.max_pool,
+    "avg": pooling.avg_pool,
+    "stochastic": pooling.stochastic_pool,
+    "undrawn": undrawn_pool,
+}
 
 
 def net(
@@ -63,10 +74,9 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
     found.add(
         "training error, stochastic less average, points", *(train["stochastic"] - train["avg"])
     )
-    other = np.minimum(test["avg"], test["max"])
-    found.add(
-        "test error, better of the others less stochastic, points", *(other - test["stochastic"])
-    )
+    for name in ("stochastic", "undrawn"):
+        lead = np.minimum(test["avg"], test["max"]) - test[name]
+        found.add(f"test error, better of max and average less {name}, points", *lead)
 
 
 CLAIM = Claim(
@@ -75,21 +85,22 @@ CLAIM = Claim(
     statement="On CIFAR-10 the training error is least with max pooling, then average, then "
     "stochastic pooling; the test error is least with stochastic pooling.",
     configuration={
-        "train": 3750,
+        "train": 3000,
         "test": 4000,
         "width": 16,
-        "learning_rates": [0.1, 0.03, 0.01, 0.003],
+        "learning_rates": [0.03, 0.01, 0.003],
         "seeds": 3,
-        "epochs": 20,
+        "epochs": 15,
     },
     full={"train": 50_000, "test": 10_000, "width": 64, "epochs": 100},
     criteria=[
         Criterion("training error, average less max, points", 0.0, 100.0, of="interval"),
         Criterion("training error, stochastic less average, points", 0.0, 100.0, of="interval"),
         Criterion(
-            "test error, better of the others less stochastic, points",
+            "test error, better of max and average less stochastic, points",
             1.0,
             100.0,
+            "test error, better of max and average less undrawn, points",
         ),
     ],
     measure=measure,

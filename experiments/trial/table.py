@@ -38,6 +38,17 @@ def every_figure(collection: Collection) -> list[str]:
     return lines
 
 
+def summary(collection: Collection) -> list[str]:
+    """A row a claim: its statement, and how many of its figures are as published."""
+    lines = ["| claim | | |", "|---|---|---|"]
+    for told in results(collection):
+        good, count = sum(one["good"] for one in told["criteria"]), len(told["criteria"])
+        share = f", {good} of {count}" if good < count else ""
+        verdict = f"{collection.words[told['verdict']]}{share}"
+        lines.append(f"| `{told['claim']}` | {told['statement']} | **{verdict}** |")
+    return lines
+
+
 def measured(one: dict[str, Any]) -> str:
     """A figure with its interval."""
     low, high = one["interval"]["low"], one["interval"]["high"]
