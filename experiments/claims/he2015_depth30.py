@@ -73,7 +73,7 @@ CLAIM = Claim(
     "fourteen both do.",
     configuration={
         "train": 2000,
-        "learning_rates": [0.03, 0.01, 0.003],
+        "learning_rates": [0.03, 0.01, 0.003, 0.001],
         "seeds": 3,
         "epochs": 8,
     },

@@ -63,7 +63,7 @@ CLAIM = Claim(
         "width": 16,
         "learning_rates": [0.03, 0.01, 0.003],
         "seeds": 2,
-        "epochs": 8,
+        "epochs": 6,
     },
     full={"train": 60_000, "width": 64, "seeds": 5, "epochs": 20},
     criteria=[

@@ -86,11 +86,11 @@ CLAIM = Claim(
     "stochastic pooling; the test error is least with stochastic pooling.",
     configuration={
         "train": 3000,
-        "test": 4000,
+        "test": 2000,
         "width": 16,
         "learning_rates": [0.03, 0.01, 0.003],
         "seeds": 3,
-        "epochs": 15,
+        "epochs": 10,
     },
     full={"train": 50_000, "test": 10_000, "width": 64, "epochs": 100},
     criteria=[
