@@ -50,7 +50,9 @@ def add(commands: Any) -> None:
         nargs="?",
         help="a study file (TOML), or the directory that a study left; flags override it",
     )
-    parser.add_argument("--data", help="a name (see `jcnn data list`), a .npz file or a folder")
+    parser.add_argument(
+        "--data", help="a name (see `jcnn data list`), a .npz file, a folder or tar archive"
+    )
     parser.add_argument("--model", help=f"{', '.join(names.TABLES['model'])}, or module:attribute")
     for factor in FACTORS:
         flag = f"--{factor.replace('_', '-')}"

@@ -20,7 +20,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(names.TABLES['model'])}, or module:attribute (default lenet)",
     )
     parser.add_argument("--model", dest="named", metavar="MODEL", help="the same")
-    parser.add_argument("--data", default="digits", help="a name, a .npz file or a folder")
+    parser.add_argument(
+        "--data", default="digits", help="a name, a .npz file, a folder or tar archive"
+    )
     for factor in _FACTORS:
         known = ", ".join(names.TABLES[factor])
         parser.add_argument(f"--{factor.replace('_', '-')}", metavar="VALUE", help=known)

@@ -7,6 +7,7 @@ jax only by `augmentation`, which is imported when it is first asked for.
 import importlib
 from types import ModuleType
 
+from jcnn.data.archive import load_image_archive as load_image_archive
 from jcnn.data.arrays import from_arrays as from_arrays
 from jcnn.data.dataset import Dataset as Dataset
 from jcnn.data.errors import DataError as DataError
@@ -16,6 +17,7 @@ from jcnn.data.npz import load_npz as load_npz
 from jcnn.data.registry import Entry as Entry
 from jcnn.data.registry import available as available
 from jcnn.data.registry import load as load
+from jcnn.data.shapeset import shapeset as shapeset
 from jcnn.data.split import split_validation as split_validation
 
 

@@ -1,8 +1,11 @@
-"""A folder of images, one sub-folder per class."""
+"""Images, one folder per class: on disk, or wherever else there are files and folders."""
 
+import io
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,9 +14,39 @@ from jcnn.data.dataset import Dataset
 from jcnn.data.errors import DataError
 from jcnn.data.reading import MAX_BYTES, blaming, check_budget, reading
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png")
+"""The endings, in lower case, of the files that are read."""
+
 _GREY_MODES = ("1", "L", "LA")
 _COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+
+
+@runtime_checkable
+class Item(Protocol):
+    """A file or a folder: the little of `pathlib.Path` that is needed to read images.
+
+    `str(item)` is what errors call it, and an item that is not there is no folder.
+    """
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name from the last dot on."""
+
+    def is_dir(self) -> bool:
+        """Whether it is a folder."""
+
+    def iterdir(self) -> Iterable["Item"]:
+        """What a folder holds."""
+
+    def __truediv__(self, name: str, /) -> "Item":
+        """What a folder holds under a name."""
+
+    def open(self, mode: Literal["rb"], /) -> io.BytesIO | io.BufferedReader:
+        """The bytes of a file."""
 
 
 def load_image_folder(
@@ -40,6 +73,14 @@ def load_image_folder(
     (('cat', 'dog'), (8, 8, 3))
     """
     root = Path(root)
+    name = root.resolve().name
+    return dataset_of_images(root, name=name, source=str(root), max_bytes=max_bytes, seed=seed)
+
+
+def dataset_of_images(
+    root: Item, *, name: str, source: str, max_bytes: int, seed: int = 0
+) -> Dataset:
+    """What `load_image_folder` does, for a folder of any sort."""
     with reading(root, "image folder"):
         train_root = root / "train" if _holds_folders(root / "train") else root
         classes = _class_names(train_root)
@@ -59,19 +100,19 @@ def load_image_folder(
             np.array(train_labels),
             test_inputs=images[cut:] if has_test else None,
             test_targets=np.array(test_labels) if has_test else None,
-            name=root.resolve().name,
+            name=name,
             classes=classes,
             seed=seed,
-            source=str(root),
+            source=source,
         )
 
 
-def _holds_folders(folder: Path) -> bool:
+def _holds_folders(folder: Item) -> bool:
     """Tells a part called "train" from a class of pictures of trains."""
     return folder.is_dir() and any(item.is_dir() for item in folder.iterdir())
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
+def _class_names(folder: Item) -> tuple[str, ...]:
     names = sorted(
         item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith(".")
     )
@@ -83,19 +124,19 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _list_files(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], list[int]]:
-    files: list[Path] = []
+def _list_files(folder: Item, classes: tuple[str, ...]) -> tuple[list[Item], list[int]]:
+    files: list[Item] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         items = (folder / name).iterdir() if (folder / name).is_dir() else ()
+        shown = [item for item in items if not item.name.startswith(".")]
         found = sorted(
-            item
-            for item in items
-            if item.suffix.lower() in _SUFFIXES and not item.name.startswith(".")
+            (item for item in shown if item.suffix.lower() in SUFFIXES),
+            key=lambda item: item.name,
         )
         if not found:
             raise DataError(
-                f"{folder / name}: class has no images; add {', '.join(_SUFFIXES)} files or remove "
+                f"{folder / name}: class has no images; add {', '.join(SUFFIXES)} files or remove "
                 "the class"
             )
         files += found
@@ -103,12 +144,16 @@ def _list_files(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], lis
     return files, labels
 
 
-def _read_images(root: Path, files: list[Path], max_bytes: int) -> np.ndarray:
+def _read_images(root: Item, files: list[Item], max_bytes: int) -> np.ndarray:
     from PIL import Image
 
     first: tuple[tuple[int, int], str] | None = None
     for index, path in enumerate(files):
-        with reading(path, "image"), Image.open(path, formats=("JPEG", "PNG")) as image:
+        with (
+            reading(path, "image"),
+            path.open("rb") as raw,
+            Image.open(raw, formats=("JPEG", "PNG")) as image,
+        ):
             found = image.size, _kind(path, image.mode)
             if first is None:
                 first = found
@@ -124,7 +169,7 @@ def _read_images(root: Path, files: list[Path], max_bytes: int) -> np.ndarray:
     return images
 
 
-def _kind(path: Path, mode: str) -> str:
+def _kind(path: Item, mode: str) -> str:
     if mode in _GREY_MODES:
         return "L"
     if mode in _COLOUR_MODES:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jcnn.data.arrays import from_arrays
 from jcnn.data.dataset import Dataset
+from jcnn.data.directories import check_directories, common_places, given_places, place_for
 from jcnn.data.errors import DataError
 from jcnn.data.fetch import RemoteFile, cache_dir, fetch
 from jcnn.data.idx import read_idx
@@ -19,7 +20,6 @@ FILE_NAMES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-_SYSTEM_DIR = Path("/usr/share/datasets")
 
 
 @dataclass(frozen=True)
@@ -135,19 +135,10 @@ def load_idx_set(
     return load_idx_folder(folder, name=name, classes=source.classes)
 
 
-def check_directories(data_dir: str | os.PathLike[str] | None) -> None:
-    """Raise DataError where `data_dir` or `$JCNN_DATA` is given and is no directory."""
-    for place, named in ((data_dir, ""), (os.environ.get("JCNN_DATA"), "JCNN_DATA=")):
-        if place and not Path(place).is_dir():
-            raise DataError(f"{named}{place}: no such directory of data")
-
-
 def where_to_put(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
     """A sentence that tells where to get the files of a set, and where to put them."""
-    base = data_dir or os.environ.get("JCNN_DATA")
-    place = f"{Path(base) / name}" if base else f"DIR/{name} and set JCNN_DATA=DIR"
     files = ", ".join(f"{file}.gz" for file in FILE_NAMES)
-    return f"put {files} from {IDX_SOURCES[name].base_url} into {place}"
+    return f"put {files} from {IDX_SOURCES[name].base_url} into {place_for(name, data_dir)}"
 
 
 def load_idx_folder(
@@ -189,12 +180,11 @@ def load_idx_folder(
 
 
 def _folders(name: str, data_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
-    for base in (data_dir, os.environ.get("JCNN_DATA")):
-        if base:
-            yield Path(base) / name
-            yield Path(base)
-    yield _SYSTEM_DIR / name
-    yield cache_dir() / name
+    for place in given_places(data_dir):
+        yield place / name
+        yield place
+    for place in common_places():
+        yield place / name
 
 
 def _find_file(folder: Path, file: str) -> Path | None:

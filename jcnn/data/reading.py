@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -17,8 +16,11 @@ DEFLATE_LIMIT = 1032
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a parser raises on a file into one DataError that names the file."""
+def reading(path: object, what: str) -> Iterator[None]:
+    """Turn whatever a parser raises on a file into one DataError that names the file.
+
+    `path` is any object that prints as what the user should look at.
+    """
     try:
         yield
     except DataError:
@@ -35,7 +37,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def blaming(path: Path) -> Iterator[None]:
+def blaming(path: object) -> Iterator[None]:
     """Put the file's name before what is wrong with the arrays that came from it."""
     try:
         yield
@@ -43,7 +45,7 @@ def blaming(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: {error}") from error
 
 
-def check_budget(path: Path, field: str, needed: int, max_bytes: int) -> None:
+def check_budget(path: object, field: str, needed: int, max_bytes: int) -> None:
     """Refuse what would not fit, before any memory is taken."""
     if needed > max_bytes:
         raise DataError(

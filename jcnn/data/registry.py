@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from jcnn.data.archive import ENDINGS, archive_stem, load_image_archive
+from jcnn.data.cifar import CIFAR10, CLASSES, find_cifar10, load_cifar10, where_to_put_cifar10
 from jcnn.data.dataset import Dataset
 from jcnn.data.digits import INSIDE, MADE, digits, digits_rotated, moving_digits
+from jcnn.data.directories import check_directories
 from jcnn.data.errors import DataError, UnknownDataError
 from jcnn.data.images import load_image_folder
 from jcnn.data.mnist import (
     IDX_SOURCES,
-    check_directories,
     find_idx_set,
     has_idx_files,
     load_idx_folder,
@@ -20,6 +22,7 @@ from jcnn.data.mnist import (
     where_to_put,
 )
 from jcnn.data.npz import load_npz
+from jcnn.data.shapeset import FOUND, shapeset
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,19 @@ _SHIPPED: dict[str, tuple[Callable[[], Dataset], Entry]] = {
                 True,
             ),
         ),
+        (
+            shapeset,
+            Entry(
+                "shapeset",
+                "which of triangles, parallelograms, ellipses? Glorot and Bengio 2010",
+                (32, 32, 1),
+                50000,
+                10000,
+                9,
+                FOUND,
+                True,
+            ),
+        ),
     )
 }
 
@@ -100,7 +116,21 @@ def available(*, data_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
                 folder is not None,
             )
         )
-    return entries
+    return [*entries, _cifar10(data_dir)]
+
+
+def _cifar10(data_dir: str | os.PathLike[str] | None) -> Entry:
+    place = find_cifar10(data_dir)
+    return Entry(
+        CIFAR10,
+        "small photographs of ten things, Krizhevsky 2009",
+        (32, 32, 3),
+        50000,
+        10000,
+        len(CLASSES),
+        f"not found: {where_to_put_cifar10(data_dir)}" if place is None else str(place),
+        place is not None,
+    )
 
 
 def load(
@@ -111,11 +141,14 @@ def load(
 ) -> Dataset:
     """Load a registered data set by its name, or one's own from a path.
 
-    Names: `digits`, `digits-rotated`, `moving-digits` need nothing; `mnist`, `fashion-mnist` and
-    `kmnist` are looked for in `data_dir`, `$JCNN_DATA`, `/usr/share/datasets` and the cache, and
-    else downloaded into the cache unless `download` is false. Paths: an `.npz` file (`load_npz`), a
-    folder of images (`load_image_folder`), or a folder of four IDX files named as MNIST's. A name
-    wins over a path; write `./digits` for a folder called like a data set.
+    Names: `digits`, `digits-rotated`, `moving-digits` and `shapeset` need nothing; `mnist`,
+    `fashion-mnist` and `kmnist` are looked for in `data_dir`, `$JCNN_DATA`, `/usr/share/datasets`
+    and the cache, and else downloaded into the cache unless `download` is false; `cifar10` is
+    looked for in the same places, as folders of images or an archive of them, and never downloaded.
+
+    Paths: an `.npz` file (`load_npz`), a folder of images (`load_image_folder`) or a tar archive of
+    one (`load_image_archive`), or a folder of four IDX files named as MNIST's. A name wins over a
+    path; write `./digits` for a folder called like a data set.
 
     Raises DataError: unknown (with the nearest names), missing, or a file that does not hold.
 
@@ -129,6 +162,8 @@ def load(
         return _SHIPPED[name][0]()
     if name in IDX_SOURCES:
         return load_idx_set(name, data_dir=data_dir, download=download)
+    if name == CIFAR10:
+        return load_cifar10(data_dir=data_dir)
     return _load_path(name)
 
 
@@ -138,14 +173,16 @@ def _load_path(name: str) -> Dataset:
         return load_idx_folder(path) if has_idx_files(path) else load_image_folder(path)
     if path.suffix == ".npz":
         return load_npz(path)
+    if archive_stem(path) and os.path.isfile(name):
+        return load_image_archive(path)
     if os.path.exists(name):
         raise DataError(
-            f"{path}: neither an .npz file nor a folder; unpack archives first (tar xf ...) and "
-            "give the folder"
+            f"{path}: neither an .npz file, a folder nor a tar archive of images "
+            f"({', '.join(ENDINGS)}); unpack other archives first and give the folder"
         )
-    known = [*_SHIPPED, *IDX_SOURCES]
+    known = [*_SHIPPED, *IDX_SOURCES, CIFAR10]
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
     raise UnknownDataError(
-        f"{name or repr(name)}: neither a data set nor an .npz file or folder that exists; {hint}"
+        f"{name or repr(name)}: neither a data set nor a file or folder that exists; {hint}"
     )

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import lzma
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jcnn.data import DataError, load_image_folder, load_npz, read_idx
+from jcnn.data import DataError, load_image_archive, load_image_folder, load_npz, read_idx
 
 LIMIT = 10**7
 quick = settings(
@@ -37,6 +39,16 @@ def image(form: str) -> bytes:
     return buffer.getvalue()
 
 
+def tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("a/1.png", "b/1.png", "a/2.png", "b/2.png"):
+            info = tarfile.TarInfo(name)
+            info.size = len(image("PNG"))
+            archive.addfile(info, io.BytesIO(image("PNG")))
+    return buffer.getvalue()[: buffer.getvalue().rindex(b"IEND") + 2048]
+
+
 VALID = {
     "idx": idx(),
     "idx.gz": gzip.compress(idx()),
@@ -44,6 +56,8 @@ VALID = {
     "compressed.npz": npz(np.savez_compressed),
     "png": image("PNG"),
     "jpg": image("JPEG"),
+    "tar": tar(),
+    "tar.xz": lzma.compress(tar()),
 }
 
 
@@ -55,6 +69,9 @@ def read(kind: str, raw: bytes, folder: Path) -> None:
     elif kind.endswith("npz"):
         (folder / "file.npz").write_bytes(raw)
         assert load_npz(folder / "file.npz", max_bytes=LIMIT).train_inputs.size > 0
+    elif kind.startswith("tar"):
+        (folder / "file.tar").write_bytes(raw)
+        assert load_image_archive(folder / "file.tar", max_bytes=LIMIT).train_inputs.size > 0
     else:
         for name in ("a", "b"):
             (folder / name).mkdir(exist_ok=True)
@@ -97,7 +114,7 @@ def test_cut_and_lengthened_files(kind: str, tmp_path: Path, data: st.DataObject
     attempt(kind, VALID[kind][:cut] + data.draw(st.binary(max_size=8)), tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["idx", "npz", "png"])
+@pytest.mark.parametrize("kind", ["idx", "npz", "png", "tar"])
 @quick
 @example(raw=b"")
 @given(raw=st.binary(max_size=64))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcnn.data import DataError, available, load
+from jcnn.data import DataError, available, directories, load
 from jcnn.data import mnist as mnist_module
 from jcnn.data.digits import ANGLE_UNIT
 from jcnn.data.fetch import RemoteFile, cache_dir, fetch
@@ -118,7 +118,7 @@ def test_idx_sets_are_found(
     elif by == "JCNN_DATA":
         monkeypatch.setenv("JCNN_DATA", str(tmp_path))
     else:
-        base = cache_dir() if by == "cache" else mnist_module._SYSTEM_DIR
+        base = cache_dir() if by == "cache" else directories._SYSTEM_DIR
         sub_folder = "kmnist"
     folder = write_idx_set(base / sub_folder, pack=by != "system")
     entry = next(entry for entry in available(**options) if entry.name == "kmnist")
@@ -155,7 +155,7 @@ def test_what_is_not_found_says_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such directory"):
         load("mnist", data_dir=tmp_path / "none", download=False)
     missing = [entry for entry in available() if not entry.ready]
-    assert [entry.name for entry in missing] == ["mnist", "fashion-mnist", "kmnist"]
+    assert [entry.name for entry in missing] == ["mnist", "fashion-mnist", "kmnist", "cifar10"]
     assert all("not found: put" in entry.found for entry in missing)
 
 

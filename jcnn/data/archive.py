@@ -1,0 +1,234 @@
+"""Images inside a tar archive, read in place: nothing is ever written to disk."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from jcnn.data.dataset import Dataset
+from jcnn.data.errors import DataError
+from jcnn.data.images import SUFFIXES, dataset_of_images
+from jcnn.data.reading import MAX_BYTES, check_budget, reading
+
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+"""How the names of archives end that are read, in lower case."""
+
+_OPENERS: dict[bytes, Callable[[Path, Literal["rb"]], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"BZh": bz2.open,
+}
+_MOST_AT_ONCE = 2**26
+_LONGEST_NAME = 4096
+_LONGEST_SHOWN = 80
+_CHUNK = 2**18
+
+
+def load_image_archive(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: int = 0
+) -> Dataset:
+    """A Dataset from a tar archive of images in folders, laid out as for `load_image_folder`.
+
+    Plain, gzip, xz and bzip2 archives are told apart by content, and read once from front to back
+    without unpacking them to disk. One folder around everything is looked into. Hidden files and
+    files that are no images are left alone. The order of the files in the archive does not matter.
+
+    Raises DataError naming the archive and the first file that does not fit: a link or a path that
+    leads out of the archive in place of an image, more than `max_bytes` of files or of images, or a
+    damaged archive.
+
+    >>> import io, tarfile, tempfile
+    >>> from PIL import Image
+    >>> from jcnn.data import load_image_archive
+    >>> picture = io.BytesIO()
+    >>> Image.new("RGB", (8, 8)).save(picture, "PNG")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with tarfile.open(f"{folder}/pets.tar.gz", "w:gz") as archive:
+    ...         for i in range(20):
+    ...             info = tarfile.TarInfo(f"{('cat', 'dog')[i % 2]}/{i}.png")
+    ...             info.size = len(picture.getvalue())
+    ...             archive.addfile(info, io.BytesIO(picture.getvalue()))
+    ...     found = load_image_archive(f"{folder}/pets.tar.gz")
+    >>> found.name, found.classes, found.input_shape
+    ('pets', ('cat', 'dog'), (8, 8, 3))
+    """
+    path = Path(path)
+    name = archive_stem(path) or path.name
+    root = open_archive(path, max_bytes=max_bytes)
+    return dataset_of_images(root, name=name, source=str(path), max_bytes=max_bytes, seed=seed)
+
+
+def archive_stem(path: Path) -> str | None:
+    """A file's name without the ending of an archive, or None where it has no such ending."""
+    ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
+    return None if ending is None else path.name[: -len(ending)]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """An image (its bytes) or a folder (by name) in an archive, as `jcnn.data.images.Item`."""
+
+    where: str
+    content: "dict[str, Member] | bytes"
+
+    def __str__(self) -> str:
+        """The archive's path with that of the member behind it."""
+        return self.where
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return os.path.basename(self.where)
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name from the last dot on."""
+        return os.path.splitext(self.where)[1]
+
+    def is_dir(self) -> bool:
+        """Whether it is a folder."""
+        return isinstance(self.content, dict)
+
+    def iterdir(self) -> Iterable["Member"]:
+        """What a folder holds, in no order."""
+        return self.folder().values()
+
+    def __truediv__(self, name: str, /) -> "Member":
+        """What a folder holds under a name; what is not there is an empty file."""
+        return self.folder().get(name) or Member(f"{self.where}/{name}", b"")
+
+    def open(self, mode: Literal["rb"], /) -> io.BytesIO:
+        """The bytes of an image."""
+        if isinstance(self.content, dict):
+            raise IsADirectoryError(f"{self} is a folder")
+        return io.BytesIO(self.content)
+
+    def folder(self) -> "dict[str, Member]":
+        """The members of a folder by name."""
+        if isinstance(self.content, bytes):
+            raise DataError(f"{self}: both a file and a folder; write the archive again")
+        return self.content
+
+
+def open_archive(path: Path, *, max_bytes: int = MAX_BYTES) -> Member:
+    """The folder of everything in an archive, or the one folder that holds everything in it."""
+    root = Member(str(path), {})
+    with reading(path, "tar archive"), _decompressed(path) as raw:
+        stream = _Forward(path, raw, max_bytes)
+        with tarfile.TarFile(fileobj=cast(BinaryIO, stream), encoding="utf-8") as archive:
+            while (info := archive.next()) is not None:
+                # tarfile would keep every header it has seen.
+                archive.members.clear()  # type: ignore[attr-defined]
+                _add(root, stream, info)
+        stream.finish()
+    while not (root / "train").is_dir() and len(items := list(root.iterdir())) == 1:
+        if not items[0].is_dir():
+            break
+        root = items[0]
+    return root
+
+
+def _decompressed(path: Path) -> io.BufferedIOBase:
+    with path.open("rb") as raw:
+        head = raw.read(6)
+    opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
+    return path.open("rb") if opener is None else opener(path, "rb")
+
+
+class _Forward:
+    """What tarfile reads through: forward only, and never more than is reasonable.
+
+    An archive of a few kilobytes can claim, and decompress to, any size; a negative size would send
+    tarfile back and round for ever.
+    """
+
+    def __init__(self, path: Path, raw: io.BufferedIOBase, max_bytes: int) -> None:
+        self._path, self._raw, self._max_bytes = path, raw, max_bytes
+        self._position = 0
+        self._last = b""
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        if position < self._position:
+            raise DataError(f"{self._path}: archive leads back into itself; write it again")
+        check_budget(self._path, "files in the archive", position, self._max_bytes)
+        if position > self._position:
+            self._position = self._raw.seek(position)
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MOST_AT_ONCE:
+            raise DataError(
+                f"{self._path}: a header in the archive claims {size:,} bytes, expected 0 to "
+                f"{_MOST_AT_ONCE:,}; write it again"
+            )
+        self._last = self._raw.read(size)
+        self._position += len(self._last)
+        check_budget(self._path, "files in the archive", self._position, self._max_bytes)
+        return self._last
+
+    def finish(self) -> None:
+        """Read to the end, which checks the checksum; tarfile takes a torn header for the end."""
+        if len(self._last) < tarfile.BLOCKSIZE or any(self._last):
+            raise DataError(
+                f"{self._path}: archive is cut off or damaged after {self._position:,} bytes; "
+                "fetch or write it again"
+            )
+        while rest := self.read(_CHUNK):
+            if any(rest):
+                raise DataError(
+                    f"{self._path}: archive goes on after its end; write one archive of everything"
+                )
+
+
+def _add(root: Member, stream: _Forward, info: tarfile.TarInfo) -> None:
+    """Take what is an image or a folder, leave what is neither, refuse what only looks like one."""
+    parts = [part for part in info.name.split("/") if part not in ("", ".")]
+    if not info.isdir() and os.path.splitext(info.name)[1].lower() not in SUFFIXES:
+        return
+    if any(part.startswith(".") and part != ".." for part in parts):
+        return
+    if problem := _problem(parts, info):
+        shown = ascii(info.name[:_LONGEST_SHOWN])
+        raise DataError(
+            f"{root}: {shown} {problem}; write the archive again from folders of plain image files"
+        )
+    _put(root, parts, stream, info)
+
+
+def _problem(parts: list[str], info: tarfile.TarInfo) -> str | None:
+    if info.name.startswith("/") or ".." in parts:
+        return "is a path that leads out of the archive"
+    if len(info.name) > _LONGEST_NAME or not info.name.isprintable():
+        return "is a path too long or not printable"
+    if not info.isdir() and (not info.isreg() or info.issparse()):
+        return "is a link or another special file"
+    if info.size > _MOST_AT_ONCE:
+        return f"has {info.size:,} bytes, expected an image of at most {_MOST_AT_ONCE:,}"
+    return None
+
+
+def _put(root: Member, parts: list[str], stream: _Forward, info: tarfile.TarInfo) -> None:
+    folder = root
+    for part in parts if info.isdir() else parts[:-1]:
+        inside = folder.folder()
+        if part not in inside:
+            inside[part] = Member(f"{folder}/{part}", {})
+        folder = inside[part]
+    if info.isdir():
+        return
+    inside, name = folder.folder(), parts[-1]
+    if name in inside:
+        raise DataError(f"{inside[name]}: twice in the archive; write the archive again")
+    stream.seek(info.offset_data)
+    content = stream.read(info.size)
+    if len(content) < info.size:
+        raise DataError(f"{folder}/{name}: cut off; fetch or write the archive again")
+    inside[name] = Member(f"{folder}/{name}", content)
