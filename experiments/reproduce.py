@@ -1,9 +1,9 @@
 """Published results, each put to the test with criterion and null arm fixed beforehand.
 
 Command: python experiments/reproduce.py --all
-Cost: 4 min on 2 CPU cores (jax 0.12), other work beside it; `--smoke` 2 min.
-Result (docs/validation.md): glorot2010-init and brock2021-gains REPRODUCED; yang2019-bn-explosion
-PARTIAL: gradients grow as published (1.215 a layer for relu), but a null arm fails to train too.
+Cost: from half a minute to 17 min a claim on 2 CPU cores (jax 0.12) with other work beside it;
+`--smoke` 2 min.
+Result: docs/validation.md.
 """
 
 from pathlib import Path

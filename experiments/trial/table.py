@@ -60,11 +60,11 @@ def wanted(one: dict[str, Any]) -> str:
     """A criterion's bounds; a bound that is not finite is null in JSON."""
     low, high = one["low"], one["high"]
     if high is None:
-        text = f"at least {_number(low)}"
+        text = f"at least {low:.7g}"
     elif low is None:
-        text = f"at most {_number(high)}"
+        text = f"at most {high:.7g}"
     else:
-        text = f"{_number(low)} to {_number(high)}"
+        text = f"{low:.7g} to {high:.7g}"
     of = {"mean": "", "every": ", every seed", "interval": ", whole interval"}[one["of"]]
     return text + of
 

@@ -45,12 +45,13 @@ def test_a_criterion_wants_the_figure_inside_and_the_null_arm_outside(claim):
 
 
 def test_a_criterion_may_ask_for_every_seed_or_the_whole_interval(claim):
-    near = {"a": [1.0, 1.0, 1.0, 1.4]}  # mean 1.1; its interval ends beyond 1.2
+    near = {"a": [1.0, 1.0, 1.0, 1.4]}  # mean 1.1; its interval is 0.2 t(3) = 0.318 to each side
     for of, met in (("mean", True), ("every", False), ("interval", False)):
         (one,) = judged(claim, near, claim.Criterion("a", 0.9, 1.2, of=of))
         assert one.met is met, of
-    (one,) = judged(claim, near, claim.Criterion("a", 0.9, 1.5, of="interval"))
-    assert one.met
+    for high, met in ((1.41, False), (1.42, True)):
+        (one,) = judged(claim, near, claim.Criterion("a", 0.78, high, of="interval"))
+        assert one.met is met
     (alone,) = judged(claim, {"a": [1.0]}, claim.Criterion("a", 0.9, 1.2, of="interval"))
     assert not alone.met  # one value has no interval
 

@@ -8,7 +8,9 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 SCRIPTS = sorted(
-    path for path in FOLDER.glob("*.py") if path.name not in ("common.py", "reproduce.py")
+    path
+    for path in FOLDER.glob("*.py")
+    if path.name not in ("common.py", "reproduce.py", "textbook.py")
 )
 
 
