@@ -173,7 +173,8 @@ def lsuv(
     `preactivations(kernels)` returns every layer's output before its activation for one batch, in
     forward order. Layers are scaled first to last, each until its standard deviation is within
     `tolerance` of 1 (one division is enough where the layer is linear in its kernel). Start from
-    orthogonal kernels for the published method (Mishkin and Matas 2016).
+    orthogonal kernels for the published method (Mishkin and Matas 2016). `jcnn.diagnosis.lsuv` does
+    it for a whole model.
 
     Raises ValueError for a layer whose output does not vary.
 
@@ -197,6 +198,31 @@ def lsuv(
             kernel = scaled_kernels[layer]
             scaled_kernels[layer] = (kernel / std.astype(kernel.dtype)).astype(kernel.dtype)
     return scaled_kernels
+
+
+class DataDriven:
+    """An initializer, after which a model's kernels are to be rescaled on a batch of its data.
+
+    It draws what `initializer` does. What builds a model with one and has the data at hand, as
+    `jcnn.Study` does, goes on with `jcnn.diagnosis.lsuv`, which scales every layer of the model;
+    who builds a model by hand calls it.
+
+    >>> import jax
+    >>> init = DataDriven(he_normal)
+    >>> bool((init(jax.random.key(0), (2, 3)) == he_normal(jax.random.key(0), (2, 3))).all())
+    True
+    """
+
+    def __init__(self, initializer: Initializer) -> None:
+        self.initializer = initializer
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        """What `initializer` gives."""
+        return self.initializer(key, shape, dtype)
+
+
+# Mishkin and Matas 2016: orthogonal kernels, then scaled layer by layer.
+lsuv_orthogonal = DataDriven(orthogonal())
 
 
 def _centre(shape: Sequence[int]) -> tuple[int, ...]:

@@ -37,12 +37,13 @@ TABLES: dict[str, dict[str, str]] = {
         "orthogonal": "jcnn.initializers:orthogonal()",
         "delta_orthogonal": "jcnn.initializers:delta_orthogonal()",
         "normal": "jcnn.initializers:normal()",
+        "lsuv": "jcnn.initializers:lsuv_orthogonal",
     },
     "normalization": {"none": "jcnn.names:NONE"}
     | {name: f"jcnn.layers:{name}_norm" for name in ("batch", "layer", "group", "instance", "rms")},
     "pooling": {
         name: f"jcnn.pooling:{name}_pool"
-        for name in ("max", "avg", "l2", "weighted_avg", "mixed", "soft", "gem")
+        for name in ("max", "avg", "l2", "weighted_avg", "mixed", "soft", "gem", "stochastic")
     }
     | {
         f"learned_{name}": f"jcnn.layers:learned_{name}_pool"

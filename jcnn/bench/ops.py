@@ -72,9 +72,21 @@ def _pools() -> Iterator[Op]:
                 None if flax is None else _flax_pool(flax, window, strides),
                 options,
             )
+        yield Op(
+            f"stochastic_pool {window}x{window}/{strides}",
+            "stochastic",
+            IMAGES,
+            partial(_stochastic_pool, window_shape=(window,) * 2, strides=strides),
+        )
     for kind in ("mixed", "soft", "gem"):
         function = getattr(pooling, f"{kind}_pool")
         yield Op(f"{kind}_pool 2x2/2", kind, IMAGES, partial(function, window_shape=(2, 2)))
+
+
+def _stochastic_pool(x: Array, window_shape: tuple[int, int], strides: int) -> Array:
+    # The key depends on x, so that a loop has to draw anew.
+    seed = jax.lax.bitcast_convert_type(x[(0,) * x.ndim], jnp.uint32)
+    return pooling.stochastic_pool(x, window_shape, strides, key=jax.random.key(seed))
 
 
 def _flax_conv(x: Array, kernel: Array) -> Array:

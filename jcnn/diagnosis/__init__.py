@@ -9,6 +9,7 @@ from jcnn.diagnosis.examination import LayerReport as LayerReport
 from jcnn.diagnosis.examination import diagnose as diagnose
 from jcnn.diagnosis.learning_rate import FoundRate as FoundRate
 from jcnn.diagnosis.learning_rate import find_learning_rate as find_learning_rate
+from jcnn.diagnosis.lsuv import lsuv as lsuv
 from jcnn.diagnosis.prediction import Prediction as Prediction
 from jcnn.diagnosis.prediction import predict as predict
 from jcnn.diagnosis.singular import Singular as Singular

@@ -68,8 +68,10 @@ class _Call(NamedTuple):
         return (".".join(map(str, self.path)) or self.kind) + again
 
 
-def trace(model: nnx.Module, x: Any) -> Traced:
+def trace(model: nnx.Module, x: Any, *, activations: bool = True) -> Traced:
     """Trace `model(x)`; `x` is a batch, or its shape and dtype.
+
+    Without `activations`, none is looked for: a block ends with what its layer gives.
 
     Raises ValueError where the model gives no single array, or has no layer with weights.
     """
@@ -96,7 +98,7 @@ def trace(model: nnx.Module, x: Any) -> Traced:
             "more axes), so there is nothing to diagnose"
         )
     program = flatten(closed)
-    blocks = _blocks(program, calls, kernels, params)
+    blocks = _blocks(program, calls, kernels, params, activations)
     seen = {tuple(block.weights) for block in blocks}
     unseen = [".".join(map(str, path)) for path, own in kernels.items() if tuple(own) not in seen]
     trained = sorted(index for own in params.values() for index in own)
@@ -210,6 +212,7 @@ def _blocks(
     calls: Sequence[_Call],
     kernels: Mapping[tuple[Any, ...], Sequence[int]],
     params: Mapping[tuple[Any, ...], Sequence[int]],
+    activations: bool,
 ) -> list[Block]:
     named = program.named()
     order = {place: i for i, one in enumerate(program.equations) for place in one.outputs}
@@ -217,7 +220,7 @@ def _blocks(
     seen = [one for one in calls if f"out {one.label}" in named]
     seen.sort(key=lambda one: order[named[f"out {one.label}"]])
     starts = [order[named[f"out {one.label}"]] for one in seen] + [len(program.equations)]
-    found = nonlinearities(program, [program.inputs[-1]])
+    found = nonlinearities(program, [program.inputs[-1]]) if activations else []
     blocks = []
     for one, start, end in zip(seen, starts, starts[1:], strict=False):
         weighted = named[f"out {one.label}"]

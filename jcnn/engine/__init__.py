@@ -9,6 +9,10 @@ from jcnn.engine.group import Run as Run
 from jcnn.engine.group import Training as Training
 from jcnn.engine.group import steps_per_epoch as steps_per_epoch
 from jcnn.engine.heldout import prepare as prepare
+from jcnn.engine.initial import Builder as Builder
+from jcnn.engine.initial import Fitted as Fitted
+from jcnn.engine.initial import first_examples as first_examples
+from jcnn.engine.initial import first_model as first_model
 from jcnn.engine.program import program_text as program_text
 from jcnn.engine.snapshot import Outcome as Outcome
 from jcnn.engine.snapshot import Snapshot as Snapshot

@@ -73,7 +73,7 @@ class CompiledGroup:
         self.held_batches = len(data.held_inputs)
         self.validation_batches = int(data.validation_batches)
         self.initialization = Initialization(
-            group.builders, [run.builder for run in self.runs], self.seeds, group.recipe
+            group.builders, [run.builder for run in self.runs], self.seeds, group.recipe, data
         )
         self.feed = feed_for(data, self.mesh, self.seeds, group.batch_size, group.data_memory)
         program = runs_program(self.initialization.structure, group.recipe, self.mesh)

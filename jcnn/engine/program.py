@@ -8,7 +8,7 @@ from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jcnn.engine.devices import RUNS
-from jcnn.engine.initial import Builder, first_state
+from jcnn.engine.initial import Builder, first_examples, first_state
 from jcnn.training.run import Data, Hyperparameters, Recipe, RunState, Structure, advance
 
 
@@ -58,12 +58,12 @@ def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) ->
     """
     structures: list[Structure] = []
 
-    def initial(seed: Array) -> RunState:
-        structure, state = first_state(build, recipe, seed)
+    def initial(seed: Array, few: Data | None) -> RunState:
+        structure, state = first_state(build, recipe, seed, few)
         structures.append(structure)
         return state
 
-    drawn = jax.jit(initial).lower(jnp.uint32(0))
+    drawn = jax.jit(initial).lower(jnp.uint32(0), first_examples([build], data))
 
     def one(state: RunState, values: Hyperparameters, batches: Array, data: Data) -> Any:
         ranges = jnp.zeros(4, jnp.int32)

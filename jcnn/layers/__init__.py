@@ -2,7 +2,6 @@
 
 from jcnn.layers.learned import Activation as Activation
 from jcnn.layers.learned import Learned as Learned
-from jcnn.layers.learned import Pool as Pool
 from jcnn.layers.learned import learned_gem_pool as learned_gem_pool
 from jcnn.layers.learned import learned_mixed_pool as learned_mixed_pool
 from jcnn.layers.learned import learned_prelu as learned_prelu
@@ -18,6 +17,7 @@ from jcnn.layers.normalizing import group_norm as group_norm
 from jcnn.layers.normalizing import instance_norm as instance_norm
 from jcnn.layers.normalizing import layer_norm as layer_norm
 from jcnn.layers.normalizing import rms_norm as rms_norm
+from jcnn.layers.pool import Pool as Pool
 from jcnn.layers.sequential import Dropout as Dropout
 from jcnn.layers.sequential import Flatten as Flatten
 from jcnn.layers.sequential import Sequential as Sequential

@@ -1,4 +1,4 @@
-"""Activations and pooling as layers, some with arguments that are learned."""
+"""Functions of which some arguments are learned, and activations as layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,6 @@ from flax import nnx
 from jax import Array
 
 from jcnn import activations, pooling
-from jcnn.arguments import window_sizes
 
 
 class Learned:
@@ -48,32 +47,6 @@ learned_gem_pool = Learned(pooling.gem_pool, p=3.0)
 learned_weighted_avg_pool = Learned(pooling.weighted_avg_pool, weights=pooling.gaussian_weights)
 
 
-class Pool(nnx.Module):
-    """One pooling function, or a `Learned` one, with its window; `strides` default to the window.
-
-    >>> import jax.numpy as jnp
-    >>> Pool(learned_weighted_avg_pool, (2, 2))(jnp.ones((1, 4, 4, 3))).shape
-    (1, 2, 2, 3)
-    """
-
-    def __init__(
-        self,
-        pooling: Callable[..., Array],
-        window_shape: Sequence[int],
-        strides: int | Sequence[int] | None = None,
-        padding: str | Sequence[tuple[int, int]] = "VALID",
-    ) -> None:
-        self.window_shape = window_sizes("window_shape", window_shape)
-        self.pooling, self.parameters = _parameters(pooling, self.window_shape)
-        self.strides = strides
-        self.padding = padding
-
-    def __call__(self, x: Array) -> Array:
-        """Pool the spatial axes of `x`."""
-        learned = {name: value[...] for name, value in self.parameters.items()}
-        return self.pooling(x, self.window_shape, self.strides, self.padding, **learned)
-
-
 class Activation(nnx.Module):
     """An elementwise function, or a `Learned` one, as a layer.
 
@@ -83,14 +56,14 @@ class Activation(nnx.Module):
     """
 
     def __init__(self, function: Callable[..., Array]) -> None:
-        self.function, self.parameters = _parameters(function)
+        self.function, self.parameters = with_parameters(function)
 
     def __call__(self, x: Array) -> Array:
         """Apply the function."""
         return self.function(x, **{name: value[...] for name, value in self.parameters.items()})
 
 
-def _parameters(
+def with_parameters(
     function: Callable[..., Array], *window_shape: Sequence[int]
 ) -> tuple[Callable[..., Array], Any]:
     """The function to call, and an `nnx.Dict` of what it learns."""

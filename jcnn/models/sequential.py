@@ -121,7 +121,7 @@ def plain_cnn(
         chain |= conv_block(str(i), channels, width, window, **parts)
         channels = width
         if i == 1:
-            chain["pool1"] = layers.Pool(pooling, (2,) * len(spatial))
+            chain["pool1"] = layers.Pool(pooling, (2,) * len(spatial), rngs=rngs)
     size = math.prod(pooled_shape(spatial, 2)) * width
     return layers.Sequential(**chain, **_head(size, (), outputs, parts))
 
@@ -181,7 +181,7 @@ def _trunk(
             channels = width
         if not (stop_at_one and min(shape) < 2):
             shape = pooled_shape(shape, 2)
-            chain[f"pool{stage}"] = layers.Pool(pooling, (2,) * len(shape))
+            chain[f"pool{stage}"] = layers.Pool(pooling, (2,) * len(shape), rngs=parts["rngs"])
     return chain, shape, channels
 
 

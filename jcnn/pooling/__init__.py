@@ -10,7 +10,7 @@ from jcnn.pooling.average import weighted_avg_pool as weighted_avg_pool
 from jcnn.pooling.maximum import max_pool as max_pool
 from jcnn.pooling.mixtures import mixed_pool as mixed_pool
 from jcnn.pooling.mixtures import soft_pool as soft_pool
-from jcnn.pooling.mixtures import stochastic_pool as stochastic_pool
+from jcnn.pooling.stochastic import stochastic_pool as stochastic_pool
 from jcnn.pooling.whole import adaptive_avg_pool as adaptive_avg_pool
 from jcnn.pooling.whole import adaptive_max_pool as adaptive_max_pool
 from jcnn.pooling.whole import global_avg_pool as global_avg_pool

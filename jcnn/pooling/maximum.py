@@ -10,7 +10,17 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.pooling.overlap import Axes, at_offsets, encoded, overlapping, window_taps
-from jcnn.pooling.window import Padding, Window, pad, taps, tile, tile_taps, tiles, windows
+from jcnn.pooling.window import (
+    Padding,
+    Window,
+    pad,
+    taps,
+    tile,
+    tile_order,
+    tile_taps,
+    tiles,
+    windows,
+)
 
 
 def max_pool(
@@ -79,11 +89,7 @@ def _tile_max_jvp(
 ) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     y = tile_max(x, axes)
-    order = jnp.zeros((1,) * x.ndim, jnp.int32)
-    for axis in axes:
-        order = order * x.shape[axis] + jax.lax.broadcasted_iota(
-            jnp.int32, tuple(n if a == axis else 1 for a, n in enumerate(x.shape)), axis
-        )
+    order = tile_order(x, axes)
     seen = tile_taps(x, axes)
     if seen is None:
         last = jnp.iinfo(jnp.int32).max

@@ -1,4 +1,4 @@
-"""Pooling between maximum and average: stochastic, mixed and soft."""
+"""Pooling between maximum and average: mixed and soft."""
 
 import functools
 import operator
@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jcnn.arguments import floating
 from jcnn.pooling.average import avg_pool
 from jcnn.pooling.maximum import max_pool, tile_max
-from jcnn.pooling.window import Padding, Window, all_taps, pad, tile, tile_sum, tiles, windows
+from jcnn.pooling.window import Padding, all_taps, pad, tile, tile_sum, tiles, windows
 
 
 def mixed_pool(
@@ -67,51 +67,3 @@ def soft_pool(
     weighted = [e * jnp.where(e > 0, tap, 0) for e, tap in zip(parts, seen, strict=True)]
     total = functools.reduce(operator.add, weighted)
     return (total / functools.reduce(operator.add, parts)).astype(x.dtype)
-
-
-def stochastic_pool(
-    x: ArrayLike,
-    window_shape: Sequence[int],
-    strides: int | Sequence[int] | None = None,
-    padding: Padding = "VALID",
-    *,
-    dilation: int | Sequence[int] | None = None,
-    deterministic: bool = False,
-    key: Array | None = None,
-) -> Array:
-    """One value of each window, drawn with probability `max(x, 0) / sum` (Zeiler & Fergus 2013).
-
-    `deterministic` returns the mean under those probabilities instead. A window without positive
-    values gives 0. The gradient goes to the value drawn; the probabilities are constants. Padding
-    is zero, so it is never drawn.
-
-    Raises ValueError where `key` is missing and `deterministic` is false.
-
-    >>> import jax, jax.numpy as jnp
-    >>> x = jnp.tile(jnp.array([[1.0], [3.0]]), (1000, 1))
-    >>> y = stochastic_pool(x, (2,), key=jax.random.key(0))  # 3 in three of four
-    >>> bool(abs(float(y.mean()) - (0.25 * 1 + 0.75 * 3)) < 0.1)
-    True
-    """
-    x = floating(x)
-    seen = _stacked(x, windows(x, window_shape, strides, padding, dilation), 0.0)
-    positive = jax.lax.stop_gradient(jnp.maximum(seen, 0))
-    total = jnp.sum(positive, axis=-1, keepdims=True)
-    if deterministic:
-        weights = positive / jnp.where(total > 0, total, 1)
-        return jnp.sum(weights * seen, axis=-1).astype(x.dtype)
-    if key is None:
-        raise ValueError("stochastic_pool draws values: give key=, or deterministic=True")
-    cumulative = jnp.cumsum(positive, axis=-1)
-    mark = jax.random.uniform(key, total.shape, seen.dtype) * total
-    drawn = jnp.argmax(cumulative > mark, axis=-1, keepdims=True)
-    value = jnp.take_along_axis(seen, drawn, axis=-1)
-    return jnp.where(total > 0, value, jnp.where(jnp.isnan(total), total, 0))[..., 0].astype(
-        x.dtype
-    )
-
-
-def _stacked(x: Array, over: tuple[Window, ...], padding_value: float) -> Array:
-    """What each window sees, on a new last axis, in float32 or wider."""
-    wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-    return jnp.stack(all_taps(pad(wide, over, padding_value), over), axis=-1)

@@ -129,6 +129,15 @@ def tile_taps(x: Array, inner: tuple[int, ...]) -> list[Array] | None:
     return found
 
 
+def tile_order(x: Array, inner: tuple[int, ...]) -> Array:
+    """The number of each position of a tile, in row-major order, ready to be broadcast to `x`."""
+    order = jnp.zeros((1,) * x.ndim, jnp.int32)
+    for axis in inner:
+        shape = tuple(n if a == axis else 1 for a, n in enumerate(x.shape))
+        order = order * x.shape[axis] + lax.broadcasted_iota(jnp.int32, shape, axis)
+    return order
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def tile_sum(x: Array, inner: tuple[int, ...]) -> Array:
     """The sum over tile axes; its transpose is a broadcast."""

@@ -16,9 +16,10 @@ from flax import nnx
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.following import watch_of
 from jcnn.names import UsageError
-from jcnn.study.plan import DEFAULTS, Combination, model_arguments, told
+from jcnn.study.plan import DEFAULTS, Combination, is_data_driven, model_arguments, told
 from jcnn.study.store import identity
 from jcnn.training.optimizers import Schedule
 
@@ -134,7 +135,8 @@ class Job:
 
     def model(self, m: int, seed: int) -> nnx.Module:
         """A member's model as a run of this seed begins with it."""
-        return self._build(self.members[m], nnx.Rngs(jax.random.key(seed)))
+        build = self._builder(m)
+        return engine.first_model(build, seed, engine.first_examples([build], self.data))
 
     def _recipe(self, m: int) -> training.Recipe:
         """The recipe, with a watch where there is one on a member's layers: those of them all."""
@@ -142,7 +144,7 @@ class Job:
         if every is None:
             return self.recipe
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
-        model = nnx.eval_shape(lambda: self.model(m, 0))
+        model = nnx.eval_shape(lambda: self._build(self.members[m], nnx.Rngs(0)))
         steps = self.recipe.total_steps // self.epochs
         watch = watch_of(model, batch, self.task.loss, every=every, steps=steps)
         return replace(self.recipe, watch=watch)
@@ -196,16 +198,18 @@ class Job:
             return
         self._checked.add(m)
         try:
-            self._check_model(self.members[m])
+            self._check_model(m)
         except ModelError as error:
             self.failures[self.indices[m]] = str(error)
         self._check_optimizer()
 
-    def _check_model(self, member: Combination) -> None:
+    def _check_model(self, m: int) -> None:
+        member, build = self.members[m], self._builder(m)
+        few = engine.first_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
         try:
             found = jax.eval_shape(
-                lambda key, x: self._build(member, nnx.Rngs(key))(x), jax.random.key(0), batch
+                lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
             )
         except names.UsageError:
             raise
@@ -224,8 +228,10 @@ class Job:
                 + ("end it with `outputs` units" if takes else "take `outputs` as an argument")
             )
 
-    def _builder(self, m: int) -> Callable[[nnx.Rngs], nnx.Module]:
-        return lambda rngs: self._build(self.members[m], rngs)
+    def _builder(self, m: int) -> engine.Builder:
+        build = partial(self._build, self.members[m])
+        fitted = is_data_driven(self.study.build_model, self.members[m])
+        return engine.Fitted(build, lsuv) if fitted else build
 
     def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
         context: dict[str, Any] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jcnn import names, training
+from jcnn.initializers import DataDriven
 from jcnn.names import UsageError
 from jcnn.study import settings
 
@@ -155,6 +156,12 @@ def model_defaults(model: Callable[..., Any]) -> dict[str, Any]:
     """The values of the model's arguments that have one by default."""
     found = _parameters(model).values()
     return {one.name: one.default for one in found if one.default is not one.empty}
+
+
+def is_data_driven(model: Callable[..., Any], combination: Combination) -> bool:
+    """Whether an argument of the model is an initializer that wants its data."""
+    given = model_defaults(model) | {name: level.value for name, level in combination.levels}
+    return any(isinstance(value, DataDriven) for value in given.values())
 
 
 def _parameters(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -145,6 +145,7 @@ def test_nnx_graph_mode_on_and_off(mode, tmp_path):
         "from jcnn.cli import main\n"
         "import sys\n"
         f"sys.exit(main(['compare', '--activation', 'tanh', '--normalization', 'batch', "
+        f"'--pooling', 'stochastic', '--kernel-init', 'lsuv', "
         f"*{QUICK!r}, '--json', '--out', {str(tmp_path / 'o')!r}]))"
     )
     environment = os.environ | {"NNX_GRAPH_MODE": mode, "NNX_GRAPH_UPDATES": mode}

@@ -17,13 +17,13 @@ import jax
 
 import jcnn
 from jcnn import names
-from jcnn.study.plan import DEFAULTS, Combination, model_defaults
+from jcnn.study.plan import DEFAULTS, Combination, is_data_driven, model_defaults
 
 if TYPE_CHECKING:
     from jcnn.data import Dataset
     from jcnn.study.study import Study
 
-# Parts of jcnn that change no run's numbers.
+# Parts of jcnn that change no run's numbers (diagnosis does where a model is fitted or followed).
 _NO_NUMBERS = ("bench", "cli", "diagnosis", "report", "study", "theory")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")  # shuffling is NumPy's
 _SETTINGS = (
@@ -81,6 +81,8 @@ def of_combination(
     }
     if study.diagnose is not None:
         whole["diagnose"] = [study.diagnose, _sources(("diagnosis",))]
+    if is_data_driven(study.build_model, member):
+        whole["fitted"] = _sources(("diagnosis",))
     if not all(known for _, known in found.values()):
         whole["program"] = program_text()
     return digest(whole)
