@@ -121,7 +121,7 @@ CLAIM = Claim(
     source="Goodfellow et al. 2016, section 6.2; usual in textbooks",
     statement="Cross-entropy beats the squared error for classification.",
     configuration={
-        "learning_rates": (3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
+        "learning_rates": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003),
         "seeds": 6,
         "epochs": 15,
         "target": 0.9,
