@@ -39,13 +39,16 @@ def document(collection: Collection) -> None:
 
 
 def short_table(told: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
-    """A row a sentence: its verdict, with the conditions that it depends on, and first figures."""
+    """A row a sentence that was tried: its verdict, with what it depends on, and its figures."""
     lines = ["| sentence | verdict | figures |", "|---|---|---|"]
-    for one in told:
+    tried = [one for one in told if one["criteria"]]
+    for one in tried:
         verdict = f"**{words[one['verdict']]}**"
         if one["verdict"] == "PARTIAL":
             verdict += _conditions(one["criteria"])
         lines.append(f"| {one['statement']} | {verdict} | {_figures(one['criteria'])} |")
+    if len(tried) < len(told):
+        lines += ["", f"Not tested so far: {len(told) - len(tried)} of {len(told)} sentences."]
     return lines
 
 

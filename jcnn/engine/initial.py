@@ -103,7 +103,7 @@ def first_model(build: Builder, seed: jax.Array | int, few: Data | None) -> nnx.
     ...     return models.mlp((8, 8, 1), 10, hidden=(8,), rngs=rngs)
     >>> fitted = Fitted(build, diagnosis.lsuv)
     >>> few = first_examples([fitted], engine.prepare(data.load("digits"), 0.2))
-    >>> x = normalize(few.inputs, few)
+    >>> x = normalize(jnp.asarray(few.inputs), few)
     >>> len(x), round(float(first_model(fitted, 0, few)(x).std()), 3)
     (128, 1.0)
     """
