@@ -21,8 +21,13 @@ from trial.found import Found, row_of
 STEPS_FIGURE = "steps to 90%, squared error over cross-entropy"
 AHEAD = "test accuracy, cross-entropy less squared error, points"
 GRADIENT = "gradient at the outputs before training, cross-entropy over squared error"
-# The last layer's weights: He's as everywhere, or so large that the outputs begin saturated.
-STARTS = {"He": initializers.he_normal, "large": initializers.normal(1.0)}
+# The last layer's weights: He's as everywhere, from which the outputs begin with a deviation of 4
+# (max pooling adds to it), so small that they begin at 0, or so large that they begin saturated.
+STARTS = {
+    "He": initializers.he_normal,
+    "small": initializers.normal(0.01),
+    "large": initializers.normal(1.0),
+}
 SQUASHED = {"linear": lambda x: x, "sigmoid": jax.nn.sigmoid}
 
 
@@ -94,7 +99,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
 
 
 def _condition(squash: str, start: str) -> str:
-    return f"{squash} outputs{'' if start == 'He' else ', large weights at first'}"
+    return f"{squash} outputs{'' if start == 'He' else f', {start} weights at first'}"
 
 
 def _gradients(seed: int, start: str) -> dict[str, float]:

@@ -7,6 +7,9 @@ from jcnn.diagnosis.examination import Diagnosis as Diagnosis
 from jcnn.diagnosis.examination import Examination as Examination
 from jcnn.diagnosis.examination import LayerReport as LayerReport
 from jcnn.diagnosis.examination import diagnose as diagnose
+from jcnn.diagnosis.layerwise import Passed as Passed
+from jcnn.diagnosis.layerwise import diagnose_layerwise as diagnose_layerwise
+from jcnn.diagnosis.layerwise import predict_layerwise as predict_layerwise
 from jcnn.diagnosis.learning_rate import FoundRate as FoundRate
 from jcnn.diagnosis.learning_rate import find_learning_rate as find_learning_rate
 from jcnn.diagnosis.lsuv import lsuv as lsuv

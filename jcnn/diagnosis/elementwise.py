@@ -34,8 +34,11 @@ _BENDING = frozenset((
     "le", "lgamma", "log1p", "logistic", "lt", "max", "min", "ne", "not", "or", "rem", "round",
     "select_n", "sin", "sinh", "tan", "tanh", "xor",
 ))
-# fmt: on
 _NONLINEAR = _AUXILIARY | _BENDING
+_MOVES = frozenset((
+    "convert_element_type", "copy", "pad", "reshape", "slice", "squeeze", "transpose",
+))
+# fmt: on
 _ALIASES = {
     "logistic": "sigmoid",
     "soft_sign": "softsign",
@@ -196,19 +199,42 @@ def _found(
         inside = {root, *(one.outputs[0] for one in needed)}
         if any(one.name in _BENDING or _divides(one, inside, steady) for one in needed):
             whole = Nonlinearity(root, place, needed, aval.shape, aval.dtype)
-            found[root] = _without_scaling(whole, sources)
+            pooled = _is_pooled(program, place, read_by)
+            found[root] = _without_what_follows(whole, sources, pooled)
     order = {one.outputs[0]: i for i, one in enumerate(program.equations)}
     return sorted(found.values(), key=lambda one: order[one.output])
 
 
-def _without_scaling(whole: Nonlinearity, sources: Mapping[int, _Source]) -> Nonlinearity:
-    """The known activation that is only scaled or shifted on its way out (by dropout, say)."""
+def _is_pooled(program: Program, place: int, read_by: Mapping[int, Sequence[Equation]]) -> bool:
+    """Whether what reads a value, after cutting and moving it, makes fewer of it, by itself."""
+    size = math.prod(program.avals[place].shape)
+    readers = list(read_by.get(place, ()))
+    shrinks = False
+    while readers:
+        one = readers.pop()
+        if one.name in _MOVES:
+            readers += read_by.get(one.outputs[0], ())
+        elif math.prod(program.avals[one.outputs[0]].shape) < size:
+            if sum(isinstance(atom, int) for atom in one.inputs) > 1:
+                return False
+            shrinks = True
+    return shrinks
+
+
+def _without_what_follows(
+    whole: Nonlinearity, sources: Mapping[int, _Source], pooled: bool
+) -> Nonlinearity:
+    """The known activation that is only scaled or shifted on its way out (by dropout, say).
+
+    Where the values are pooled next, whatever follows it belongs to the pooling: L2's squares, say.
+    """
     made_by = {one.outputs[0]: one for one in whole.equations}
+    following = (*_LINEAR, "div", *(_NONLINEAR if pooled else ()))
     part = whole
     while part.known() is None:
         last = made_by[part.output]
         bent = [a for a in last.inputs if isinstance(a, int) and a in sources]
-        if last.name not in (*_LINEAR, "div") or len(bent) != 1 or not sources[bent[0]].nonlinear:
+        if last.name not in following or len(bent) != 1 or not sources[bent[0]].nonlinear:
             return whole
         kept = whole.equations[: whole.equations.index(made_by[bent[0]]) + 1]
         part = replace(part, output=bent[0], equations=kept)

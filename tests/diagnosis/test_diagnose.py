@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import jcnn
-from jcnn import activations, layers, losses, models
+from jcnn import activations, layers, losses, models, pooling
 from jcnn.cli import main
 from jcnn.diagnosis import diagnose, singular_values
 from jcnn.diagnosis.blocks import trace
@@ -140,6 +140,26 @@ def test_activations_are_recognised_by_what_they_compute(function, name, ends):
         assert found == expected or same
     if ends is not None:
         assert len(block.activation.facts().saturates) == ends
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "gelu"])
+def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
+    function = activations.ACTIVATIONS[name]
+    for pool in (pooling.l2_pool, pooling.gem_pool, pooling.soft_pool):
+        model = models.plain_cnn(
+            (8, 8, 1), 10, depth=2, activation=function, pooling=pool, rngs=nnx.Rngs(0)
+        )
+        found = diagnose(model, inputs(32, 8, 8, 1), LABELS)
+        assert [one.activation for one in found.layers] == [name, name, None], pool
+        by_hand = model.intermediates(inputs(32, 8, 8, 1))[1]["activation1"]
+        assert found.layers[0].std == pytest.approx(float(by_hand.std()), rel=1e-4)
+
+
+def test_a_squared_relu_stays_an_activation_of_its_own():
+    model = models.lenet(
+        (8, 8, 1), 10, activation=lambda x: jnp.square(jax.nn.relu(x)), rngs=nnx.Rngs(0)
+    )
+    assert diagnose(model, inputs(32, 8, 8, 1), LABELS).layers[2].activation not in ("relu", None)
 
 
 def test_saturated_and_dead_go_by_the_activations_own_slope():
