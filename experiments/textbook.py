@@ -1,8 +1,8 @@
 """A textbook's usual sentences about parts of CNNs, each tried under several conditions.
 
 Command: python experiments/textbook.py --all
-Cost: about 22 min on 2 CPU cores (estimated, jax 0.12), `--smoke` about 1 min; with no other work
-beside it, since some sentences are on times.
+Cost: about 36 min on 2 CPU cores (jax 0.12; the three on times with no other work beside them, the
+others with some), `--smoke` about 1 min.
 Result: docs/textbook.md.
 """
 

@@ -1,6 +1,7 @@
 """The command line of a set of claims: measure, judge, print and write each."""
 
 import argparse
+import json
 import math
 import sys
 import time
@@ -13,6 +14,7 @@ from jcnn import engine, strict_json
 from jcnn.bench import hardware
 from jcnn.data import DataError
 from trial.claim import Claim, Judged, judge, verdict
+from trial.drawing import draw
 from trial.found import Found
 
 
@@ -46,7 +48,9 @@ def main(collection: Collection, document: Any) -> int:
         "--full", action="store_true", help="the paper's scale, where a claim has one"
     )
     parser.add_argument(
-        "--docs", action="store_true", help="write the results' tables into the documents"
+        "--docs",
+        action="store_true",
+        help="draw the results' figures anew, and write their tables into the documents",
     )
     parser.add_argument("--keep", type=Path, help="keep the studies' runs in this directory")
     parser.add_argument("--out", default=collection.results, type=Path, help="for JSON and figures")
@@ -55,6 +59,10 @@ def main(collection: Collection, document: Any) -> int:
     if unknown:
         parser.error(f"unknown claim {unknown[0]!r}; known: {', '.join(claims)}")
     if chosen.docs:
+        for path in sorted(collection.results.glob("*.json")):
+            criteria = json.loads(path.read_text())["criteria"]
+            if criteria:
+                draw(criteria, path.with_suffix(".svg"))
         document(collection)
         return 0
     if chosen.list or not (chosen.names or chosen.all or chosen.smoke):
@@ -109,7 +117,7 @@ def _tried(
     }
     (chosen.out / f"{claim.name}.json").write_text(strict_json.dumps(told) + "\n")
     if judged:
-        _draw(judged, chosen.out / f"{claim.name}.svg")
+        draw(strict_json.plain(told["criteria"]), chosen.out / f"{claim.name}.svg")
     return told
 
 
@@ -122,27 +130,3 @@ def _line(one: Judged) -> str:
     of = {"mean": "", "every": " in every seed", "interval": " by its whole interval"}[one.of]
     wanted = f"wanted {one.low:g} to {one.high:g}{of}"
     return f"{one.figure}: {one.mean:.4g}{spread}, {wanted}: {met}{null}"
-
-
-def _draw(judged: list[Judged], path: Path) -> None:
-    """A line a criterion: the band that was wanted, what was measured, and the null arm."""
-    from jcnn.report.style import BLUE, FAINT, ORANGE, axes_of, figure, save, text
-
-    fig = figure(0.75 * len(judged) + 0.2, width=6.0)
-    for axes, one in zip(axes_of(fig, len(judged))[:, 0], judged, strict=True):
-        # A bound or null arm far off would leave nothing to see: it stands at the border.
-        finite = [bound for bound in (one.low, one.high) if math.isfinite(bound)]
-        width = max(finite) - min(finite) or abs(one.mean - finite[0]) or 1.0
-        low = min(*finite, one.mean) - 1.5 * width
-        high = max(*finite, one.mean) + 1.5 * width
-        axes.axvspan(max(one.low, low), min(one.high, high), color=FAINT, linewidth=0)
-        if not math.isnan(one.interval.low):
-            axes.plot(one.interval, [0, 0], color=BLUE, linewidth=2)
-        axes.plot(one.mean, 0, "o", color=BLUE)
-        if not math.isnan(one.null):
-            axes.plot(min(max(one.null, low), high), 0, "x", color=ORANGE, clip_on=False)
-        axes.set(xlim=(low, high), ylim=(-1, 1), yticks=[])
-        axes.spines["left"].set_visible(False)
-        null = "" if math.isnan(one.null) else f" (null: {one.null:.3g})"
-        text(axes, 0, 1.02, f"{one.figure}{null}", transform=axes.transAxes)
-    save(fig, path)
