@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jcnn import names
-from jcnn.cli import bench, compare, data, diagnose, explain, find_lr, report, runs, summary, theory
+from jcnn.cli import (
+    bench,
+    compare,
+    data,
+    diagnose,
+    explain,
+    explore,
+    find_lr,
+    report,
+    runs,
+    summary,
+    theory,
+)
 from jcnn.cli.interruption import exit_code, take_sigterm
 from jcnn.version import __version__
 
@@ -34,7 +46,9 @@ def build() -> tuple[Parser, Any]:
     parser = Parser(prog="jcnn", description="Compare the parts of convolutional networks.")
     parser.add_argument("--version", action="version", version=f"jcnn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (compare, report, runs, diagnose, find_lr, summary, theory, explain, bench, data):
+    for module in (
+        compare, report, runs, explore, diagnose, find_lr, summary, theory, explain, bench, data
+    ):  # fmt: skip
         module.add(commands)
     return parser, commands
 

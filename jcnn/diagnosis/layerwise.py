@@ -127,19 +127,20 @@ def predict_layerwise(
     """
     x, labels = jnp.asarray(x), jnp.asarray(labels)
     parts, blocks = _chain(model)
-    up, down = jax.random.split(jax.random.key(seed))
+    # numpy draws them: compiling a program that draws takes seconds for each shape of kernel.
+    generator = np.random.default_rng(seed)
     inputs, outputs = [], jnp.broadcast_to(x, (draws, *x.shape))
-    for i, part in enumerate(parts):
+    for part in parts:
         inputs.append(outputs)
-        outputs = _drawn_up(part.graph, part.params, part.rest, _keys(up, i, draws), outputs)
+        drawn = _redrawn(part.params, draws, generator)
+        outputs = _drawn_up(part.graph, drawn, part.rest, outputs)
     values = [*inputs[1:], outputs]
     passed = _lost_drawn(loss or default_loss(labels), outputs, labels)
     gradients = [passed] * len(parts)
     for i in range(len(parts) - 1, -1, -1):
         part, gradients[i] = parts[i], passed
-        passed = _drawn_down(
-            part.graph, part.params, part.rest, _keys(down, i, draws), inputs[i], passed
-        )
+        drawn = _redrawn(part.params, draws, generator)
+        passed = _drawn_down(part.graph, drawn, part.rest, inputs[i], passed)
     stds = [_std_drawn(values[block.output]) for block in blocks]
     norms = [_norm([gradients[block.output]]) for block in blocks]
     share = (len(x) / draws) ** 0.5
@@ -287,39 +288,34 @@ def _length(leaves: Sequence[Array]) -> Array:
 _norm = jax.jit(_length)
 
 
-def _keys(key: Array, i: int, draws: int) -> Array:
-    return jax.random.split(jax.random.fold_in(key, i), draws)
+def _redrawn(params: Any, draws: int, generator: np.random.Generator) -> Any:
+    """Parameters with draws as their first axis: of kernels, normal ones of the mean square they
+    have; others as they are.
+    """
 
+    def drawn(leaf: Array) -> np.ndarray:
+        value, shape = np.asarray(leaf, np.float32), (draws, *leaf.shape)
+        if leaf.ndim < 2:
+            return np.broadcast_to(value, shape)
+        scale = np.sqrt(np.mean(np.square(value)))
+        return (scale * generator.standard_normal(shape, np.float32)).astype(leaf.dtype)
 
-def _redrawn(params: Any, key: Array) -> Any:
-    """Kernels drawn anew with the mean square of what they are; other parameters as they are."""
-    leaves, structure = jax.tree.flatten(params)
-    drawn = [
-        (jnp.sqrt(jnp.mean(jnp.square(leaf))) * jax.random.normal(jax.random.fold_in(key, j),
-                                                                  leaf.shape, leaf.dtype))
-        if leaf.ndim >= 2 else leaf
-        for j, leaf in enumerate(leaves)
-    ]  # fmt: skip
-    return jax.tree.unflatten(structure, drawn)
-
-
-@partial(jax.jit, static_argnums=0)
-def _drawn_up(graph: Any, params: Any, rest: Any, keys: Array, x: Array) -> Array:
-    """A layer of other weights for each draw; `x` has the draws as its first axis."""
-
-    def one(key: Array, x: Array) -> Array:
-        return _apply(graph, _redrawn(params, key), rest, x)
-
-    return jax.vmap(one)(keys, x)
+    return jax.tree.map(drawn, params)
 
 
 @partial(jax.jit, static_argnums=0)
-def _drawn_down(graph: Any, params: Any, rest: Any, keys: Array, x: Array, passed: Array) -> Array:
+def _drawn_up(graph: Any, params: Any, rest: Any, x: Array) -> Array:
+    """A layer of other weights for each draw; parameters and `x` have draws as their first axis."""
+    return jax.vmap(lambda params, x: _apply(graph, params, rest, x))(params, x)
+
+
+@partial(jax.jit, static_argnums=0)
+def _drawn_down(graph: Any, params: Any, rest: Any, x: Array, passed: Array) -> Array:
     """The gradients at its input, by weights that are independent of those on the way up."""
 
-    def one(key: Array, x: Array, passed: Array) -> Array:
-        _, pull = jax.vjp(lambda x: _apply(graph, _redrawn(params, key), rest, x), x)
+    def one(params: Any, x: Array, passed: Array) -> Array:
+        _, pull = jax.vjp(lambda x: _apply(graph, params, rest, x), x)
         below: Array = pull(passed)[0]
         return below
 
-    return jax.vmap(one)(keys, x, passed)
+    return jax.vmap(one)(params, x, passed)

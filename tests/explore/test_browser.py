@@ -1,0 +1,228 @@
+"""The page in a real browser: sliders, training, stopping, comparing, and who is refused."""
+
+import re
+import shutil
+import time
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+PATIENCE = 120_000  # milliseconds; a machine that does other work compiles slowly
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--host-resolver-rules=MAP elsewhere.example 127.0.0.1",
+            ],
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens an address at a width; the page, what it said, and what it asked for."""
+    pages = []
+
+    def open_(address, width=1440, **options):
+        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        page.set_default_timeout(PATIENCE)
+        pages.append(page)
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        return page, said, asked
+
+    yield open_
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def page(opened, explorer):
+    found, said, _ = opened(explorer)
+    settled(found)
+    yield found
+    assert said == []
+
+
+def settled(page, side="a"):
+    """Wait until the newest choice of a network is answered, and theory drawn."""
+    page.wait_for_selector(f"#network-{side} .verdict.good, #network-{side} .verdict.bad")
+    page.wait_for_selector(f"#network-{side} .took:not(:has-text('…'))")
+
+
+def choose(page, name, value, side="a"):
+    page.select_option(f"#network-{side} select[name={name}]", value)
+    settled(page, side)
+
+
+def slide(page, name, value, side="a"):
+    page.locator(f"#network-{side} input[name={name}]").fill(str(value))
+    settled(page, side)
+
+
+def verdict(page, side="a"):
+    return page.locator(f"#network-{side} .verdict").inner_text()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wrong_or_fetched_from_elsewhere_or_overflows(opened, explorer, width, scheme):
+    page, said, asked = opened(explorer, width, color_scheme=scheme)
+    settled(page)
+    page.click("text=Compare two")
+    settled(page, "b")
+    assert said == []
+    assert [url for url in asked if not url.startswith((explorer, "data:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((e) =>
+             e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, .chart"))
+             .map((e) => e.outerHTML.slice(0, 120))"""
+    )
+    assert beyond == []
+
+
+def test_sliders_change_what_is_seen(page):
+    slide(page, "depth", 14)
+    assert "vanishing" in verdict(page)
+    assert page.locator("#network-a .layer").count() == 14
+    slide(page, "depth", 3)
+    assert page.locator("#network-a .layer").count() == 3
+    choose(page, "activation", "relu")
+    choose(page, "kernel_init", "he_normal")
+    assert "healthy" in verdict(page)
+    slide(page, "depth", 14)
+    slide(page, "gain", 1)  # its slider is logarithmic: 10 times the weights
+    assert "exploding" in verdict(page)
+    assert page.locator("#network-a input[name=gain] >> xpath=..").inner_text().endswith("10")
+
+
+def test_theory_is_drawn_beside_what_is_measured(opened, explorer):
+    """Of the charts' pixels, some are the measured line's blue and some theory's orange."""
+    count = """(name) => {
+      const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+      const [r, g, b] = [1, 3, 5].map((i) => parseInt(wanted.slice(i, i + 2), 16));
+      const canvas = document.querySelector("#network-a .chart canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let found = 0;
+      for (let i = 0; i < data.length; i += 4)
+        if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 30
+            && data[i + 3] > 200) found += 1;
+      return found;
+    }"""
+    page, _, _ = opened(explorer)  # its canvas is read, of which the browser warns
+    settled(page)
+    until(lambda: page.evaluate(count, "--blue") > 100)
+    until(lambda: page.evaluate(count, "--orange") > 50)
+
+
+def trained(page, side):
+    """Wait until validation is well above chance."""
+    until(lambda: accuracy(page, side) > 80)
+
+
+def accuracy(page, side):
+    """The validation accuracy that is shown, in percent; 0 while there is none."""
+    found = re.search(r"([0-9.]+)% of validation", page.inner_text(f"#network-{side} .state"))
+    return float(found[1]) if found else 0.0
+
+
+def until(condition):
+    """Wait for something that the page's security policy lets no script of ours wait for."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_it_trains_while_one_watches_and_stops(page):
+    slide(page, "depth", 2)
+    choose(page, "activation", "relu")
+    choose(page, "kernel_init", "he_normal")
+    page.click("#network-a button.go")
+    trained(page, "a")
+    page.wait_for_selector("#network-a .verdict:has-text('With the weights as they are')")
+    assert page.locator("#network-a .charts").count() == 2
+    page.click("#network-a >> text=Stop")
+    page.wait_for_selector("#network-a .state:has-text('stopped')")
+    state = page.locator("#network-a .state").inner_text()
+    page.wait_for_timeout(600)
+    assert page.locator("#network-a .state").inner_text() == state
+    assert page.locator("#network-a button.go").is_enabled()
+    slide(page, "depth", 3)  # another network, which has not trained
+    assert "At initialization" in verdict(page)
+    assert "not trained yet" in page.locator("#network-a .state").inner_text()
+
+
+def test_two_are_compared_side_by_side(page):
+    slide(page, "depth", 12)
+    page.click("text=Compare two")
+    settled(page, "b")
+    assert verdict(page, "b") == verdict(page, "a")  # it begins as a copy
+    choose(page, "activation", "tanh", "b")
+    assert "vanishing" in verdict(page, "a")
+    assert "healthy" in verdict(page, "b")
+    left, right = (page.locator(f"#network-{side}").bounding_box() for side in "ab")
+    assert left["x"] + left["width"] <= right["x"]
+    assert abs(left["y"] - right["y"]) < 1
+    slide(page, "depth", 3, "b")
+    page.click("#network-b button.go")
+    trained(page, "b")
+    assert "not trained yet" in page.locator("#network-a .state").inner_text()
+    page.click("text=One network")
+    assert page.locator("#network-b").count() == 0
+
+
+def test_an_image_is_followed_through_the_layers(page):
+    page.locator("#network-a .example").nth(4).click()
+    settled(page)
+    assert page.locator("#network-a .example").nth(4).get_attribute("aria-pressed") == "true"
+    label = page.locator("#network-a .example").nth(4).get_attribute("aria-label").split()[-1]
+    assert page.locator("#network-a .shares .right .name").inner_text() == label
+
+
+def test_a_seed_draws_other_weights(page):
+    before = page.locator("#network-a .layer .range").first.inner_text()
+    page.click("#network-a >> text=Draw again")
+    settled(page)
+    assert page.locator("#network-a .layer .range").first.inner_text() != before
+
+
+def test_every_control_can_be_reached_by_keyboard_and_has_a_name(page):
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("select, input, button, canvas[tabindex]")].filter(
+             (e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))
+           ).map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+    slider = page.locator("#network-a input[name=depth]")
+    slider.focus()
+    value = int(slider.input_value())
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.locator("#network-a .layer").count() == value + 1
+
+
+def test_a_wrong_token_or_host_gives_no_page(opened, explorer):
+    root, token, _ = explorer.rsplit("/", 2)
+    page, _, _ = opened(f"{root}/{token[:-2]}xx/")
+    assert "jcnn explore" not in page.content()
+    assert "Not Found" in page.content()
+    page, _, _ = opened(explorer.replace("127.0.0.1", "elsewhere.example"))
+    assert "jcnn explore" not in page.content()
+    assert "Invalid host" in page.content()

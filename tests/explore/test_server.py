@@ -1,0 +1,236 @@
+"""Whom the server answers, what it answers, and that nothing takes it down."""
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from jcnn.cli import main
+from jcnn.explore.choice import Choice
+
+
+def fetched(address, **headers):
+    request = urllib.request.Request(address, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), error.headers
+
+
+def socket_of(address, **options):
+    return connect(address.replace("http", "ws", 1) + "socket", max_size=2**24, **options)
+
+
+def asked(connection, **message):
+    connection.send(json.dumps(message))
+
+
+def answer(connection, *kinds, seconds=120):
+    """The next message of these kinds."""
+    until = time.monotonic() + seconds
+    while True:
+        message = json.loads(connection.recv(timeout=until - time.monotonic()))
+        if message["kind"] in kinds:
+            return message
+
+
+@pytest.fixture
+def page(explorer):
+    with socket_of(explorer) as connection:
+        assert answer(connection, "welcome")["data"] == "digits"
+        yield connection
+
+
+def parts(address):
+    """An address without its token, and the token."""
+    root, token, _ = address.rsplit("/", 2)
+    return root, token
+
+
+def test_the_page_and_its_files_are_served_and_may_load_nothing_else(explorer):
+    status, text, headers = fetched(explorer)
+    assert status == 200
+    assert "page/explore.js" in text
+    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    for name in ("explore.js", "network.js", "charts.js", "maps.js", "explore.css",
+                 "vendor/preact.js", "vendor/hooks.js", "vendor/htm.js", "vendor/uplot.js",
+                 "vendor/uplot.css"):  # fmt: skip
+        assert fetched(f"{explorer}page/{name}")[0] == 200, name
+    assert fetched(f"{explorer}page/missing.js")[0] == 404
+    assert fetched(f"{explorer}report")[0] == 404  # no study was given
+
+
+@pytest.mark.parametrize("path", ["..%2Fserver.py", "../server.py", "%2e%2e/server.py", "vendor"])
+def test_nothing_beyond_the_pages_folder_is_served(explorer, path):
+    assert fetched(f"{explorer}page/{path}")[0] == 404
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "%00", "ümlaut"])
+def test_a_wrong_token_finds_nothing(explorer, wrong):
+    root, token = parts(explorer)
+    for path in ("", "page/explore.js", "report"):
+        quoted = urllib.parse.quote(f"{token[:-1]}{wrong}")
+        assert fetched(f"{root}/{quoted}/{path}")[0] == 404
+    elsewhere = f"{root}/{urllib.parse.quote(wrong or 'none')}/"
+    with pytest.raises(InvalidStatus) as refused, socket_of(elsewhere):
+        pass
+    assert refused.value.response.status_code in (403, 404)
+    assert fetched(root + "/")[0] == 404
+
+
+@pytest.mark.parametrize("host", ["example.com", "127.0.0.1.example.com", "0.0.0.0", ""])
+def test_another_host_is_refused(explorer, host):
+    status, text, _ = fetched(explorer, Host=host)
+    assert status == 400
+    assert "explore.js" not in text
+
+
+def test_a_page_of_another_origin_may_not_connect(explorer):
+    for origin in ("http://example.com", "null", "https://127.0.0.1"):
+        with pytest.raises(InvalidStatus), socket_of(explorer, origin=origin):
+            pass
+
+
+def test_a_choice_is_answered_with_its_signals_and_then_theory(page):
+    choice = {"activation": "sigmoid", "depth": 9, "seed": 3}
+    asked(page, do="show", side="a", choice=choice, number=7)
+    flow = answer(page, "flow", "error")
+    assert (flow["side"], flow["number"], flow["verdict"]) == ("a", 7, "vanishing")
+    assert flow["layers"] == [f"conv{i}" for i in range(1, 10)] + ["output"]
+    assert len(flow["std"]) == len(flow["gradient"]) == 10
+    assert flow["gradient"][0] < 1e-3 * flow["gradient"][8]
+    assert [one["layer"] for one in flow["maps"]] == flow["layers"][:-1]
+    assert sum(flow["shares"]) == pytest.approx(1)
+    assert "--activation sigmoid" in flow["command"]
+    assert "--depth 9" in flow["command"]
+    theory = answer(page, "expected")
+    assert theory["std"][4] == pytest.approx(flow["std"][4], rel=0.5)
+    ratio = theory["gradient"][0] / theory["gradient"][8]
+    assert ratio == pytest.approx(flow["gradient"][0] / flow["gradient"][8], rel=0.9)
+
+
+def test_of_many_questions_the_last_is_answered(page):
+    for number in range(1, 31):
+        asked(page, do="show", side="a", choice={"depth": number}, number=number)
+    answered = []
+    while 30 not in answered:
+        answered.append(answer(page, "flow")["number"])
+    assert answered == sorted(answered)
+
+
+WRONG = [
+    ("not json", "line 1"),
+    ("[]", "side, a or b"),
+    ('{"do": "show", "side": "c"}', "side, a or b"),
+    ('{"do": "sow", "side": "a"}', "expected show, train, stop"),
+    ('{"do": "show", "side": "a"}', "a table"),
+    ('{"do": "show", "side": "a", "choice": {"activation": "rlu"}}', "did you mean relu"),
+    ('{"do": "show", "side": "a", "choice": {"activation": "os:system"}}', "unknown activation"),
+    ('{"do": "show", "side": "a", "choice": {"depth": 1e9}}', "from 1 to 40"),
+    ('{"do": "show", "side": "a", "choice": {"depth": true}}', "expected a number"),
+    ('{"do": "show", "side": "a", "choice": {"gain": NaN}}', "expected a number"),
+    ('{"do": "show", "side": "a", "choice": {"width": 5}}', "one of 4, 8, 16, 32"),
+    ('{"do": "show", "side": "a", "choice": {"widht": 8}}', "width"),
+    ('{"do": "show", "side": "a", "choice": {}, "example": 99}', "expected 0 to"),
+    ('{"do": "rate", "side": "a", "learning_rate": -1}', "from 1e-05 to 10"),
+    ('{"do": "train", "side": "a", "choice": {"optimizer": "sdg"}}', "did you mean sgd"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG)
+def test_a_bad_message_is_answered_in_one_line_and_changes_nothing(page, text, words):
+    page.send(text)
+    told = answer(page, "error")["text"]
+    assert words in told
+    assert "\n" not in told
+    asked(page, do="show", side="a", choice={"depth": 2}, number=1)
+    assert answer(page, "flow")["number"] == 1
+
+
+def test_a_message_that_is_too_large_closes_that_page_alone(explorer, page):
+    with socket_of(explorer) as other:
+        answer(other, "welcome")
+        other.send("x" * 2**17)
+        with pytest.raises(ConnectionClosed):
+            answer(other, "flow")
+    asked(page, do="show", side="a", choice={"depth": 2}, number=1)
+    assert answer(page, "flow")["number"] == 1
+
+
+def test_a_network_trains_until_it_is_stopped(page):
+    choice = {"activation": "relu", "kernel_init": "he_normal", "depth": 2, "width": 8}
+    asked(page, do="train", side="b", choice={**choice, "learning_rate": 0.1})
+    assert answer(page, "training")["state"] == "compiling"
+    told = answer(page, "training")
+    assert (told["side"], told["state"]) == ("b", "training")
+    looked = answer(page, "flow")
+    assert looked["trained"]
+    accuracy = 0.0
+    while accuracy < 0.9:
+        told = answer(page, "training", "ended")
+        assert told["kind"] == "training", told
+        accuracy = told.get("accuracy", accuracy)
+    asked(page, do="stop", side="b")
+    assert answer(page, "ended")["why"] == "stopped"
+
+
+def test_the_learning_rate_changes_while_it_trains(page):
+    asked(page, do="train", side="a", choice={"depth": 2, "width": 8, "activation": "relu"})
+    while answer(page, "training")["state"] != "training":
+        pass
+    asked(page, do="rate", side="a", learning_rate=10)
+    ended = answer(page, "ended")["why"]  # from a rate of 10 it does not come back
+    assert ended.startswith(("diverged", "trained for"))
+
+
+def test_two_pages_share_nothing_and_a_closed_one_trains_no_more(explorer):
+    with socket_of(explorer) as one, socket_of(explorer) as other:
+        answer(one, "welcome"), answer(other, "welcome")
+        asked(one, do="train", side="a", choice={"depth": 2, "width": 8})
+        answer(one, "training")
+        asked(other, do="stop", side="a")  # its own side a, which does not train
+        asked(other, do="show", side="a", choice={"depth": 3}, number=1)
+        message = answer(other, "flow", "training", "ended")
+        assert (message["kind"], message["number"]) == ("flow", 1)
+        while answer(one, "training", "ended")["kind"] == "ended":
+            raise AssertionError("the other page stopped it")
+    with socket_of(explorer) as last:
+        answer(last, "welcome")
+        # Eight may train at once: those of closed pages no longer count.
+        for _ in range(8):
+            asked(last, do="train", side="a", choice={"depth": 1, "width": 4})
+        assert answer(last, "training", "error")["kind"] == "training"
+        asked(last, do="stop", side="a")
+        answer(last, "ended")
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(explorer, capsys, monkeypatch):
+    port = explorer.split(":")[2].split("/")[0]
+    assert main(["explore", "--no-browser", "--port", port]) == 2
+    assert f"--port {port}" in capsys.readouterr().err
+
+
+def test_what_is_no_images_is_refused(capsys, tmp_path):
+    assert main(["explore", "--data", "digits-rotated", "--no-browser"]) == 2
+    assert "not images with classes" in capsys.readouterr().err
+    assert main(["explore", str(tmp_path / "nowhere"), "--no-browser"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_study_gives_its_winner_and_its_report(tmp_path):
+    from jcnn.explore.subject import subject_of
+
+    out = tmp_path / "runs"
+    quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--quiet"]
+    factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
+    assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
+    subject = subject_of(None, out)
+    assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=0.1)
+    assert subject.directory == out
