@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jcnn import models as models
     from jcnn import normalization as normalization
     from jcnn import pooling as pooling
+    from jcnn import report as report
     from jcnn import study as study
     from jcnn import testing as testing
     from jcnn import theory as theory
@@ -45,6 +46,7 @@ _SUBMODULES = (
     "models",
     "normalization",
     "pooling",
+    "report",
     "study",
     "testing",
     "theory",

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from jcnn.explore import picture
-from jcnn.explore.choice import NAMED, WIDTHS, options
+from jcnn.explore.choice import NAMED, options
 from jcnn.explore.subject import Subject
 
 # Convolutions that have every shape of a deeper network's: before the pooling and after it.
@@ -17,21 +17,21 @@ _DEPTH = 2
 def warm_up(subject: Subject) -> None:
     """Run every part once, in the shapes of the subject; for a thread of its own.
 
-    Layers are programs of their own, so the parts need not be tried together. What cannot be built
-    is left for the page, which says why.
+    Layers are programs of their own, so the parts need not be tried together. Another number of
+    channels is compiled when it is chosen: all of them would take 1.3 GB. What cannot be built is
+    left for the page, which says why.
     """
     with contextlib.suppress(AttributeError, OSError):  # Linux has priorities for threads
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
     shape, outputs = subject.input_shape, len(subject.classes)
-    for width in sorted(WIDTHS, key=lambda width: width != subject.start.width):
-        first = dataclasses.replace(subject.start, depth=_DEPTH, width=width)
-        choices = [first]
-        for part in NAMED:
-            if part != "optimizer":
-                parts: list[dict[str, Any]] = [{part: name} for name in options()[part]]
-                choices += [dataclasses.replace(first, **one) for one in parts]
-        for choice in choices:
-            with contextlib.suppress(Exception):
-                model = choice.model(shape, outputs)
-                picture.flow(subject, model)
-                picture.expected(subject, model)
+    first = dataclasses.replace(subject.start, depth=_DEPTH)
+    choices = [first]
+    for part in NAMED:
+        if part != "optimizer":
+            parts: list[dict[str, Any]] = [{part: name} for name in options()[part]]
+            choices += [dataclasses.replace(first, **one) for one in parts]
+    for choice in choices:
+        with contextlib.suppress(Exception):
+            model = choice.model(shape, outputs)
+            picture.flow(subject, model)
+            picture.expected(subject, model)

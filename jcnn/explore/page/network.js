@@ -129,7 +129,7 @@ export function Network(props) {
     ${side.error && html`<p class="error" role="alert">${side.error}</p>`}
     <${Verdict} side=${side} />
     <div class="charts">
-      <${Layers} title="Signal: standard deviation of each layer's output" field="std"
+      <${Layers} title="Signal: std of each layer's output" field="std"
         side=${side} sides=${sides} />
       <${Layers} title="Gradient: |dL/dh| at each layer's output" field="gradient"
         side=${side} sides=${sides} />

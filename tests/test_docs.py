@@ -1,0 +1,78 @@
+"""The documentation: every block of code is run somewhere, every public name has its place."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import jcnn
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def hooks():
+    spec = importlib.util.spec_from_file_location("hooks", DOCS / "hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_block_of_code_is_run_when_the_site_is_built(page):
+    text = page.read_text()
+    for language, options, code in FENCE.findall(text):
+        if language not in ("python", "bash", "pycon", "console"):
+            continue
+        excerpts = re.findall(r'^--8<-- "(.*?):\w+"$', code, re.MULTILINE)
+        if excerpts:  # parts of a script that the page runs whole
+            assert len(excerpts) == len(code.strip().splitlines())
+            for script in excerpts:
+                assert (ROOT / script).is_file()
+                assert f"\npython {script}\n```" in text
+        else:
+            assert 'exec="on"' in options, code
+
+
+def test_every_figure_that_learning_shows_has_its_script_and_command():
+    for page in (DOCS / "learn").glob("*.md"):
+        text = page.read_text()
+        for figure in re.findall(r"!\[[^\]]*\]\((\w+)\.svg\)", text):
+            assert (page.parent / f"{figure}.svg").is_file()
+            assert (page.parent / f"{figure}.py").is_file()
+            assert f"\npython docs/learn/{figure}.py\n" in text
+
+
+def test_every_public_name_is_in_the_reference():
+    documented = set()
+    for page in (DOCS / "reference").glob("*.md"):
+        documented.update(re.findall(r"^\[names ([\w.]+)\]$", page.read_text(), re.MULTILINE))
+    public = {f"jcnn.{name}" for name in jcnn._SUBMODULES}
+    assert documented >= public | {"jcnn.report", "jcnn.explore"}
+    for module in documented:
+        assert hooks().public_names(module), module
+
+
+def test_the_names_are_those_that_a_module_hands_on_or_defines():
+    assert "max_pool" in hooks().public_names("jcnn.pooling")
+    assert hooks().public_names("jcnn.dense") == ["dense", "flatten"]
+    text = hooks().on_page_markdown("a\n[names jcnn.dense]\nb")
+    assert text == "a\n::: jcnn.dense.dense\n\n::: jcnn.dense.flatten\nb"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["first_study", "vanishing_gradient"])
+def test_a_notebook_runs_from_top_to_bottom(name, tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat.read(DOCS / "notebooks" / f"{name}.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
+                            ).execute()  # fmt: skip
+    shown = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    assert not any(output.output_type == "error" for output in shown)
