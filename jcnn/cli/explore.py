@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jcnn import strict_json
+from jcnn.cli.output import add_output
+
 
 def add(commands: Any) -> None:
     """Add the command."""
@@ -26,6 +29,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--no-browser", action="store_true", help="print the address, and open nothing"
     )
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -45,8 +49,9 @@ def run(chosen: argparse.Namespace) -> int:
     threading.Thread(target=warm_up, args=(subject,), name="jcnn warm-up", daemon=True).start()
 
     def ready(address: str) -> None:
-        print(address, flush=True)
-        print("for this machine alone; Ctrl-C ends it", file=sys.stderr, flush=True)
+        print(strict_json.dumps({"address": address}) if chosen.json else address, flush=True)
+        if not (chosen.quiet or chosen.json):
+            print("for this machine alone; Ctrl-C ends it", file=sys.stderr, flush=True)
         if not chosen.no_browser:
             webbrowser.open(address)
 

@@ -320,7 +320,7 @@ def _layer(
         one.rank,
         one.units,
         float(one.gradient),
-        float(one.gradient / above) if above else None,
+        float(one.gradient) / float(above) if above else None,
         float(columns["weight_gradient"][i]),
         float(one.update / weight) if weight else 0.0,
         next((v.kind for v in found if v.layer == one.name), "healthy"),

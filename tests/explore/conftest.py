@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def explorer(tmp_path_factory):
     """The address of `jcnn explore` on digits; the process ends with the tests."""
     folder = tmp_path_factory.mktemp("explore")
