@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jcnn import dense as dense
     from jcnn import diagnosis as diagnosis
     from jcnn import engine as engine
+    from jcnn import explore as explore
     from jcnn import initializers as initializers
     from jcnn import layers as layers
     from jcnn import losses as losses
@@ -40,6 +41,7 @@ _SUBMODULES = (
     "dense",
     "diagnosis",
     "engine",
+    "explore",
     "initializers",
     "layers",
     "losses",

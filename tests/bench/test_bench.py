@@ -159,6 +159,7 @@ def test_a_process_is_measured_alone(tmp_path):
     assert small.peak_bytes < 100e6
 
 
+@pytest.mark.slow
 def test_compare_is_run_twice_and_compiles_once():
     arguments = ["--activation", "relu", "--kernel-init", "he_normal", "--normalization", "none"]
     few = ["--seeds", "1", "--epochs", "1", "--learning-rate", "0.1", "--model", "mlp"]

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jcnn import arguments
 from jcnn.convolution import conv
+from jcnn.convolution.cpu import fast
+from jcnn.convolution.geometry import Geometry
+from jcnn.convolution.plain import plain as accelerators
 from tests import reference
 
 # spatial, window, in, out, strides, padding, dilation, groups
@@ -69,6 +73,39 @@ def test_values_and_both_gradients(case):
     _, lax_pullback = jax.vjp(plain(case), x, kernel)
     for mine, theirs in zip(pullback(dy), lax_pullback(dy), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("models", [1, 3])
+@pytest.mark.parametrize("case", [c for c in CASES if c[-1] == 1], ids=str)
+def test_what_accelerators_run_is_what_cpus_run(case, models):
+    """All three maps of both lowerings, on CPU: the other one has no test of its own here."""
+    spatial, window, inputs, outputs, strides, padding, dilation, _ = case
+    n = len(spatial)
+    dilations = (dilation,) * n
+    reach = [(w - 1) * d + 1 for w, d in zip(window, dilations, strict=True)]
+    pads = arguments.pads(padding, spatial, reach, (strides,) * n)
+    out = tuple(
+        (s + low + high - r) // strides + 1
+        for s, (low, high), r in zip(spatial, pads, reach, strict=True)
+    )
+    geometry = Geometry(spatial, window, out, (strides,) * n, dilations, pads)
+    draw = np.random.default_rng(2).normal
+    known = {
+        "input": draw(size=(models, 2, *spatial, inputs)),
+        "kernel": draw(size=(models, *window, inputs, outputs)),
+        "output": draw(size=(models, 2, *geometry.out_spatial, outputs)),
+    }
+    known = {name: jnp.asarray(value, jnp.float32) for name, value in known.items()}
+    for result, operands in (
+        ("output", ("input", "kernel")),
+        ("input", ("output", "kernel")),
+        ("kernel", ("input", "output")),
+    ):
+        found = [
+            lowering(*(known[name] for name in operands), result=result, geometry=geometry)
+            for lowering in (accelerators, fast)
+        ]
+        np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[7]], ids=str)

@@ -71,6 +71,7 @@ def test_every_so_manyth_step_of_an_epoch_is_seen_and_numbers_change_on_the_way(
     assert uneven["gradient"][3] == seen["gradient"][2]  # the second epoch's first step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [[8], [1] * 8, [3, 1, 4]])
 def test_however_an_epoch_is_cut_into_calls(calls):
     training_ = engine.Training(compiled(Study(factors=FACTORS, diagnose=3, **SMALL)))
@@ -154,6 +155,7 @@ def test_a_run_that_diverges_is_seen_up_to_there():
     assert 0 < len(found) <= outcome.diverged_at + 1
 
 
+@pytest.mark.slow
 def test_the_ranking_tells_why(tmp_path, capsys):
     arguments = [
         *("compare", "--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"),
@@ -185,6 +187,7 @@ def test_a_study_without_it_says_how_to_get_a_heat_map(tmp_path, capsys):
     assert "--diagnose" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_diagnose_follows_a_training(tmp_path, capsys):
     picture = tmp_path / "layers.svg"
     given = ["diagnose", "lenet", "--follow", "1", "--every", "5", "--heat-map", str(picture)]

@@ -85,6 +85,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer_has_variance_one(name, stds):
     make, count = MODELS[name]
@@ -155,6 +156,7 @@ def test_half_precision(stds):
     assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(scaled))} == {jnp.dtype("float32")}
 
 
+@pytest.mark.slow
 def test_models_under_transformations():
     x = images(32, 6)
 

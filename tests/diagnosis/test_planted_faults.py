@@ -149,6 +149,7 @@ def test_tanh_of_large_weights_is_saturated(kind):
         assert found.verdicts[0].layer in ("layers.0", "layers.1")
 
 
+@pytest.mark.slow
 @every_kind
 def test_linear_layers_of_gain_two_explode(kind):
     for found in examined(kind, [scaled(2.0)] * 30, lambda x: x, seeds=3):
@@ -171,6 +172,7 @@ def test_weights_that_are_no_parameters_do_not_learn():
     assert (found.verdict, found.verdicts[0].layer) == ("not_learning", "dense_hidden2")
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_layer_of_rank_one_collapses(kind):
     inits = [HE, HE, rank_one, HE, HE]
@@ -216,6 +218,7 @@ def digits_batch():
     return jnp.asarray((x - x.mean()) / x.std()), jnp.asarray(found.train_targets[:EXAMPLES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jcnn dense", "jcnn conv"])
 def test_verdicts_do_not_depend_on_the_batch(kind):
     make, width = KINDS[kind]

@@ -182,6 +182,7 @@ def test_gradients_measured_and_predicted(look):
     assert words_of(axes.figure)[0] == shortened(name, 26)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "model"), [("digits-rotated", "lenet"), ("moving-digits", "lenet")]
 )
@@ -196,6 +197,7 @@ def test_other_tasks_and_shapes(data, model):
     assert ("What the best one gets wrong" in page) == (data == "moving-digits")
 
 
+@pytest.mark.slow
 def test_inputs_without_an_image_have_no_pictures():
     rng = np.random.default_rng(0)
     data = (rng.normal(size=(80, 16)).astype(np.float32), rng.integers(0, 2, 80))

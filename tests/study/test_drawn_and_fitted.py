@@ -146,6 +146,7 @@ json.dump([both, losses()], sys.stdout)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["true", "false"])
 def test_runs_sharded_over_devices_are_those_of_one(mode, monkeypatch):
     """With NNX's graph mode on and off."""
@@ -160,6 +161,7 @@ def test_runs_sharded_over_devices_are_those_of_one(mode, monkeypatch):
     np.testing.assert_allclose(both, one, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_a_report_shows_of_such_a_model():
     one = study(diagnose=3)
     result = one.run()
