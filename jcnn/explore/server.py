@@ -106,6 +106,12 @@ def serve(explorer: Explorer, *, port: int = 0, ready: Callable[[str], None]) ->
     """Serve on 127.0.0.1 until interrupted; `ready` is told the address.
 
     Port 0 takes any that is free. UsageError where the port cannot be had.
+
+    >>> from jcnn.explore.subject import subject_of
+    >>> explorer = Explorer(subject_of("digits", None))
+    >>> len(explorer.token)
+    22
+    >>> serve(explorer, ready=print)  # doctest: +SKIP
     """
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import jcnn
-from jcnn import activations, layers, losses, models, pooling
+from jcnn import activations, initializers, layers, losses, models, pooling
 from jcnn.cli import main
 from jcnn.diagnosis import diagnose, singular_values
 from jcnn.diagnosis.blocks import trace
@@ -269,6 +269,23 @@ class Nothing(nnx.Module):
 def test_errors_say_what_was_expected(call, message, unchecked_types):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_weights_that_would_not_hold_the_gradient_are_no_remedy():
+    def remedy_of(activation, kernel_init):
+        model = models.mlp(
+            (16,), 4, hidden=(32,) * 10, activation=activation, kernel_init=kernel_init,
+            rngs=nnx.Rngs(0),
+        )  # fmt: skip
+        found = diagnose(model, inputs(32, 16), LABELS % 4)
+        assert found.verdict == "vanishing"
+        return found.remedies[0]
+
+    small = initializers.normal(0.05)
+    assert "glorot_normal (predicted factor 1.00" in remedy_of(jnp.tanh, small)
+    # Theory has the sigmoid lose three quarters a layer from them.
+    assert "glorot_normal" not in remedy_of(jax.nn.sigmoid, small)
+    assert "relu with he_normal" in remedy_of(jax.nn.sigmoid, small)
 
 
 def test_every_verdict_has_remedies():
