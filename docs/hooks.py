@@ -28,9 +28,17 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
     def documented(found: re.Match[str]) -> str:
         module = found[1]
-        return "\n\n".join(f"::: {module}.{name}" for name in public_names(module))
+        return "\n\n".join(f"::: {_place(module, name)}" for name in public_names(module))
 
     return re.sub(r"^\[names ([\w.]+)\]$", documented, markdown, flags=re.MULTILINE)
+
+
+def _place(module: str, name: str) -> str:
+    """Where a name is documented: a module of the same name would be taken for it."""
+    spec = importlib.util.find_spec(module)
+    folders = (spec.submodule_search_locations if spec else None) or []
+    shadowed = any((Path(folder) / f"{name}.py").exists() for folder in folders)
+    return f"{module}.{name}.{name}" if shadowed else f"{module}.{name}"
 
 
 def public_names(module: str) -> list[str]:

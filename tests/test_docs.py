@@ -43,7 +43,8 @@ def test_every_figure_that_learning_shows_has_its_script_and_command():
         for figure in re.findall(r"!\[[^\]]*\]\((\w+)\.svg\)", text):
             assert (page.parent / f"{figure}.svg").is_file()
             assert (page.parent / f"{figure}.py").is_file()
-            assert f"\npython docs/learn/{figure}.py\n" in text
+            command = text.index(f"\npython docs/learn/{figure}.py\n")
+            assert command > text.index(f"({figure}.svg)")  # under it
 
 
 def test_every_public_name_is_in_the_reference():
@@ -59,6 +60,7 @@ def test_every_public_name_is_in_the_reference():
 def test_the_names_are_those_that_a_module_hands_on_or_defines():
     assert "max_pool" in hooks().public_names("jcnn.pooling")
     assert hooks().public_names("jcnn.dense") == ["dense", "flatten"]
+    assert "::: jcnn.diagnosis.lsuv.lsuv" in hooks().on_page_markdown("[names jcnn.diagnosis]")
     text = hooks().on_page_markdown("a\n[names jcnn.dense]\nb")
     assert text == "a\n::: jcnn.dense.dense\n\n::: jcnn.dense.flatten\nb"
 
