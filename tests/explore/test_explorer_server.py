@@ -1,5 +1,7 @@
 """Whom the server answers, what it answers, and that nothing takes it down."""
 
+import contextlib
+import itertools
 import json
 import time
 import urllib.error
@@ -190,7 +192,7 @@ def test_the_learning_rate_changes_while_it_trains(page):
     assert ended.startswith(("diverged", "trained for"))
 
 
-def test_two_pages_share_nothing_and_a_closed_one_trains_no_more(explorer):
+def test_two_pages_share_nothing(explorer):
     with socket_of(explorer) as one, socket_of(explorer) as other:
         answer(one, "welcome"), answer(other, "welcome")
         asked(one, do="train", side="a", choice={"depth": 2, "width": 8})
@@ -201,14 +203,36 @@ def test_two_pages_share_nothing_and_a_closed_one_trains_no_more(explorer):
         assert (message["kind"], message["number"]) == ("flow", 1)
         while answer(one, "training", "ended")["kind"] == "ended":
             raise AssertionError("the other page stopped it")
+
+
+def test_what_closed_pages_trained_no_longer_trains(explorer):
+    """Eight may train at once: were those of closed pages among them, the last could not."""
+    choice = {"depth": 3, "width": 8, "seed": 1}
+    for _ in range(5):
+        with socket_of(explorer) as page:
+            answer(page, "welcome")
+            for side in "ab":
+                asked(page, do="train", side=side, choice=choice)
+                assert answer(page, "training", "error")["kind"] == "training"
     with socket_of(explorer) as last:
         answer(last, "welcome")
-        # Eight may train at once: those of closed pages no longer count.
-        for _ in range(8):
-            asked(last, do="train", side="a", choice={"depth": 1, "width": 4})
+        asked(last, do="train", side="a", choice=choice)
         assert answer(last, "training", "error")["kind"] == "training"
         asked(last, do="stop", side="a")
         answer(last, "ended")
+
+
+def test_more_than_eight_may_not_train_at_once(explorer):
+    pages = [socket_of(explorer) for _ in range(5)]
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(page) for page in pages]
+        told = []
+        for page, side in itertools.product(opened, "ab"):
+            # Deep ones, which are not through before the last has been asked for.
+            asked(page, do="train", side=side, choice={"depth": 30, "learning_rate": 1e-5})
+            told.append(answer(page, "training", "error"))
+    assert [one["kind"] for one in told] == ["training"] * 8 + ["error"] * 2
+    assert "stop one first" in told[-1]["text"]
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(explorer, capsys, monkeypatch):
