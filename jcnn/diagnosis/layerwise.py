@@ -18,7 +18,8 @@ from flax import nnx
 from jax import Array
 
 from jcnn.activations import Facts, facts, identity
-from jcnn.diagnosis.examination import Diagnosis, Place, default_loss, effective_rank, judged
+from jcnn.diagnosis.examination import default_loss
+from jcnn.diagnosis.judged import Diagnosis, Place, effective_rank, judged
 from jcnn.diagnosis.measure import NO_SLOPE, SATURATED, Loss, Measured
 from jcnn.diagnosis.prediction import DRAWS, Prediction
 from jcnn.layers import Activation, Learned, Sequential

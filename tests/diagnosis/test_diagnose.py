@@ -15,7 +15,7 @@ from jcnn import activations, initializers, layers, losses, models, pooling
 from jcnn.cli import main
 from jcnn.diagnosis import diagnose, singular_values
 from jcnn.diagnosis.blocks import trace
-from jcnn.diagnosis.examination import effective_rank
+from jcnn.diagnosis.judged import effective_rank
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.diagnosis.verdicts import ORDER
 
