@@ -67,6 +67,7 @@ def test_flax_does_the_same_work(op):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_operation_runs_in_a_loop_that_depends_on_itself():
     for op in ops.catalogue():
         small = replace(op, shape=(2, 8, 8, op.shape[-1]))

@@ -174,6 +174,7 @@ def test_a_baseline_is_compared_with_and_checked_before_training(tmp_path, capsy
     assert "0.0 points" in printed
 
 
+@pytest.mark.slow
 def test_theory_prints_its_table_and_draws_its_figure(tmp_path, capsys):
     command = ["theory", "--activation", "tanh", "--bias-variance", "0.05"]
     assert main([*command, "--weight-variance", "1.2,2.5"]) == 0

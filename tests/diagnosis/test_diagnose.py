@@ -142,7 +142,9 @@ def test_activations_are_recognised_by_what_they_compute(function, name, ends):
         assert len(block.activation.facts().saturates) == ends
 
 
-@pytest.mark.parametrize("name", ["relu", "tanh", "gelu"])
+@pytest.mark.parametrize(
+    "name", ["relu", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tanh", "gelu"))]
+)
 def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
     function = activations.ACTIVATIONS[name]
     for pool in (pooling.l2_pool, pooling.gem_pool, pooling.soft_pool):

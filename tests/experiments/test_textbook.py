@@ -123,6 +123,7 @@ def pictures(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_every_sentence_measures_what_it_is_judged_by(book, untrained, pictures):
     for claim in book.SENTENCES.values():
         figures = measured(claim)

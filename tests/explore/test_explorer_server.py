@@ -222,6 +222,7 @@ def test_what_closed_pages_trained_no_longer_trains(explorer):
         answer(last, "ended")
 
 
+@pytest.mark.slow
 def test_more_than_eight_may_not_train_at_once(explorer):
     pages = [socket_of(explorer) for _ in range(5)]
     with contextlib.ExitStack() as stack:
@@ -248,6 +249,7 @@ def test_what_is_no_images_is_refused(capsys, tmp_path):
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_study_gives_its_winner_and_its_report(tmp_path):
     from jcnn.explore.subject import subject_of
 

@@ -122,6 +122,7 @@ def own(scale):
     return model
 
 
+@pytest.mark.slow
 def test_what_is_ones_own_goes_by_what_it_computes(tmp_path):
     assert found(tmp_path, model=own(1.0), factors={}) == (0, 2)
     assert found(tmp_path, model=own(1.0), factors={}) == (2, 2)
@@ -179,6 +180,7 @@ def test_a_ledger_gives_back_what_was_added(tmp_path):
     assert Ledger(tmp_path).outcomes(["key0"])["key0"].diverged_at == 3
 
 
+@pytest.mark.slow
 def test_a_ledger_is_mended_whichever_byte_flips(tmp_path):
     """Every 13th byte and all of the header; each row that is read is one that was written."""
     filled(tmp_path / made(tmp_path, "whole"))
@@ -260,6 +262,7 @@ def test_checkpoints_keep_two_generations_and_give_the_newest(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_any_file_flipped_or_cut_is_not_used(tmp_path):
     snapshots(tmp_path / "whole", 2)
     files = [p for p in (tmp_path / "whole").rglob("*") if p.is_file() and p.stat().st_size]
