@@ -46,9 +46,10 @@ def run(chosen: argparse.Namespace) -> int:
     subject = subject_of(chosen.data, chosen.directory)
     report = None if subject.directory is None else _report_of(subject.directory)
     explorer = Explorer(subject, report=report)
-    threading.Thread(target=warm_up, args=(subject,), name="jcnn warm-up", daemon=True).start()
 
     def ready(address: str) -> None:
+        # Not before: a process that ends while a thread of it compiles crashes.
+        threading.Thread(target=warm_up, args=(subject,), name="jcnn warm-up", daemon=True).start()
         print(strict_json.dumps({"address": address}) if chosen.json else address, flush=True)
         if not (chosen.quiet or chosen.json):
             print("for this machine alone; Ctrl-C ends it", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ from jax import Array
 from jcnn.activations import Facts, facts, identity
 from jcnn.diagnosis.examination import default_loss
 from jcnn.diagnosis.judged import Diagnosis, Place, effective_rank, judged
-from jcnn.diagnosis.measure import NO_SLOPE, SATURATED, Loss, Measured
+from jcnn.diagnosis.measure import NO_SLOPE, SATURATED, Loss, Measured, length, moments
 from jcnn.diagnosis.prediction import DRAWS, Prediction
 from jcnn.layers import Activation, Learned, Sequential
 
@@ -245,7 +245,7 @@ def _down(
     _, pull = jax.vjp(lambda params, x: _apply(graph, params, rest, x), params, x)
     gradients, below = pull(passed)
     leaves = jax.tree.leaves(gradients)
-    return below, (_length([leaf for leaf in leaves if leaf.ndim >= 2]), _length(leaves))
+    return below, (length([leaf for leaf in leaves if leaf.ndim >= 2]), length(leaves))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -269,24 +269,15 @@ def _lost_drawn(loss: Loss, outputs: Array, labels: Array) -> Array:
     return jax.vmap(jax.grad(lambda y: jnp.mean(loss(y, labels).astype(jnp.float32))))(outputs)
 
 
-@jax.jit
-def _moments(x: Array) -> tuple[Array, Array]:
-    x = x.astype(jnp.float32)
-    return jnp.mean(x), jnp.std(x)
+_moments = jax.jit(moments)
+_norm = jax.jit(length)
 
 
 @jax.jit
 def _std_drawn(x: Array) -> Array:
     """The root of the mean variance over draws."""
-    return jnp.sqrt(jnp.mean(jnp.var(x.astype(jnp.float32), axis=tuple(range(1, x.ndim)))))
-
-
-def _length(leaves: Sequence[Array]) -> Array:
-    squares = [jnp.sum(jnp.square(leaf.astype(jnp.float32))) for leaf in leaves]
-    return jnp.sqrt(jnp.sum(jnp.stack(squares))) if squares else jnp.float32(0)
-
-
-_norm = jax.jit(_length)
+    deviations = jax.vmap(lambda one: moments(one)[1])(x)
+    return length([deviations]) / jnp.float32(len(deviations) ** 0.5)
 
 
 def _redrawn(params: Any, draws: int, generator: np.random.Generator) -> Any:

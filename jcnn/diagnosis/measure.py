@@ -108,20 +108,19 @@ def measure(
     update = dict(zip(traced.params, updates(gradient), strict=True)) if updates else gradient
 
     def norm(of: Mapping[int, Array], indices: Sequence[int]) -> Array:
-        squares = [jnp.sum(jnp.square(of[i].astype(jnp.float32))) for i in indices if i in of]
-        return jnp.sqrt(jnp.sum(jnp.stack(squares))) if squares else jnp.float32(0)
+        return length([of[i] for i in indices if i in of])
 
     examples = x.shape[0]
     rows = []
     for block, greatest, dies in zip(blocks, probe.greatest, probe.dies, strict=True):
-        output = values[block.output].astype(jnp.float32)
+        mean, deviation = moments(values[block.output])
         saturated, dead = _shares(block.activation, values, greatest, dies)
         # The mean loss has each example's gradient divided by their number.
         rms = jnp.float32(examples**0.5) * norm(passed, [block.output])
         rows.append(
             (
-                jnp.mean(output),
-                jnp.std(output),
+                mean,
+                deviation,
                 saturated,
                 dead,
                 rms,
@@ -133,6 +132,28 @@ def measure(
             )
         )
     return Measured(*(jnp.stack(column) for column in zip(*rows, strict=True))), values
+
+
+def length(arrays: Sequence[Array]) -> Array:
+    """The Euclidean norm of all of them, where squares in float32 would overflow or vanish too."""
+    if not arrays:
+        return jnp.float32(0)
+    arrays = [array.astype(jnp.float32) for array in arrays]
+    scale = _scale([jnp.max(jnp.abs(array), initial=0.0) for array in arrays])
+    return scale * jnp.sqrt(sum(jnp.sum(jnp.square(array / scale)) for array in arrays))
+
+
+def moments(x: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation, likewise."""
+    x = x.astype(jnp.float32)
+    scale = _scale([jnp.max(jnp.abs(x), initial=0.0)])
+    return scale * jnp.mean(x / scale), scale * jnp.std(x / scale)
+
+
+def _scale(greatest: Sequence[Array]) -> Array:
+    """What to divide by: the greatest absolute value, or 1 where all are 0."""
+    most = jnp.max(jnp.stack(greatest))
+    return jnp.where(most > 0, most, jnp.float32(1))
 
 
 def _shares(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -77,7 +78,7 @@ class Choice:
 
     def command(self, data: str) -> str:
         """The command line that diagnoses the same network."""
-        words = [f"jcnn diagnose plain --data {data}"]
+        words = [f"jcnn diagnose plain --data {shlex.quote(data)}"]
         words += [f"--{part.replace('_', '-')} {getattr(self, part)}" for part in NAMED]
         words += [f"--depth {self.depth} --width {self.width}"]
         words += [f"--learning-rate {self.learning_rate:g} --seed {self.seed}"]
@@ -101,7 +102,8 @@ def _checked(key: str, value: Any) -> Any:
         if not isinstance(value, str) or value not in allowed:
             raise names.nearest(key, str(value), allowed)
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not abs(value) < math.inf:
         raise UsageError(f"{key}={value!r}; expected a number")
     if key == "width":
         if value not in WIDTHS:

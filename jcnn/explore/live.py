@@ -16,6 +16,7 @@ from jcnn.engine.group import epoch_batches, steps_per_epoch
 from jcnn.explore import picture
 from jcnn.explore.choice import Choice
 from jcnn.explore.subject import Subject
+from jcnn.layers import Sequential
 from jcnn.names import UsageError, lookup
 
 # A call of the compiled step takes about so long; the layers are looked at no more often than so.
@@ -32,13 +33,16 @@ class Live(threading.Thread):
     """One training. `tell` gets messages of kind "training" and "flow"; the last says why it ended.
 
     It ends when `stop` is called, after 200 epochs, or when its loss is no longer finite.
-    `learning_rate` and `example` may be changed while it runs.
+    `learning_rate` and `example` may be changed while it runs; afterwards `look` tells once more
+    what the layers do, with the weights that it ended with.
     """
 
     def __init__(self, subject: Subject, choice: Choice, example: int, tell: Tell) -> None:
         super().__init__(name="jcnn training", daemon=True)
         self.learning_rate, self.example = choice.learning_rate, example
         self._subject, self._choice, self._tell = subject, choice, tell
+        self._model: Sequential | None = None
+        self.over = False  # a thread is alive a little longer
         self._stop_asked = threading.Event()
 
     def stop(self) -> None:
@@ -54,8 +58,10 @@ class Live(threading.Thread):
         """Train; an error ends this training and nothing else."""
         try:
             ended = self._train()
+            self.look()
         except Exception as error:
             ended = " ".join(str(error).split())[:300] or type(error).__name__
+        self.over = True
         self._tell({"kind": "ended", "why": ended})
 
     def _train(self) -> str:
@@ -75,6 +81,7 @@ class Live(threading.Thread):
             first = 0
             while first < per_epoch:
                 if self.stopping:
+                    self._hold(structure, state)
                     return "stopped"
                 stop = min(first + calls, per_epoch)
                 before = np.zeros(2) if first == 0 else np.asarray(state.sums)
@@ -103,23 +110,28 @@ class Live(threading.Thread):
                     }
                 )
                 if diverged != -1:
+                    self._hold(structure, state)
                     return f"diverged: the loss was not finite at step {diverged}"
                 if time.perf_counter() - looked > SECONDS_PER_LOOK:
-                    self._look(structure, state)
+                    self._hold(structure, state)
+                    self.look()
                     looked = time.perf_counter()
             held = jnp.array([0, 0, 0, int(data.validation_batches)], jnp.int32)
             state, history = step(structure, state, values, batches, data, held)
             accuracy = float(history.validation["accuracy"])
             told = {"step": int(state.step), "epoch": epoch + 1.0, "accuracy": accuracy}
             self._tell({"kind": "training", "state": "validated", **told})
-        self._look(structure, state)
+        self._hold(structure, state)
         return f"trained for {MOST_EPOCHS} epochs"
 
-    def _look(self, structure: training.run.Structure, state: training.RunState) -> None:
-        """Tell what the layers do with the weights as they are."""
-        model = nnx.merge(structure.train, state.params, state.rest, copy=True)
-        told = picture.flow(self._subject, model, self.example)
-        self._tell({"kind": "flow", "trained": True, **told})
+    def look(self) -> None:
+        """Tell what the layers do with the weights as they are, if it has any yet."""
+        if self._model is not None:
+            told = picture.flow(self._subject, self._model, self.example)
+            self._tell({"kind": "flow", "trained": True, **told})
+
+    def _hold(self, structure: training.run.Structure, state: training.RunState) -> None:
+        self._model = nnx.merge(structure.train, state.params, state.rest, copy=True)
 
 
 _TASK = training.classification()

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -26,7 +26,7 @@ from jcnn.names import UsageError
 
 HOST = "127.0.0.1"
 _HOSTS = (HOST, "localhost")
-_PAGE = Path(__file__).parent / "page"
+_PAGE = Path(__file__).resolve().parent / "page"
 _LARGEST_MESSAGE = 2**16
 _SAFE = {
     "Referrer-Policy": "no-referrer",  # or the token would be told to what a link leads to
@@ -35,6 +35,11 @@ _SAFE = {
     "Cache-Control": "no-store",
 }
 _OWN_ONLY = {"Content-Security-Policy": "default-src 'self'; img-src 'self' data:"}
+# A report has its styles, scripts and pictures in itself, and may load nothing.
+_NOTHING = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+}
 
 
 class Explorer:
@@ -54,6 +59,7 @@ class Explorer:
         self._page: str | None = None
         self._making = threading.Lock()
         routes = [
+            Route("/{token}", self._without_slash),
             Route("/{token}/", self._index),
             Route("/{token}/report", self._shown_report),
             Route("/{token}/page/{name:path}", self._file),
@@ -61,6 +67,7 @@ class Explorer:
         ]
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS], www_redirect=False)
         self.app = Starlette(routes=routes, middleware=[hosts])
+        self.app.router.redirect_slashes = False  # or a wrong token would be led on
 
     def _is_ours(self, given: Mapping[str, Any]) -> bool:
         return secrets.compare_digest(str(given["token"]).encode(), self.token.encode())
@@ -69,14 +76,22 @@ class Explorer:
         if not self._is_ours(request.path_params):
             raise HTTPException(404)
 
+    async def _without_slash(self, request: Request) -> Response:
+        self._check(request)
+        return RedirectResponse(f"/{self.token}/", headers=_SAFE)
+
     async def _index(self, request: Request) -> Response:
         self._check(request)
         return FileResponse(_PAGE / "explore.html", headers=_SAFE | _OWN_ONLY)
 
     async def _file(self, request: Request) -> Response:
         self._check(request)
-        path = (_PAGE / request.path_params["name"]).resolve()
-        if not (path.is_relative_to(_PAGE) and path.is_file()):
+        try:
+            path = (_PAGE / request.path_params["name"]).resolve()
+            found = path.is_relative_to(_PAGE) and path.is_file()
+        except (OSError, ValueError):  # no name that a file could have
+            found = False
+        if not found:
             raise HTTPException(404)
         return FileResponse(path, headers=_SAFE | _OWN_ONLY)
 
@@ -84,7 +99,8 @@ class Explorer:
         self._check(request)
         if self._report is None:
             raise HTTPException(404, "no study is explored")
-        return HTMLResponse(await run_in_threadpool(self._made_report, self._report), headers=_SAFE)
+        page = await run_in_threadpool(self._made_report, self._report)
+        return HTMLResponse(page, headers=_SAFE | _NOTHING)
 
     def _made_report(self, report: Callable[[], str]) -> str:
         with self._making:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+import anyio.to_thread
+from starlette.websockets import WebSocket
 
 from jcnn import strict_json
 from jcnn.explore import picture
@@ -22,10 +23,12 @@ _WAITING = 200
 class Session:
     """A page's connection: `run` until it closes, which stops what it trains.
 
-    Messages in: `{"do": "show", "side", "choice", "example", "number"}`, `{"do": "train", ...}`,
-    `{"do": "stop", "side"}`, `{"do": "rate", "side", "learning_rate"}`. Messages out have a `kind`:
-    welcome, flow, expected, training, ended, error. Of several networks that are asked for while
-    one is computed, the last alone is shown.
+    Messages in: `{"do": "show", "side", "choice", "example", "number"}`, `{"do": "train", "side",
+    "choice", "example", "run"}`, `{"do": "stop", "side"}`, `{"do": "rate", "side",
+    "learning_rate"}`, `{"do": "example", "side", "example"}`, of the network that trains or has
+    trained. Messages out have a `kind`: welcome, flow, expected, training, ended, error; they carry
+    the `number` or the `run` that they answer. Of several networks that are asked for while one is
+    computed, the last alone is shown.
     """
 
     def __init__(self, socket: WebSocket, subject: Subject, trainings: Trainings) -> None:
@@ -34,6 +37,7 @@ class Session:
         self._asked: dict[str, Mapping[str, Any]] = {}
         self._wanted = {side: asyncio.Event() for side in SIDES}
         self._live: dict[str, Live] = {}
+        self._again: asyncio.Task[Any] | None = None
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
@@ -42,10 +46,8 @@ class Session:
         tasks = [asyncio.create_task(self._send())]
         tasks += [asyncio.create_task(self._show(side)) for side in SIDES]
         try:
-            while True:
-                await self._take(await self._socket.receive_text())
-        except WebSocketDisconnect:
-            pass
+            while (message := await self._socket.receive())["type"] == "websocket.receive":
+                self._take(message.get("text"))
         finally:
             for live in self._live.values():
                 live.stop()
@@ -69,17 +71,17 @@ class Session:
             "report": subject.directory is not None,
         }
 
-    async def _take(self, text: str) -> None:
+    def _take(self, text: str | None) -> None:
         """Carry out one message; a bad one is answered, and changes nothing."""
         side = None
         try:
-            told = json.loads(text)
+            told = json.loads(text or "")
             if not isinstance(told, dict) or told.get("side") not in SIDES:
                 raise UsageError("expected a message with a side, a or b")
             side = told["side"]
             self._carry_out(side, told)
-        except ValueError as error:
-            self._out.put_nowait({"kind": "error", "side": side, "text": str(error)})
+        except (ValueError, RecursionError) as error:
+            self._put({"kind": "error", "side": side, "text": _line(error)})
 
     def _carry_out(self, side: str, told: dict[str, Any]) -> None:
         what = told.get("do")
@@ -88,13 +90,17 @@ class Session:
             self._asked[side] = told
             self._wanted[side].set()
         elif what == "train":
-            self._stop(side)
-            live = Live(
-                self._subject,
+            choice, example, run = (
                 choice_of(told.get("choice")),
                 self._example(told),
-                lambda message: self._tell(side, live, message),
+                told.get("run"),
             )
+            self._stop(side)
+
+            def tell(message: dict[str, Any]) -> None:
+                self._tell({"side": side, "run": run, **message}, live)
+
+            live = Live(self._subject, choice, example, tell)
             self._trainings.start(live)
             self._live[side] = live
         elif what == "stop":
@@ -103,9 +109,11 @@ class Session:
             rate = choice_of({"learning_rate": told.get("learning_rate")}).learning_rate
             if side in self._live:
                 self._live[side].learning_rate = rate
-        elif what == "example":
-            if side in self._live:
-                self._live[side].example = self._example(told)
+        elif what == "example" and side in self._live:
+            live = self._live[side]
+            live.example = self._example(told)
+            if live.over:
+                self._again = asyncio.create_task(self._in_thread(live.look))
         else:
             raise UsageError(f"do={what!r}; expected show, train, stop, rate or example")
 
@@ -130,37 +138,48 @@ class Session:
             try:
                 choice, example = choice_of(told["choice"]), self._example(told)
                 of = {"side": side, "number": told.get("number")}
-                model, shown = await asyncio.to_thread(self._flow, choice, example)
-                command = choice.command(self._subject.dataset.name)
+                model, shown = await self._in_thread(self._flow, choice, example)
+                command = choice.command(self._subject.named)
                 self._put({"kind": "flow", **of, "command": command, **shown})
                 if not self._wanted[side].is_set():
-                    shown = await asyncio.to_thread(picture.expected, self._subject, model)
+                    shown = await self._in_thread(picture.expected, self._subject, model)
                     self._put({"kind": "expected", **of, **shown})
             except Exception as error:
-                text = " ".join(str(error).split())[:300] or type(error).__name__
-                self._put({"kind": "error", "side": side, "text": text})
+                self._put({"kind": "error", "side": side, "text": _line(error)})
 
     def _flow(self, choice: Choice, example: int) -> tuple[Any, dict[str, Any]]:
         subject = self._subject
         model = choice.model(subject.input_shape, len(subject.classes))
-        return model, picture.flow(subject, model, example)
+        shown = picture.flow(subject, model, example)
+        if shown["remedies"] and choice.gain != 1:
+            shown["remedies"] = [
+                "first set the factor on the weights back to 1",
+                *shown["remedies"],
+            ]
+        return model, shown
 
-    def _tell(self, side: str, live: Live, message: dict[str, Any]) -> None:
-        """Called by a training's thread: of the one that trains on this side now, pass it on."""
+    @staticmethod
+    async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
+        """What a call gives that may take long; who ends the server does not wait for it."""
+        return await anyio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
 
-        def pass_on() -> None:
-            if self._live.get(side) is live:
-                self._put({"side": side, **message})
-
+    def _tell(self, message: dict[str, Any], live: Live) -> None:
+        """Called by a training's thread."""
         try:
-            self._loop.call_soon_threadsafe(pass_on)
+            self._loop.call_soon_threadsafe(self._put, message)
         except RuntimeError:
             live.stop()  # the server is gone
 
     def _put(self, message: dict[str, Any]) -> None:
-        if self._out.qsize() < _WAITING or message["kind"] in ("ended", "error"):
+        if self._out.qsize() < _WAITING or message["kind"] == "ended":
             self._out.put_nowait(message)
 
     async def _send(self) -> None:
         while True:
             await self._socket.send_text(strict_json.dumps(await self._out.get()))
+
+
+def _line(error: BaseException) -> str:
+    """An error as one line that is not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -11,7 +11,7 @@ from jax import Array
 
 from jcnn import data as datasets
 from jcnn import engine, training
-from jcnn.explore.choice import Choice, choice_of, options
+from jcnn.explore.choice import RANGES, Choice, choice_of, options
 from jcnn.names import UsageError
 from jcnn.study import Result
 from jcnn.study.store.reading import read_result
@@ -26,10 +26,12 @@ VALIDATION = 0.2
 class Subject:
     """Images, their labels, and the batch whose signals are shown.
 
-    `directory` is a study's, whose best combination `start` is.
+    `named` is what a command line calls the data. `directory` is a study's, whose best combination
+    `start` is.
     """
 
     dataset: datasets.Dataset
+    named: str
     start: Choice = field(default_factory=Choice)
     directory: Path | None = None
 
@@ -69,10 +71,10 @@ class Subject:
 def subject_of(data: str | None, directory: str | Path | None) -> Subject:
     """What a command names: a data set, or a study's directory, whose data and winner are taken."""
     if directory is None:
-        return Subject(datasets.load(data or "digits"))
+        return Subject(datasets.load(data or "digits"), data or "digits")
     result = read_result(Path(directory))
-    found = datasets.load(data or str(result.study["data"]))
-    return Subject(found, _best(result), Path(directory))
+    named = data or str(result.study["data"])
+    return Subject(datasets.load(named), named, _best(result), Path(directory))
 
 
 def _best(result: Result) -> Choice:
@@ -80,7 +82,8 @@ def _best(result: Result) -> Choice:
     row = next(iter(result.ranking()), None)
     if row is None:
         return Choice()
-    found: dict[str, Any] = {"learning_rate": row.learning_rate}
+    low, high = RANGES["learning_rate"]
+    found: dict[str, Any] = {"learning_rate": min(max(row.learning_rate, low), high)}
     for key, value in row.levels.items():
         try:
             number = value if key in options() else float(value)

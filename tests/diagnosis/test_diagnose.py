@@ -273,6 +273,22 @@ def test_errors_say_what_was_expected(call, message, unchecked_types):
         call()
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_figures_hold_where_their_squares_do_not(scale):
+    """Float32 has room for 1e-38 to 1e38; a sum of squares would leave it at 1e-19 and 1e19."""
+    model = models.mlp((16,), 4, hidden=(8,), activation=activations.identity, rngs=nnx.Rngs(0))
+    model.dense_hidden1.kernel[...] *= scale
+    model.output.kernel[...] /= scale
+    found = diagnose(model, inputs(32, 16), LABELS % 4)
+    plain = models.mlp((16,), 4, hidden=(8,), activation=activations.identity, rngs=nnx.Rngs(0))
+    known = diagnose(plain, inputs(32, 16), LABELS % 4)
+    first, expected = found.layers[0], known.layers[0]
+    assert first.std == pytest.approx(scale * expected.std, rel=1e-3)
+    assert first.gradient == pytest.approx(expected.gradient / scale, rel=1e-3)
+    assert first.weight_gradient == pytest.approx(expected.weight_gradient / scale, rel=1e-3)
+    assert "not_finite" not in [one.kind for one in found.verdicts]
+
+
 def test_weights_that_would_not_hold_the_gradient_are_no_remedy():
     def remedy_of(activation, kernel_init):
         model = models.mlp(

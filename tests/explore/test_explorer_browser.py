@@ -163,10 +163,35 @@ def test_it_trains_while_one_watches_and_stops(page):
     state = page.locator("#network-a .state").inner_text()
     page.wait_for_timeout(600)
     assert page.locator("#network-a .state").inner_text() == state
-    assert page.locator("#network-a button.go").is_enabled()
-    slide(page, "depth", 3)  # another network, which has not trained
+    # Another image shows what was learned; another depth is a network that has not trained.
+    shares = page.locator("#network-a .shares").inner_text()
+    page.locator("#network-a .example").nth(5).click()
+    until(lambda: page.locator("#network-a .shares").inner_text() != shares)
+    assert "With the weights as they are" in verdict(page)
+    slide(page, "depth", 3)
     assert "At initialization" in verdict(page)
     assert "not trained yet" in page.locator("#network-a .state").inner_text()
+
+
+def test_a_control_that_moves_while_it_trains_leaves_nothing_of_the_training(page):
+    slide(page, "depth", 2)
+    page.click("#network-a button.go")
+    page.wait_for_selector("#network-a .state:has-text('step')")
+    slide(page, "depth", 4)
+    page.wait_for_timeout(1000)
+    assert "not trained yet" in page.locator("#network-a .state").inner_text()
+    assert "At initialization" in verdict(page)
+    assert page.locator("#network-a .charts").count() == 1
+
+
+def test_training_that_begins_before_the_answer_still_shows_the_network_and_theory(page):
+    page.locator("#network-a input[name=depth]").fill("6")
+    page.click("#network-a button.go")
+    settled(page)
+    until(lambda: page.locator("#network-a .layer").count() == 6)
+    assert "--depth 6" in page.locator("#network-a pre").text_content()
+    page.click("#network-a >> text=Stop")
+    page.wait_for_selector("#network-a .state:has-text('stopped')")
 
 
 def test_two_are_compared_side_by_side(page):

@@ -3,15 +3,21 @@
 import contextlib
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+import jcnn
 from jcnn.cli import main
 from jcnn.explore.choice import Choice
 
@@ -69,7 +75,11 @@ def test_the_page_and_its_files_are_served_and_may_load_nothing_else(explorer):
     assert fetched(f"{explorer}report")[0] == 404  # no study was given
 
 
-@pytest.mark.parametrize("path", ["..%2Fserver.py", "../server.py", "%2e%2e/server.py", "vendor"])
+@pytest.mark.parametrize(
+    "path",
+    ["..%2Fserver.py", "../server.py", "%2e%2e/server.py", "vendor", "%00", "a" * 5000],
+    ids=lambda path: path[:20],
+)
 def test_nothing_beyond_the_pages_folder_is_served(explorer, path):
     assert fetched(f"{explorer}page/{path}")[0] == 404
 
@@ -143,6 +153,11 @@ WRONG = [
     ('{"do": "show", "side": "a", "choice": {}, "example": 99}', "expected 0 to"),
     ('{"do": "rate", "side": "a", "learning_rate": -1}', "from 1e-05 to 10"),
     ('{"do": "train", "side": "a", "choice": {"optimizer": "sdg"}}', "did you mean sgd"),
+    ('{"do": "rate", "side": "a", "learning_rate": 1' + "0" * 400 + "}", "expected a number"),
+    ('{"do": "show", "side": "a", "choice": {"depth": 1' + "0" * 400 + "}}", "expected a number"),
+    ("[" * 60_000, "recursion"),
+    (b"bytes", "line 1"),
+    ('{"do": "' + "x" * 60_000 + '", "side": "a"}', "expected show"),
 ]
 
 
@@ -150,8 +165,9 @@ WRONG = [
 def test_a_bad_message_is_answered_in_one_line_and_changes_nothing(page, text, words):
     page.send(text)
     told = answer(page, "error")["text"]
-    assert words in told
+    assert words in told or told.endswith("…")
     assert "\n" not in told
+    assert len(told) <= 301
     asked(page, do="show", side="a", choice={"depth": 2}, number=1)
     assert answer(page, "flow")["number"] == 1
 
@@ -164,6 +180,20 @@ def test_a_message_that_is_too_large_closes_that_page_alone(explorer, page):
             answer(other, "flow")
     asked(page, do="show", side="a", choice={"depth": 2}, number=1)
     assert answer(page, "flow")["number"] == 1
+
+
+def test_what_has_trained_can_still_be_looked_at(page):
+    choice = {"activation": "relu", "kernel_init": "he_normal", "depth": 2, "width": 8}
+    asked(page, do="train", side="a", choice=choice, run=5)
+    while answer(page, "training").get("accuracy") is None:
+        pass
+    asked(page, do="stop", side="a")
+    assert answer(page, "ended")["run"] == 5
+    asked(page, do="example", side="a", example=3)
+    looked = answer(page, "flow")
+    assert (looked["trained"], looked["run"]) == (True, 5)
+    asked(page, do="example", side="a", example=4)
+    assert answer(page, "flow")["shares"] != looked["shares"]
 
 
 def test_a_network_trains_until_it_is_stopped(page):
@@ -236,10 +266,43 @@ def test_more_than_eight_may_not_train_at_once(explorer):
     assert "stop one first" in told[-1]["text"]
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(explorer, capsys, monkeypatch):
+def test_a_port_that_is_taken_is_told_in_one_line(explorer):
     port = explorer.split(":")[2].split("/")[0]
-    assert main(["explore", "--no-browser", "--port", port]) == 2
-    assert f"--port {port}" in capsys.readouterr().err
+    for wanted in (port, "99999"):
+        done = subprocess.run(
+            [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--port", wanted],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1
+        assert f"--port {wanted}" in done.stderr
+
+
+def test_ctrl_c_ends_it_at_once(tmp_path):
+    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--quiet"]
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process,
+        socket_of(process.stdout.readline().strip()) as page,
+    ):
+        answer(page, "welcome")
+        for side in "ab":  # what takes long to compile, and is waited for by nobody
+            asked(page, do="show", side=side, choice={"depth": 40, "width": 32})
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "jcnn: interrupted\n"
+
+
+def test_it_is_found_through_a_link_too(tmp_path):
+    (tmp_path / "link").symlink_to(Path(jcnn.__file__).parent.parent)
+    code = "from jcnn.explore.server import _PAGE; print(_PAGE == _PAGE.resolve())"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "link")},
+    )  # fmt: skip
+    assert done.stdout.strip() == "True"
 
 
 def test_what_is_no_images_is_refused(capsys, tmp_path):
@@ -257,6 +320,7 @@ def test_a_study_gives_its_winner_and_its_report(tmp_path):
     quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--quiet"]
     factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
     assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
+    assert subject_of("digits", out).start.learning_rate == 0.1
     subject = subject_of(None, out)
     assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=0.1)
     assert subject.directory == out

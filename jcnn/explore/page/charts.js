@@ -103,7 +103,8 @@ export function Layers({ title, field, side, sides }) {
         { stroke: colour("orange"), width: 2, dash: [6, 4], points: { show: false } }],
     }),
   };
-  const first = flow[field][0], last = flow[field][flow[field].length - 1];
+  const spoken = (value) => (value === null ? "not finite" : value.toPrecision(2));
+  const first = spoken(flow[field][0]), last = spoken(flow[field][flow[field].length - 1]);
   return html`<figure><figcaption>${title}</figcaption>
     <${Chart} options=${options} data=${[places, measured, theory]}
       label=${`${title}: ${first} at the first layer, ${last} at the output`} />

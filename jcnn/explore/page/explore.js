@@ -9,7 +9,7 @@ const KEPT_POINTS = 4000;
 
 const NOTHING = {
   flow: null, expected: null, ended: null, error: null, training: false, compiling: false,
-  steps: [], losses: [], validated: [], accuracies: [], asked: 0, answered: 0, milliseconds: null,
+  steps: [], losses: [], validated: [], accuracies: [], asked: 0, answered: 0, milliseconds: null, run: null,
 };
 
 function fresh(choice) {
@@ -17,11 +17,12 @@ function fresh(choice) {
 }
 
 // What a message changes of one network. A flow is taken if it answers the newest question, or
-// comes from the training that is under way.
+// comes from the newest training.
 function told(side, message) {
+  if (message.run !== undefined && message.run !== side.run) return side;  // of an earlier training
   switch (message.kind) {
     case "flow": {
-      if (message.trained) return side.training ? { ...side, flow: message } : side;
+      if (message.trained) return { ...side, flow: message };
       if (message.number !== side.asked) return side;
       const milliseconds = performance.now() - side.since;
       return { ...side, flow: message, expected: null, error: null, answered: message.number,
@@ -44,7 +45,8 @@ function told(side, message) {
       return { ...side, training: false, compiling: false, ended: message.why };
     case "error":
       return { ...side, error: message.text,
-               training: side.training && side.compiling ? false : side.training };
+               training: side.training && side.compiling ? false : side.training,
+               compiling: false };
   }
   return side;
 }
@@ -131,7 +133,7 @@ function Page() {
     },
     example(number) {
       const one = newest.current.sides[side];
-      if (one.training) {
+      if (one.run !== null) {  // what it has learned so far, or in the end
         change(side, (now) => ({ ...now, example: number }));
         send({ do: "example", side, example: number });
       } else {
@@ -140,10 +142,10 @@ function Page() {
     },
     train() {
       const one = newest.current.sides[side];
-      change(side, (now) => ({ ...fresh(now.choice), example: now.example, flow: now.flow,
-                               expected: now.expected, command: now.command,
-                               milliseconds: now.milliseconds, training: true, compiling: true }));
-      send({ do: "train", side, choice: one.choice, example: one.example });
+      const run = (counter.current += 1);
+      change(side, (now) => ({ ...now, steps: [], losses: [], validated: [], accuracies: [],
+                               ended: null, error: null, training: true, compiling: true, run }));
+      send({ do: "train", side, choice: one.choice, example: one.example, run });
     },
     stop() {
       send({ do: "stop", side });

@@ -87,9 +87,10 @@ function Training(props) {
       <${Slider} ...${props} part="learning_rate" logarithmic />
     </form>
     <p class="train">
-      <button class="go" disabled=${training} onClick=${actions.train}>${
-        side.steps.length ? "Train anew" : "Train"}</button>
-      <button class="quiet" disabled=${!training} onClick=${actions.stop}>Stop</button>
+      <button class="go" onClick=${actions.train}>${
+        side.run === null ? "Train" : "Train anew"}</button>
+      <button class="quiet" aria-disabled=${!training}
+              onClick=${() => training && actions.stop()}>Stop</button>
       <span class="state" role="status">${[state, count, accuracy].filter(Boolean).join(" · ")}</span>
     </p>
     ${side.steps.length > 0 && html`<${Progress} side=${side} sides=${props.sides}
