@@ -8,16 +8,30 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
-def take_sigterm() -> None:
-    """Have SIGTERM end the command as Ctrl-C does; from the main thread only."""
+# What a command was told, and may not have heard.
+_told: list[type[KeyboardInterrupt]] = []
 
-    def stop(*_: Any) -> None:
-        raise Terminated
+
+def take_signals() -> None:
+    """Have SIGTERM end the command as Ctrl-C does, and remember both; from the main thread only."""
+
+    def stop(number: int, _: Any) -> None:
+        told = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        _told.append(told)
+        raise told
 
     try:
         signal.signal(signal.SIGTERM, stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+            signal.signal(signal.SIGINT, stop)
     except ValueError:
         return  # not the main thread, which has the signals
+
+
+def hear() -> None:
+    """Raise what came while Python could not: it drops what is raised in a finalizer, say."""
+    if _told:
+        raise _told[-1]
 
 
 def exit_code(interruption: KeyboardInterrupt) -> int:

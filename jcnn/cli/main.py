@@ -21,7 +21,7 @@ from jcnn.cli import (
     summary,
     theory,
 )
-from jcnn.cli.interruption import exit_code, take_sigterm
+from jcnn.cli.interruption import exit_code, take_signals
 from jcnn.version import __version__
 
 
@@ -90,7 +90,7 @@ def _parser_of(commands: Any, chosen: argparse.Namespace) -> argparse.ArgumentPa
 
 def entry() -> NoReturn:
     """What the `jcnn` command runs; who interrupts it does not wait for threads that compile."""
-    take_sigterm()
+    take_signals()
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

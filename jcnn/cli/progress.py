@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jcnn.cli.interruption import hear
+
 if TYPE_CHECKING:
     from jcnn.study import Progress, Result, Study
 
@@ -21,7 +23,7 @@ def run_with_progress(study: "Study", out: Path, metric: str | None, quiet: bool
 
     console = Console(stderr=True)
     if quiet:
-        return study.run(out, metric=metric)
+        return study.run(out, metric=metric, on_progress=lambda _: hear())
     if not console.is_terminal:
         return study.run(out, metric=metric, on_progress=_plain_lines())
 
@@ -30,6 +32,7 @@ def run_with_progress(study: "Study", out: Path, metric: str | None, quiet: bool
     with Live(console=console, transient=True, auto_refresh=False) as live:
 
         def show(at: "Progress") -> None:
+            hear()
             live.update(live_table(at, console.width, console.height), refresh=True)
 
         return study.run(out, metric=metric, on_progress=show)
@@ -69,6 +72,7 @@ def _plain_lines() -> Callable[["Progress"], None]:
 
     def show(at: "Progress") -> None:
         nonlocal last
+        hear()
         if at.seconds - last < 5 or at.runs_done >= at.runs:
             return  # the result follows
         last = at.seconds

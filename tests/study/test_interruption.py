@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from jcnn.cli import interruption, main
+from jcnn.cli.interruption import Terminated
 from jcnn.study.store.ledger import Ledger
 
 HERE = Path(__file__).parent
@@ -232,6 +234,16 @@ def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
     out, told = second.communicate()
     assert second.returncode == 0, told
     assert len(json.loads(out)["runs"]) == 6
+
+
+@pytest.mark.parametrize(("told", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
+@pytest.mark.parametrize("how", [[], ["--quiet"]])
+def test_what_was_told_while_python_could_not_raise_is_heard(told, code, how, tmp_path,
+                                                              monkeypatch, capsys):  # fmt: skip
+    monkeypatch.setattr(interruption, "_told", [told])
+    quick = ["--activation", "tanh", "--seeds", "1", "--epochs", "1", "--learning-rate", "0.1"]
+    assert main(["compare", *quick, "--out", str(tmp_path / "x"), *how]) == code
+    assert "interrupted; " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
