@@ -50,7 +50,7 @@ def public_names(module: str) -> list[str]:
     handed_on = [
         alias.name
         for node in body
-        if isinstance(node, ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and node.module != module  # whose modules have pages
         for alias in node.names
         if alias.asname == alias.name
     ]

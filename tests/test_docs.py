@@ -1,6 +1,8 @@
 """The documentation: every block of code is run somewhere, every public name has its place."""
 
+import importlib
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
@@ -54,7 +56,11 @@ def test_every_public_name_is_in_the_reference():
     public = {f"jcnn.{name}" for name in jcnn._SUBMODULES}
     assert documented >= public | {"jcnn.report", "jcnn.explore"}
     for module in documented:
-        assert hooks().public_names(module), module
+        places = re.findall(r"^::: (\S+)$", hooks().on_page_markdown(f"[names {module}]"), re.M)
+        assert places, module
+        for place in places:
+            holder, _, name = place.rpartition(".")
+            assert not inspect.ismodule(getattr(importlib.import_module(holder), name)), place
 
 
 def test_the_names_are_those_that_a_module_hands_on_or_defines():
