@@ -128,6 +128,18 @@ def test_a_choice_is_answered_with_its_signals_and_then_theory(page):
     assert ratio == pytest.approx(flow["gradient"][0] / flow["gradient"][8], rel=0.9)
 
 
+def test_a_factor_on_the_weights_is_the_first_thing_to_take_back(page):
+    choice = {"activation": "relu", "kernel_init": "he_normal", "depth": 20, "gain": 5}
+    asked(page, do="show", side="a", choice=choice, number=1)
+    flow = answer(page, "flow")
+    assert flow["verdict"] == "exploding"
+    assert flow["remedies"][0] == "first set the factor on the weights back to 1"
+
+
+def test_the_command_names_the_data_as_a_shell_has_to_read_it():
+    assert "--data 'my images/a' --activation sigmoid" in Choice().command("my images/a")
+
+
 def test_of_many_questions_the_last_is_answered(page):
     for number in range(1, 31):
         asked(page, do="show", side="a", choice={"depth": number}, number=number)
@@ -317,10 +329,10 @@ def test_a_study_gives_its_winner_and_its_report(tmp_path):
     from jcnn.explore.subject import subject_of
 
     out = tmp_path / "runs"
-    quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--quiet"]
+    # A rate beyond what the page's slider has: its end is taken.
+    quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.000001", "--quiet"]
     factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
     assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
-    assert subject_of("digits", out).start.learning_rate == 0.1
     subject = subject_of(None, out)
-    assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=0.1)
+    assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=1e-5)
     assert subject.directory == out
