@@ -290,6 +290,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(explorer):
         assert f"--port {wanted}" in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_at_once(tmp_path):
     command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--quiet"]
     pipe = subprocess.PIPE
