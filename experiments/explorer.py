@@ -2,8 +2,8 @@
 
 Command: python experiments/explorer.py
 Cost: about two minutes on 2 CPU cores.
-Result (milliseconds, experiments/results/explorer-cpu.json): median 67, 95% 138, greatest 156 of
-200; while a network trains 76, 145 and 163. The server takes 0.8 GB.
+Result (milliseconds, experiments/results/explorer-cpu.json): median 65, 95% 141, greatest 158 of
+200; while a network trains 75, 144 and 175. The server takes 0.9 GB.
 
 A server of its own is asked as the page asks it, one control changed at random each time, half of
 them the depth; times are from the question to the last byte of the answer, after the warm-up.

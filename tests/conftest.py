@@ -9,9 +9,13 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 # Nothing is read from or left in the user's cache.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
 
+from pathlib import Path
+
 import jax
 import jaxtyping
 import pytest
+
+from tests.browser import CHROMIUM, PATIENCE
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -26,3 +30,37 @@ def key() -> jax.Array:
 def unchecked_types(monkeypatch):
     """jcnn's own errors, where the suite's type checker would speak first."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium, to which elsewhere.example is another name of this machine."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    rules = "--host-resolver-rules=MAP elsewhere.example 127.0.0.1"
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", rules]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file or an address at a width; the page, what it said, and what it asked for."""
+    pages = []
+
+    def open_(place, width=1440, **options):
+        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        page.set_default_timeout(PATIENCE)
+        pages.append(page)
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(place.as_uri() if isinstance(place, Path) else place)
+        return page, said, asked
+
+    yield open_
+    for page in pages:
+        page.close()

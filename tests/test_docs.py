@@ -6,6 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 
 import jcnn
@@ -74,8 +76,6 @@ def test_the_names_are_those_that_a_module_hands_on_or_defines():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["first_study", "vanishing_gradient"])
 def test_a_notebook_runs_from_top_to_bottom(name, tmp_path):
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(DOCS / "notebooks" / f"{name}.ipynb", as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
                             ).execute()  # fmt: skip

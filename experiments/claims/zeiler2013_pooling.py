@@ -90,7 +90,7 @@ CLAIM = Claim(
         "width": 16,
         "learning_rates": [0.03, 0.01, 0.003],
         "seeds": 3,
-        "epochs": 10,
+        "epochs": 20,
     },
     full={"train": 50_000, "test": 10_000, "width": 64, "epochs": 100},
     criteria=[

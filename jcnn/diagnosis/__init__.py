@@ -9,7 +9,7 @@ from jcnn.diagnosis.judged import Diagnosis as Diagnosis
 from jcnn.diagnosis.judged import LayerReport as LayerReport
 from jcnn.diagnosis.layerwise import Passed as Passed
 from jcnn.diagnosis.layerwise import diagnose_layerwise as diagnose_layerwise
-from jcnn.diagnosis.layerwise import predict_layerwise as predict_layerwise
+from jcnn.diagnosis.layerwise_prediction import predict_layerwise as predict_layerwise
 from jcnn.diagnosis.learning_rate import FoundRate as FoundRate
 from jcnn.diagnosis.learning_rate import find_learning_rate as find_learning_rate
 from jcnn.diagnosis.lsuv import lsuv as lsuv

@@ -3,7 +3,6 @@
 A pure function of the model's state and a batch, that can be compiled with a train step.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -163,10 +162,17 @@ def _shares(
     nothing = jnp.float32(jnp.nan)
     if activation is None or not dies:
         return nothing, nothing
-    slope = jnp.abs(activation.slope(values).astype(jnp.float32))
+    return flat_shares(activation.slope(values), greatest)
+
+
+def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
+    """Of an activation's slopes: the shares of saturated elements and of dead units.
+
+    NaN for the first where `greatest`, its greatest slope, is NaN.
+    """
+    slope = jnp.abs(slope.astype(jnp.float32))
     # A unit is a feature: the last axis; where there are more, at all positions.
     largest = jnp.max(slope, axis=tuple(range(slope.ndim - 1)))
     dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))
-    if math.isnan(greatest):
-        return nothing, dead
-    return jnp.mean((slope < SATURATED * greatest).astype(jnp.float32)), dead
+    saturated = jnp.mean((slope < SATURATED * greatest).astype(jnp.float32))
+    return jnp.where(jnp.isnan(greatest), jnp.nan, saturated), dead

@@ -60,7 +60,7 @@ class Live(threading.Thread):
             ended = self._train()
             self.look()
         except Exception as error:
-            ended = " ".join(str(error).split())[:300] or type(error).__name__
+            ended = one_line(error)
         self.over = True
         self._tell({"kind": "ended", "why": ended})
 
@@ -132,6 +132,12 @@ class Live(threading.Thread):
 
     def _hold(self, structure: training.run.Structure, state: training.RunState) -> None:
         self._model = nnx.merge(structure.train, state.params, state.rest, copy=True)
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one line that is not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 _TASK = training.classification()

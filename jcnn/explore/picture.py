@@ -30,13 +30,9 @@ def flow(subject: Subject, model: Sequential, example: int = 0) -> dict[str, Any
         "layers": [one.name for one in found.layers],
         "std": [one.std for one in found.layers],
         "gradient": [one.gradient for one in found.layers],
-        "saturated": [one.saturated for one in found.layers],
-        "dead": [one.dead for one in found.layers],
         "verdict": found.verdict,
         "sentences": [f"{one.kind} at {one.layer}: {one.sentence}" for one in found.verdicts],
         "remedies": list(found.remedies),
-        "loss": found.loss,
-        "ratio": found.gradient_ratio,
         "maps": _maps(passed.values, found, example),
         "shares": _softmax(np.asarray(passed.outputs[example], np.float64)),
     }

@@ -49,11 +49,9 @@ class Explorer:
     host than this machine is refused, and so is a page of another origin.
     """
 
-    def __init__(
-        self, subject: Subject, *, report: Callable[[], str] | None = None, token: str | None = None
-    ) -> None:
+    def __init__(self, subject: Subject, *, report: Callable[[], str] | None = None) -> None:
         """`report` gives the page of a study, where one is explored; it is asked for once."""
-        self.token = token or secrets.token_urlsafe(16)
+        self.token = secrets.token_urlsafe(16)
         self.trainings = Trainings()
         self._subject, self._report = subject, report
         self._page: str | None = None

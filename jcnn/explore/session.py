@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket
 from jcnn import strict_json
 from jcnn.explore import picture
 from jcnn.explore.choice import RANGES, WIDTHS, Choice, choice_of, options
-from jcnn.explore.live import Live, Trainings
+from jcnn.explore.live import Live, Trainings, one_line
 from jcnn.explore.subject import Subject
 from jcnn.names import UsageError
 
@@ -37,7 +37,7 @@ class Session:
         self._asked: dict[str, Mapping[str, Any]] = {}
         self._wanted = {side: asyncio.Event() for side in SIDES}
         self._live: dict[str, Live] = {}
-        self._again: asyncio.Task[Any] | None = None
+        self._looking: set[asyncio.Task[None]] = set()  # or they would be collected as garbage
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
@@ -51,6 +51,7 @@ class Session:
         finally:
             for live in self._live.values():
                 live.stop()
+            tasks += self._looking
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,7 +82,7 @@ class Session:
             side = told["side"]
             self._carry_out(side, told)
         except (ValueError, RecursionError) as error:
-            self._put({"kind": "error", "side": side, "text": _line(error)})
+            self._put({"kind": "error", "side": side, "text": one_line(error)})
 
     def _carry_out(self, side: str, told: dict[str, Any]) -> None:
         what = told.get("do")
@@ -113,7 +114,9 @@ class Session:
             live = self._live[side]
             live.example = self._example(told)
             if live.over:
-                self._again = asyncio.create_task(self._in_thread(live.look))
+                task = asyncio.create_task(self._look_again(side, live))
+                self._looking.add(task)
+                task.add_done_callback(self._looking.discard)
         else:
             raise UsageError(f"do={what!r}; expected show, train, stop, rate or example")
 
@@ -145,7 +148,13 @@ class Session:
                     shown = await self._in_thread(picture.expected, self._subject, model)
                     self._put({"kind": "expected", **of, **shown})
             except Exception as error:
-                self._put({"kind": "error", "side": side, "text": _line(error)})
+                self._put({"kind": "error", "side": side, "text": one_line(error)})
+
+    async def _look_again(self, side: str, live: Live) -> None:
+        try:
+            await self._in_thread(live.look)
+        except Exception as error:
+            self._put({"kind": "error", "side": side, "text": one_line(error)})
 
     def _flow(self, choice: Choice, example: int) -> tuple[Any, dict[str, Any]]:
         subject = self._subject
@@ -177,9 +186,3 @@ class Session:
     async def _send(self) -> None:
         while True:
             await self._socket.send_text(strict_json.dumps(await self._out.get()))
-
-
-def _line(error: BaseException) -> str:
-    """An error as one line that is not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -19,8 +19,8 @@ def warm_up(subject: Subject) -> None:
     """Run every part once, in the shapes of the subject; for a thread of its own.
 
     Layers are programs of their own, so the parts need not be tried together. Another number of
-    channels is compiled when it is chosen: all of them would take 1.3 GB. What cannot be built is
-    left for the page, which says why.
+    channels is compiled when it is chosen: all of them would take much memory. What cannot be built
+    is left for the page, which says why.
     """
     with contextlib.suppress(AttributeError, OSError):  # Linux has priorities for threads
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
@@ -36,6 +36,6 @@ def warm_up(subject: Subject) -> None:
             model = choice.model(shape, outputs)
             picture.flow(subject, model)
             picture.expected(subject, model)
-    # What was compiled stays: looking through all of it for garbage would take 0.4 s, now and then.
+    # What was compiled stays: to look through all of it for garbage would hold an answer up.
     gc.collect()
     gc.freeze()

@@ -10,7 +10,13 @@ from flax import nnx
 
 import jcnn
 from jcnn import activations, layers, losses, models, pooling
-from jcnn.diagnosis import diagnose_layerwise, layerwise, predict, predict_layerwise
+from jcnn.diagnosis import (
+    diagnose_layerwise,
+    layerwise,
+    layerwise_prediction,
+    predict,
+    predict_layerwise,
+)  # fmt: skip
 
 X = jax.random.normal(jax.random.key(1), (48, 8, 8, 1))
 LABELS = jnp.arange(48) % 10
@@ -85,7 +91,7 @@ def test_a_deeper_chain_compiles_nothing():
     diagnose_layerwise(net(3), X, LABELS)
     predict_layerwise(net(3), X, LABELS, draws=2)
     programs = (layerwise._up, layerwise._down, layerwise._flat, layerwise._moments,
-                layerwise._drawn_up, layerwise._drawn_down)  # fmt: skip
+                layerwise_prediction._drawn_up, layerwise_prediction._drawn_down)  # fmt: skip
     known = [program._cache_size() for program in programs]
     diagnose_layerwise(net(9), X, LABELS)
     predict_layerwise(net(9), X, LABELS, draws=2)

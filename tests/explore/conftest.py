@@ -2,22 +2,49 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
+from jcnn.cli import main
 
-@pytest.fixture(scope="module")
-def explorer(tmp_path_factory):
-    """The address of `jcnn explore` on digits; the process ends with the tests."""
-    folder = tmp_path_factory.mktemp("explore")
-    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser"]
+
+@contextmanager
+def _served(folder, *arguments):
+    """The address of `jcnn explore`; the process must not have ended, nor said of an error."""
+    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", *map(str, arguments)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=folder) as process:
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:"), process.communicate()
-        yield address
-        running = process.poll() is None
-        process.terminate()
-        _, said = process.communicate(timeout=30)
+        try:
+            yield address
+            running = process.poll() is None
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=30)
     assert running, said
     assert "Traceback" not in said
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serves with these arguments while the context lasts."""
+    return lambda *arguments: _served(tmp_path, *arguments)
+
+
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory):
+    """The address of a server on digits."""
+    with _served(tmp_path_factory.mktemp("explore")) as address:
+        yield address
+
+
+@pytest.fixture
+def study_directory(tmp_path):
+    """What a small study left, without its report; its rate is beyond the page's slider."""
+    out = tmp_path / "runs"
+    quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.000001", "--quiet"]
+    factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
+    assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
+    return out

@@ -1,54 +1,14 @@
 """The page in a real browser: sliders, training, stopping, comparing, and who is refused."""
 
 import re
-import shutil
 import time
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-PATIENCE = 120_000  # milliseconds; a machine that does other work compiles slowly
+from jcnn.cli import main
+from tests.browser import IN_A_BROWSER, PATIENCE, beyond_the_edge
 
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--host-resolver-rules=MAP elsewhere.example 127.0.0.1",
-            ],
-        )
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens an address at a width; the page, what it said, and what it asked for."""
-    pages = []
-
-    def open_(address, width=1440, **options):
-        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        page.set_default_timeout(PATIENCE)
-        pages.append(page)
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(address)
-        return page, said, asked
-
-    yield open_
-    for page in pages:
-        page.close()
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture
@@ -89,12 +49,7 @@ def test_nothing_is_wrong_or_fetched_from_elsewhere_or_overflows(opened, explore
     assert said == []
     assert [url for url in asked if not url.startswith((explorer, "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    beyond = page.evaluate(
-        """() => [...document.querySelectorAll("body *")].filter((e) =>
-             e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, .chart"))
-             .map((e) => e.outerHTML.slice(0, 120))"""
-    )
-    assert beyond == []
+    assert beyond_the_edge(page, ".chart") == []
 
 
 def test_sliders_change_what_is_seen(page):
@@ -251,3 +206,19 @@ def test_a_wrong_token_or_host_gives_no_page(opened, explorer):
     page, _, _ = opened(explorer.replace("127.0.0.1", "elsewhere.example"))
     assert "jcnn explore" not in page.content()
     assert "Invalid host" in page.content()
+
+
+def test_a_studys_report_works_behind_the_server(opened, served, study_directory):
+    main(["report", str(study_directory), "--no-pictures", "--quiet"])
+    with served(study_directory) as address:
+        page, said, _ = opened(address)
+        settled(page)
+        with page.expect_popup() as popup:
+            page.click("text=The study's report")
+        report = popup.value
+        report.on("console", lambda message: said.append(message.text))
+        report.reload()
+        report.locator("table.sortable th button", has_text="activation").first.click()
+        sorted_by = report.locator("th[aria-sort=ascending]").first.inner_text()
+        assert sorted_by.strip().startswith("activation")
+        assert said == []  # nor does its security policy keep anything of it away

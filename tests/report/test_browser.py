@@ -1,27 +1,11 @@
 """The page in a real browser: no error, no request, nothing beyond the screen, sorting, filters."""
 
-import shutil
-
 import pytest
 
 from jcnn import report
+from tests.browser import IN_A_BROWSER, beyond_the_edge
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -29,36 +13,6 @@ def whole(result, look, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     report.write_report(result, path, look)
     return path
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a file at a width; the page, and what it said and asked for on the way."""
-    pages = []
-
-    def open_(path, width=1440, **options):
-        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        pages.append(page)
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_load_state("load")
-        return page, said, asked
-
-    yield open_
-    for page in pages:
-        page.close()
-
-
-def beyond_the_edge(page):
-    """Elements that reach out of the screen without lying in something that scrolls."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll("body *")].filter((e) =>
-             e.getBoundingClientRect().right > innerWidth + 1 &&
-             !e.closest(".scroll, pre, svg")).map((e) => e.outerHTML.slice(0, 120))"""
-    )
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
@@ -70,7 +24,7 @@ def test_nothing_is_wrong_or_fetched_or_overflows(opened, whole, width, scheme):
     # What is in the file itself comes as data: addresses.
     assert [url for url in asked if not url.startswith("data:")] == [whole.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert beyond_the_edge(page) == []
+    assert beyond_the_edge(page, "pre, svg") == []
 
 
 def test_a_page_with_hostile_and_long_names(opened, made, tmp_path):
@@ -84,7 +38,7 @@ def test_a_page_with_hostile_and_long_names(opened, made, tmp_path):
         assert page.title() != "taken"
         assert page.locator("th button", has_text="<script>").count() == 1
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert beyond_the_edge(page) == []
+        assert beyond_the_edge(page, "pre, svg") == []
 
 
 def column(page, index):
