@@ -32,7 +32,7 @@ def main() -> None:
     chosen = parser.parse_args()
     engine.use_all_cores()
     from jcnn import Study
-    from jcnn.study.diagnosing import find_rate_first
+    from jcnn.study.first_combination import find_rate_first
 
     out = Path(chosen.out)
     found = []

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from jcnn import engine
+from jcnn.analysis.result import Result, RunRecord
+from jcnn.analysis.statistics import POWER, seeds_needed_for
 from jcnn.engine import Outcome
-from jcnn.study.result import Result, RunRecord
-from jcnn.study.statistics import POWER, seeds_needed_for
 
 RATES = (0.03, 0.1)
 RECORDED = Path(__file__).parent / "results" / "null-studies.json"

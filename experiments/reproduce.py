@@ -8,9 +8,9 @@ Result: docs/validation.md.
 
 from pathlib import Path
 
-from claims import CLAIMS
-from trial.runner import Collection, main
-from trial.table import every_figure, put, summary
+from harness.runner import Collection, main
+from harness.table import every_figure, put, summary
+from papers import CLAIMS
 
 FOLDER = Path(__file__).parent
 WORDS = {word: word for word in ("REPRODUCED", "PARTIAL", "DIVERGED", "NOT TESTED")}

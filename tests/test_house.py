@@ -17,12 +17,14 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "strict_json", "varying"},
+    {"arguments", "strict_json", "vma"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers", "theory"},
     {"models", "data"},
     {"training"},
+    {"tracing"},
     {"engine", "diagnosis"},
+    {"analysis"},
     {"study"},
     {"report"},
     {"explore"},

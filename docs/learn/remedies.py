@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jcnn
 from jcnn.report.style import BLUE, ORANGE, axes_of, figure, percent, save, title
-from jcnn.study.diagnosing import diagnose_first
+from jcnn.study.first_combination import diagnose_first
 
 # --8<-- [start:arms]
 # Ten layers of tanh whose weights begin too small: nothing reaches the first layer.

@@ -12,7 +12,7 @@ from flax import nnx
 from jcnn import losses
 from jcnn.bench.clock import interleaved, milliseconds
 from jcnn.bench.steps import WORKLOADS, EngineTraining, Workload
-from jcnn.diagnosis.following import watch_of
+from jcnn.diagnosis.monitor import watch_of
 
 # Every so manyth step is measured, and an epoch has so many.
 EVERY, STEPS = 20, 40

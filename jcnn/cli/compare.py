@@ -165,7 +165,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _kept(out: Path) -> str:
     """What an interruption left, and how to go on."""
-    from jcnn.study.store.ledger import NAME, Ledger
+    from jcnn.study.storage.ledger import NAME, Ledger
 
     if not (out / NAME).exists():
         return "nothing was finished"
@@ -179,7 +179,7 @@ def baseline_levels(
     """The levels that `--baseline` names; UsageError where no single combination has them."""
     if given is None:
         return None
-    from jcnn.study.plan import only_match
+    from jcnn.analysis.baseline import only_match
 
     words = [word.partition("=") for word in given.split(",")]
     if not all(equals and level for _, equals, level in words):
@@ -191,7 +191,7 @@ def baseline_levels(
 
 def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `Study`: the file's, overridden by the flags."""
-    from jcnn.study.file import check_study, read_study
+    from jcnn.study.toml import check_study, read_study
 
     keywords = read_study(study_file(chosen.study)) if chosen.study is not None else {}
     factors = {name: list(getattr(chosen, name)) for name in FACTORS if getattr(chosen, name)}
@@ -253,7 +253,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 def _directory(given: str | None, study: "Study") -> Path:
     """Where a study without --out is kept: always the same place, so that it can go on there."""
-    from jcnn.study.store.ledger import NAME
+    from jcnn.study.storage.ledger import NAME
 
     file = None if given is None else study_file(given)
     if file is not None and (Path(given or "").is_dir() or (file.parent / NAME).exists()):

@@ -13,7 +13,7 @@ from jcnn.names import UsageError
 if TYPE_CHECKING:
     from jcnn.diagnosis import Diagnosis, Prediction
     from jcnn.study import Result
-    from jcnn.study.diagnosing import Tried
+    from jcnn.study.first_combination import Tried
 
 
 def add(commands: Any) -> None:
@@ -59,7 +59,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.heat_map and not chosen.follow:
         raise UsageError("--heat-map draws a training; add --follow EPOCHS")
     study = study_of(chosen, learning_rates=[chosen.learning_rate])
-    from jcnn.study.diagnosing import diagnose_first, predict_first, try_remedies
+    from jcnn.study.first_combination import diagnose_first, predict_first, try_remedies
 
     found = diagnose_first(study, examples=chosen.examples, singular_values=chosen.singular_values)
     predicted = predict_first(study, examples=chosen.examples) if chosen.theory else None
@@ -177,7 +177,7 @@ def _print_tried(tried: list["Tried"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from jcnn.study.diagnosing import told_change
+    from jcnn.study.first_combination import told_change
 
     table = Table(box=None, pad_edge=False)
     for head in ("tried for 2 epochs", "at the start", "test metric"):

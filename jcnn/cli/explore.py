@@ -66,7 +66,7 @@ def _report_of(directory: Path) -> Callable[[], str]:
     def report() -> str:
         from jcnn.cli.report import NAME
         from jcnn.report import render, shows
-        from jcnn.study.store.reading import read_result
+        from jcnn.study.storage.load import read_result
 
         result, path = read_result(directory), directory / NAME
         return path.read_text(encoding="utf-8") if shows(path, result) else render(result)

@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace) -> int:
     study = study_of(chosen, batch_size=chosen.batch_size)
     if chosen.plot:
         Path(chosen.plot).touch()
-    from jcnn.study.diagnosing import find_rate_first
+    from jcnn.study.first_combination import find_rate_first
 
     try:
         found = find_rate_first(

@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Write the report."""
-    from jcnn.study.store.reading import read_result
+    from jcnn.study.storage.load import read_result
 
     directory = Path(chosen.directory)
     result = read_result(directory)
@@ -80,7 +80,7 @@ def _study(directory: Path) -> "Study | None":
     from jcnn import engine
     from jcnn.data.fetch import cache_dir
     from jcnn.study import Study
-    from jcnn.study.file import read_study
+    from jcnn.study.toml import read_study
 
     engine.keep_compiled(cache_dir() / "compiled")
     try:

@@ -60,8 +60,8 @@ def add(commands: Any) -> None:
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    from jcnn.study.store.ledger import NAME
-    from jcnn.study.store.reading import summary
+    from jcnn.study.storage.ledger import NAME
+    from jcnn.study.storage.load import summary
 
     under = Path(chosen.under)
     if not under.is_dir() and chosen.under != "runs":
@@ -77,7 +77,7 @@ def _list(chosen: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.study.plan import told
+    from jcnn.study.factors import told
 
     table = Table(box=None, pad_edge=False)
     for head in ("directory", "data", "model", "runs", "best"):
@@ -98,7 +98,7 @@ def _list(chosen: argparse.Namespace) -> int:
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    from jcnn.study.store.reading import read_result
+    from jcnn.study.storage.load import read_result
 
     result = read_result(Path(chosen.directory))
     if chosen.metric is not None:
@@ -116,7 +116,7 @@ def _show(chosen: argparse.Namespace) -> int:
 
 def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
     from jcnn.report import plot_layers, save
-    from jcnn.study.plan import told
+    from jcnn.study.factors import told
 
     levels = baseline_levels(of, result.combinations) or {}
     row = next(row for row in result.ranking() if levels.items() <= row.levels.items())
@@ -128,9 +128,9 @@ def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
 
 
 def _diff(chosen: argparse.Namespace) -> int:
-    from jcnn.study.difference import difference
-    from jcnn.study.plan import told
-    from jcnn.study.store.reading import read_result
+    from jcnn.analysis.diff import difference
+    from jcnn.study.factors import told
+    from jcnn.study.storage.load import read_result
 
     first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
     found = difference(first, second)
@@ -161,8 +161,8 @@ def _diff(chosen: argparse.Namespace) -> int:
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    from jcnn.study.store.export import export
-    from jcnn.study.store.reading import read_result
+    from jcnn.study.storage.export import export
+    from jcnn.study.storage.load import read_result
 
     directory, file = Path(chosen.directory), Path(chosen.file)
     if file.name in RESULTS and file.resolve().parent == directory.resolve():

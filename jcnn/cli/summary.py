@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Print the summary."""
     study = study_of(chosen, batch_size=chosen.batch_size)
-    from jcnn.study.diagnosing import summarize_first
+    from jcnn.study.first_combination import summarize_first
 
     found = summarize_first(study)
     if chosen.json:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from jcnn.cli.why import CAPTION, why_table
 
 if TYPE_CHECKING:
+    from jcnn.analysis.result import Row
     from jcnn.study import Result
-    from jcnn.study.result import Row
 
 # How many are printed, the largest first; results.json has them all.
 MOST_INTERACTIONS = 5
@@ -21,7 +21,7 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from jcnn.study.words import remarks
+    from jcnn.analysis.text import remarks
 
     console = Console()
     rows = result.ranking()
@@ -47,7 +47,7 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
 
 def tell_failures(result: "Result") -> None:
     """A line on stderr for each combination that could not be trained."""
-    from jcnn.study.plan import told
+    from jcnn.study.factors import told
 
     for index, reason in result.failures.items():
         levels = told(result.combinations[index])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jcnn.diagnosis.following import Moment
-    from jcnn.study.ranking import Row
+    from jcnn.analysis.ranking import Row
+    from jcnn.diagnosis.monitor import Moment
 
 CAPTION = (
     "in the order of the ranking, from the first measurement to the last: |dL/dh| at the first "
@@ -19,7 +19,7 @@ def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.study.words import share
+    from jcnn.analysis.text import share
 
     table = Table(box=None, pad_edge=False)
     for head in ("step", "gradient", "saturated", "dead"):
@@ -43,7 +43,7 @@ def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> obje
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.study.words import why_cells
+    from jcnn.analysis.text import why_cells
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")

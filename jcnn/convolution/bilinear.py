@@ -24,7 +24,7 @@ from jax.interpreters import ad, batching, mlir
 from jcnn.convolution import cpu
 from jcnn.convolution.geometry import Geometry, Result
 from jcnn.convolution.plain import plain
-from jcnn.varying import equally_varying
+from jcnn.vma import equally_varying
 
 conv_p = jax.extend.core.Primitive("jcnn_conv")
 

@@ -3,10 +3,10 @@
 from jcnn.diagnosis.chain_rule import Chain as Chain
 from jcnn.diagnosis.chain_rule import Factor as Factor
 from jcnn.diagnosis.chain_rule import chain_rule as chain_rule
+from jcnn.diagnosis.diagnosis import Diagnosis as Diagnosis
+from jcnn.diagnosis.diagnosis import LayerReport as LayerReport
 from jcnn.diagnosis.examination import Examination as Examination
 from jcnn.diagnosis.examination import diagnose as diagnose
-from jcnn.diagnosis.judged import Diagnosis as Diagnosis
-from jcnn.diagnosis.judged import LayerReport as LayerReport
 from jcnn.diagnosis.layerwise import Passed as Passed
 from jcnn.diagnosis.layerwise import diagnose_layerwise as diagnose_layerwise
 from jcnn.diagnosis.layerwise_prediction import predict_layerwise as predict_layerwise

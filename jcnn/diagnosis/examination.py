@@ -13,10 +13,10 @@ from flax import nnx
 from jax import Array
 
 from jcnn import losses
-from jcnn.diagnosis.blocks import Block, Traced, trace
-from jcnn.diagnosis.judged import Diagnosis, Place, effective_rank, judged
+from jcnn.diagnosis.diagnosis import Diagnosis, Place, effective_rank, judged
 from jcnn.diagnosis.measure import Loss, Measured, measure, probe_of
 from jcnn.diagnosis.singular import block_singular_values, model_singular_values
+from jcnn.tracing.blocks import Block, Traced, trace
 
 
 def diagnose(

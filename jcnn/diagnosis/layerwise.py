@@ -18,8 +18,8 @@ from flax import nnx
 from jax import Array
 
 from jcnn.activations import Facts, facts, identity
+from jcnn.diagnosis.diagnosis import Diagnosis, Place, effective_rank, judged
 from jcnn.diagnosis.examination import default_loss
-from jcnn.diagnosis.judged import Diagnosis, Place, effective_rank, judged
 from jcnn.diagnosis.measure import Loss, Measured, flat_shares, length, moments
 from jcnn.layers import Activation, Learned, Sequential
 

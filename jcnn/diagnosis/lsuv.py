@@ -10,8 +10,8 @@ from jax import Array
 
 from jcnn import layers
 from jcnn.arguments import floating
-from jcnn.diagnosis.blocks import Block, Traced, trace
-from jcnn.diagnosis.program import Equation, Program, between, flatten, read, run
+from jcnn.tracing.blocks import Block, Traced, trace
+from jcnn.tracing.program import Equation, Program, between, flatten, read, run
 
 Model = TypeVar("Model", bound=nnx.Module)
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jcnn.diagnosis.blocks import Traced
-from jcnn.diagnosis.elementwise import Nonlinearity
-from jcnn.diagnosis.program import evaluate, read
+from jcnn.tracing.blocks import Traced
+from jcnn.tracing.elementwise import Nonlinearity
+from jcnn.tracing.program import evaluate, read
 
 # An element is saturated where the activation's slope is below this share of its greatest.
 SATURATED = 0.05
@@ -83,7 +83,7 @@ def measure(
 
     `loss(outputs, labels)` is a mean over examples, or one value each. `updates` turns gradients of
     the trained leaves, by index, into what the optimizer adds to each. `instead` is that of
-    `jcnn.diagnosis.program.evaluate`.
+    `jcnn.tracing.program.evaluate`.
     """
     traced = probe.traced
     blocks = traced.blocks

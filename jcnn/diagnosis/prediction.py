@@ -18,9 +18,9 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jcnn.diagnosis.blocks import Block, Traced, trace
 from jcnn.diagnosis.measure import Loss, measure, probe_of
-from jcnn.diagnosis.program import leading_to, read, run
+from jcnn.tracing.blocks import Block, Traced, trace
+from jcnn.tracing.program import leading_to, read, run
 
 DRAWS = 16
 

@@ -10,8 +10,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jcnn.diagnosis.blocks import trace
-from jcnn.diagnosis.program import between, evaluate, read, run
+from jcnn.tracing.blocks import trace
+from jcnn.tracing.program import between, evaluate, read, run
 
 # Up to this many values the whole Jacobian is built.
 EXACT = 1024

@@ -12,8 +12,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jcnn.diagnosis.blocks import Block, Traced, trace
-from jcnn.diagnosis.program import Program, evaluate, leading_to, read, run
+from jcnn.tracing.blocks import Block, Traced, trace
+from jcnn.tracing.program import Program, evaluate, leading_to, read, run
 
 
 @dataclass(frozen=True)

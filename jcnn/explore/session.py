@@ -80,11 +80,11 @@ class Session:
             if not isinstance(told, dict) or told.get("side") not in SIDES:
                 raise UsageError("expected a message with a side, a or b")
             side = told["side"]
-            self._carry_out(side, told)
+            self._run_jobs(side, told)
         except (ValueError, RecursionError) as error:
             self._put({"kind": "error", "side": side, "text": one_line(error)})
 
-    def _carry_out(self, side: str, told: dict[str, Any]) -> None:
+    def _run_jobs(self, side: str, told: dict[str, Any]) -> None:
         what = told.get("do")
         if what == "show":
             choice_of(told.get("choice"))  # its error is answered now, not after others

@@ -14,7 +14,7 @@ from jcnn import engine, training
 from jcnn.explore.choice import RANGES, Choice, choice_of, options
 from jcnn.names import UsageError
 from jcnn.study import Result
-from jcnn.study.store.reading import read_result
+from jcnn.study.storage.load import read_result
 
 # So many pixels, over all examples of the batch, are sent through every layer.
 _PIXELS = 8192

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jcnn.analysis.interactions import Interaction, cell_means
+from jcnn.analysis.statistics import mean_interval
+from jcnn.analysis.text import level_values
 from jcnn.report.style import (
     BLUE,
     COLOURS,
@@ -19,9 +22,6 @@ from jcnn.report.style import (
     text,
     title,
 )
-from jcnn.study.interactions import Interaction, cell_means
-from jcnn.study.statistics import mean_interval
-from jcnn.study.words import level_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jcnn.analysis.text import apart_from_best, remarks
 from jcnn.report.ranking import plot_ranking
 from jcnn.report.sections import Picture, Section, sections
 from jcnn.report.style import inline_svg, save
-from jcnn.study.store.files import write_whole
-from jcnn.study.words import apart_from_best, remarks
+from jcnn.study.storage.atomic_files import write_whole
 from jcnn.version import __version__
 
 if TYPE_CHECKING:

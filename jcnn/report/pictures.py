@@ -19,7 +19,7 @@ from jcnn.report.style import FAINT, GREY, INK, WIDTH, axes_of, figure, shortene
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.study.portrait import Portrait
+    from jcnn.study.inspect_model import Portrait
 
 # How many channels of a layer are drawn, and how many pictures stand side by side.
 CHANNELS, ACROSS = 7, 8

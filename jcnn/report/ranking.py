@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jcnn.analysis.text import apart_from_best
 from jcnn.report.style import BLUE, FAINT, GREY, INK, axes_of, figure, percent, shortened, text
-from jcnn.study.words import apart_from_best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from jcnn.report.style import BLUE, GREY, axes_of, figure, shortened, title
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.study.portrait import Portrait
+    from jcnn.study.inspect_model import Portrait
 
 _MOST_LAYERS, _MOST_EPOCHS, _BINS = 6, 6, 40
 

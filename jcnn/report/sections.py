@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jcnn.analysis.interactions import Interaction, interactions, sentence
+from jcnn.analysis.text import spelled, why_cells
 from jcnn.report.curves import plot_curves
 from jcnn.report.effects import plot_effects, plot_interaction
 from jcnn.report.gradients import plot_gradients
@@ -16,8 +18,6 @@ from jcnn.report.pictures import (
 )
 from jcnn.report.samples import plot_samples
 from jcnn.report.sensitivity import plot_sensitivity
-from jcnn.study.interactions import Interaction, interactions, sentence
-from jcnn.study.words import spelled, why_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

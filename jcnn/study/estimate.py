@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from jcnn import engine
-from jcnn.study.execution import AHEAD
-from jcnn.study.gathering import failed
+from jcnn.study.collect import failed
+from jcnn.study.factors import told
 from jcnn.study.job import Job
-from jcnn.study.plan import told
-from jcnn.study.store.ledger import NAME, Ledger
+from jcnn.study.runner import AHEAD
+from jcnn.study.storage.ledger import NAME, Ledger
 
 if TYPE_CHECKING:
     from jcnn.study.study import Study

@@ -17,10 +17,10 @@ from flax import nnx
 from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.diagnosis import lsuv
-from jcnn.diagnosis.following import watch_of
+from jcnn.diagnosis.monitor import watch_of
 from jcnn.names import UsageError
-from jcnn.study.plan import DEFAULTS, Combination, is_data_driven, model_arguments, told
-from jcnn.study.store import identity
+from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments, told
+from jcnn.study.storage import run_key
 from jcnn.training.optimizers import Schedule
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Job:
         self.failures: dict[int, str] = {}
         self._checked: set[int] = set()
         self.runs = [
-            Planned(m, rate, seed, identity.digest([known, rate, seed]))
+            Planned(m, rate, seed, run_key.digest([known, rate, seed]))
             for m, index in enumerate(members)
             if (known := self._identity(m)) is not None
             for rate in rates.get(index, study.learning_rates)
@@ -189,7 +189,7 @@ class Job:
             return engine.program_text(self._builder(m), self.recipe, self.batch_size, self.data)
 
         try:
-            return identity.of_combination(self.study, self.members[m], self.dataset, program_text)
+            return run_key.of_combination(self.study, self.members[m], self.dataset, program_text)
         except ModelError:
             return None
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from jcnn.analysis.text import spelled
 from jcnn.diagnosis import Diagnosis, Prediction
-from jcnn.study.diagnosing import diagnose_first, predict_first
-from jcnn.study.portrait import Portrait, portrait
-from jcnn.study.words import spelled
+from jcnn.study.first_combination import diagnose_first, predict_first
+from jcnn.study.inspect_model import Portrait, portrait
 
 if TYPE_CHECKING:
-    from jcnn.study.result import Result
+    from jcnn.analysis.result import Result
     from jcnn.study.study import Study
 
 # Examples of the batch that gradients are measured on.

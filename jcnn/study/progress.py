@@ -5,9 +5,9 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jcnn.analysis.result import Result
+from jcnn.analysis.text import spelled
 from jcnn.study.job import Job
-from jcnn.study.result import Result
-from jcnn.study.words import spelled
 
 
 class GroupProgress(NamedTuple):

@@ -10,18 +10,18 @@ from typing import Any, NamedTuple, SupportsIndex
 
 from jcnn import data as datasets
 from jcnn import engine, training
+from jcnn.analysis.metric import measure
+from jcnn.analysis.result import Result
 from jcnn.names import UsageError
 from jcnn.study import settings
-from jcnn.study.execution import carry_out
-from jcnn.study.file import described, unreadable
-from jcnn.study.gathering import check_missing, collect
+from jcnn.study.collect import check_missing, collect
+from jcnn.study.factors import combinations, group, levels
 from jcnn.study.job import Job
-from jcnn.study.measure import measure
-from jcnn.study.plan import combinations, group, levels
 from jcnn.study.progress import Progress, progress
-from jcnn.study.result import Result
-from jcnn.study.store.directory import Memory, StudyDirectory, environment
-from jcnn.study.store.ledger import NAME as LEDGER
+from jcnn.study.runner import run_jobs
+from jcnn.study.storage.directory import Memory, StudyDirectory, environment
+from jcnn.study.storage.ledger import NAME as LEDGER
+from jcnn.study.toml import described, unreadable
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
     "activation": ("sigmoid", "tanh", "relu"),
@@ -144,7 +144,7 @@ class Study:
         show = self._shown(result, metric, on_progress, started)
         while True:
             collect(result, jobs, keep)
-            for job in carry_out(jobs, keep, result.notes, partial(show, jobs)):
+            for job in run_jobs(jobs, keep, result.notes, partial(show, jobs)):
                 result.environment["runs_trained"] += job.trained
                 collect(result, jobs, keep)
             collect(result, jobs, keep)  # with what other processes have trained

@@ -14,10 +14,10 @@ import jcnn
 from jcnn import activations, initializers, layers, losses, models, pooling
 from jcnn.cli import main
 from jcnn.diagnosis import diagnose, singular_values
-from jcnn.diagnosis.blocks import trace
-from jcnn.diagnosis.judged import effective_rank
+from jcnn.diagnosis.diagnosis import effective_rank
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.diagnosis.verdicts import ORDER
+from jcnn.tracing.blocks import trace
 
 
 def inputs(*shape):

@@ -14,7 +14,7 @@ from jcnn import layers, losses, models
 from jcnn.cli import main
 from jcnn.diagnosis import find_learning_rate
 from jcnn.study import Study
-from jcnn.study.diagnosing import find_rate_first
+from jcnn.study.first_combination import find_rate_first
 
 X = jax.random.normal(jax.random.key(0), (256, 16))
 LABELS = (jnp.sum(X[:, :3], axis=1) > 0).astype(jnp.int32)

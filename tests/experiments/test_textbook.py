@@ -17,14 +17,14 @@ FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 @pytest.fixture
 def book(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
-    import textbook
+    import check_textbook
 
-    return textbook
+    return check_textbook
 
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, FOLDER / "textbook.py", *arguments],
+        [sys.executable, FOLDER / "check_textbook.py", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +78,7 @@ def pretended(found, study, name):
 def untrained(book, monkeypatch):
     """Everything that takes long is pretended: studies, networks' classes, times, diagnoses."""
     from jcnn import data
-    from sentences import cross_entropy, deep_net, shared, timing, trained, volumes
+    from textbook import cross_entropy, deep_net, shared, timing, trained, volumes
 
     diagnosis = SimpleNamespace(gradient_ratio=0.5, layers=[SimpleNamespace(update_ratio=0.1)])
     clips = data.load("moving-digits")
@@ -102,7 +102,7 @@ def untrained(book, monkeypatch):
 
 def measured(claim, **changes):
     """The figures that a sentence finds, from two seeds."""
-    from trial.found import Found
+    from harness.found import Found
 
     found = Found()
     configuration = {**claim.configuration, **changes}
@@ -137,7 +137,7 @@ def test_every_sentence_measures_what_it_is_judged_by(book, untrained, pictures)
 
 
 def test_what_is_quick_can_be_judged(book, untrained, pictures):
-    from trial.claim import judge
+    from harness.claim import judge
 
     quick = [claim for claim in book.SENTENCES.values() if claim.quick is not None]
     assert len(quick) > 8
@@ -161,7 +161,7 @@ def criterion(figure, mean, *, good, met=None, low=None):
 
 
 def test_the_short_table_and_where_the_tables_go(book, tmp_path, monkeypatch):
-    from trial.runner import Collection
+    from harness.runner import Collection
 
     results = tmp_path / "results"
     results.mkdir()

@@ -18,7 +18,7 @@ import numpy as np
 
 from jcnn import engine
 from jcnn.engine import group
-from jcnn.study import Study, execution
+from jcnn.study import Study, runner
 
 
 def study():
@@ -71,8 +71,8 @@ def main():
     library = ctypes.CDLL(os.environ["LD_PRELOAD"])
     library.events.restype = ctypes.c_long
     library.watch.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
-    execution.CHECKPOINT_SECONDS = 0.0
-    execution.CHECKPOINT_SHARE = 1e9
+    runner.CHECKPOINT_SECONDS = 0.0
+    runner.CHECKPOINT_SHARE = 1e9
     group.FIRST_CALL = 16  # an epoch a call
     # What a study imports late is imported before forking.
     for module in ("orbax.checkpoint", "scipy.stats"):

@@ -15,7 +15,7 @@ from jax.experimental import io_callback
 import jcnn
 from jcnn import engine, initializers, layers, pooling
 from jcnn.study import Study, look_into
-from jcnn.study.store import identity
+from jcnn.study.storage import run_key
 from jcnn.training.run import advance, normalize
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -245,9 +245,9 @@ def test_what_tells_a_fitted_run_from_others(monkeypatch):
     assert of(own(initializers.he_normal)) == different[2]
     assert of({"other": initializers.lsuv_orthogonal}) == different[0]
     # What fits it is part of the key, and of no other's.
-    sources = identity._sources
+    sources = run_key._sources
     monkeypatch.setattr(
-        identity, "_sources", lambda packages=None: "changed" if packages else sources(packages)
+        run_key, "_sources", lambda packages=None: "changed" if packages else sources(packages)
     )
     assert not of(["lsuv"]) & different[0]
     assert of(["orthogonal"]) == different[1]

@@ -16,7 +16,7 @@ import pytest
 
 from jcnn.cli import interruption, main
 from jcnn.cli.interruption import Terminated
-from jcnn.study.store.ledger import Ledger
+from jcnn.study.storage.ledger import Ledger
 
 HERE = Path(__file__).parent
 WORKERS = 2

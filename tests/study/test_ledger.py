@@ -14,10 +14,10 @@ from flax import nnx
 
 import jcnn
 from jcnn import engine, layers
-from jcnn.study import Study, execution
-from jcnn.study.store.checkpoint import Checkpoints
-from jcnn.study.store.files import StorageError
-from jcnn.study.store.ledger import DAMAGED, NAME, Ledger
+from jcnn.study import Study, runner
+from jcnn.study.storage.atomic_files import StorageError
+from jcnn.study.storage.checkpoint import Checkpoints
+from jcnn.study.storage.ledger import DAMAGED, NAME, Ledger
 
 OUTCOME = engine.Outcome(
     {"train_loss": [1.0, float("nan")]}, {"accuracy": 0.5}, diverged_at=3, steps=6, seconds=0.1
@@ -94,9 +94,9 @@ def test_what_changes_a_run_makes_it_another(change):
 @pytest.mark.parametrize("what", ["default_backend", "_sources"])
 def test_the_platform_and_jcnns_sources_are_part_of_the_key(what, monkeypatch):
     before = run_keys()
-    of_numerics = jcnn.study.store.identity.of_numerics
+    of_numerics = jcnn.study.storage.run_key.of_numerics
     of_numerics.cache_clear()
-    place = jax if what == "default_backend" else jcnn.study.store.identity
+    place = jax if what == "default_backend" else jcnn.study.storage.run_key
     monkeypatch.setattr(place, what, lambda: "cpu" if what == "_sources" else "elsewhere")
     try:
         assert not before & run_keys()
@@ -331,8 +331,8 @@ def test_every_chunk_boundary_resumes_to_the_bit(normalization, monkeypatch):
 
 
 def test_an_interrupted_group_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(execution, "CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "CHECKPOINT_SHARE", 1e9)
     one = study(factors={"hidden": [(4,)]}, epochs=4)
 
     def stop(event):

@@ -11,9 +11,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
+from jcnn.analysis import statistics
+from jcnn.analysis.result import Result, RunRecord
 from jcnn.engine import Outcome
-from jcnn.study import statistics
-from jcnn.study.result import Result, RunRecord
 
 
 def test_paired_comparison_against_scipy():

@@ -11,13 +11,13 @@ from flax import nnx
 
 import jcnn
 from jcnn import data, engine, layers, models, names, training
+from jcnn.analysis.result import Result, RunRecord
 from jcnn.names import UsageError
 from jcnn.study import Study
-from jcnn.study.file import KEYS, read_study
-from jcnn.study.plan import group
-from jcnn.study.result import Result, RunRecord
-from jcnn.study.store.directory import StudyDirectory
-from jcnn.study.store.ledger import Ledger
+from jcnn.study.factors import group
+from jcnn.study.storage.directory import StudyDirectory
+from jcnn.study.storage.ledger import Ledger
+from jcnn.study.toml import KEYS, read_study
 from jcnn.training import optimizers
 
 SMALL = {"epochs": 2, "seeds": 2, "learning_rates": [0.1, 0.03], "batch_size": 128}

@@ -1,0 +1,107 @@
+"""Yang et al. 2019: batch normalization makes gradients grow with every layer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+import jcnn
+from harness.claim import Claim, Criterion
+from harness.found import Found
+from jcnn import layers
+
+ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "identity": lambda x: x}
+
+
+class CircularCNN(nnx.Module):
+    """Equal convolutions on a torus, each with batch norm and relu: no position is at a border."""
+
+    def __init__(self, depth: int, width: int, *, rngs: nnx.Rngs) -> None:
+        self.convs = nnx.List(
+            layers.Conv(width, width, (3, 3), padding="CIRCULAR", use_bias=False, rngs=rngs)
+            for _ in range(depth)
+        )
+        self.norms = nnx.List(layers.batch_norm(width, rngs=rngs) for _ in range(depth))
+        self.out = layers.Dense(width, 10, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = jax.nn.relu(norm(conv(x)))
+        return self.out(jcnn.pooling.global_avg_pool(x))
+
+
+def measure(configuration: Mapping[str, Any], found: Found) -> None:
+    """The factor of each arm a layer, one value a seed; and accuracies, where it is to train."""
+    width, depth, batch = (configuration[name] for name in ("width", "depth", "batch"))
+    for seed in range(configuration["seeds"]):
+        x = jax.random.normal(jax.random.key(seed), (batch, width))
+        labels = jnp.arange(batch) % 10
+        arms = {name: (f, layers.batch_norm) for name, f in ACTIVATIONS.items()}
+        for name, (activation, norm) in (arms | {"no norm": (jax.nn.relu, None)}).items():
+            model = jcnn.models.mlp(
+                (width,),
+                10,
+                hidden=(width,) * depth,
+                activation=activation,
+                normalization=norm,
+                rngs=nnx.Rngs(seed),
+            )
+            found.add(f"{name}: factor a layer", _factor(model, x, labels))
+        channels = configuration["channels"]
+        twin = CircularCNN(depth, channels, rngs=nnx.Rngs(seed))
+        images = jax.random.normal(jax.random.key(seed), (configuration["images"], 8, 8, channels))
+        found.add("relu, conv: factor a layer", _factor(twin, images, labels[: len(images)]))
+    if configuration["train"]:
+        _train(configuration["train"], found)
+
+
+def _factor(model: nnx.Module, x: jax.Array, labels: jax.Array) -> float:
+    hidden = jcnn.diagnose(model, x, labels).layers[:-1]
+    return (hidden[0].gradient / hidden[-1].gradient) ** (1 / (len(hidden) - 1))
+
+
+def _train(depths: Mapping[str, int], found: Found) -> None:
+    study = jcnn.Study(
+        model="mlp",
+        factors={
+            "hidden": {name: (64,) * depth for name, depth in depths.items()},
+            "normalization": ["batch", "none"],
+        },
+        learning_rates=[0.3, 0.1, 0.03, 0.01, 0.003, 0.001],
+        seeds=3,
+        epochs=10,
+    )
+    for row in found.run(study, "depth").ranking():
+        found.accuracies(
+            f"{row.levels['hidden']}, {row.levels['normalization']}: test accuracy", row
+        )
+
+
+CLAIM = Claim(
+    name="yang2019-bn-explosion",
+    source="Yang et al. 2019, theorem 3.9 and figure 2",
+    statement="Batch normalization makes gradients grow by sqrt(pi / (pi - 1)) = 1.211 a layer for "
+    "relu, whatever the weights, so that deep networks with it cannot be trained.",
+    configuration={
+        "width": 1024,
+        "batch": 128,
+        "depth": 24,
+        "channels": 128,
+        "images": 32,
+        "seeds": 3,
+        "train": {"depth 10": 10, "depth 60": 60},
+    },
+    quick={"seeds": 1, "train": {}},
+    criteria=[
+        Criterion("relu: factor a layer", 1.191, 1.231, "no norm: factor a layer"),
+        Criterion("tanh: factor a layer", 1.065, 1.105, "no norm: factor a layer"),
+        Criterion("identity: factor a layer", 0.98, 1.02, "relu: factor a layer"),
+        Criterion("no norm: factor a layer", 0.97, 1.03, "relu: factor a layer"),
+        Criterion("relu, conv: factor a layer", 1.191, 1.231, "no norm: factor a layer"),
+        Criterion("depth 10, batch: test accuracy", 0.9, 1.0),
+        Criterion("depth 60, batch: test accuracy", 0.0, 0.5, "depth 60, none: test accuracy"),
+    ],
+    measure=measure,
+)

@@ -1,0 +1,82 @@
+"""Does pooling speed up computation?"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+from flax import nnx
+from jax import Array
+
+from harness.claim import Claim
+from harness.found import Found
+from jcnn import layers, pooling
+from textbook import canvas, timing
+from textbook.criteria import TIME, at_least
+
+WITHOUT = "time of a step, without pooling over with"
+STRIDES = "time of a step, strides of 2 over pooling"
+BASE, NULL = "pooling", "pooling by 1"
+HEADS = ("a dense layer at the end", "global average at the end")
+
+
+class GlobalAverage(nnx.Module):
+    """The mean over all positions."""
+
+    def __call__(self, x: Array) -> Array:
+        """`(n, height, width, c)` to `(n, c)`."""
+        return pooling.global_avg_pool(x)
+
+
+def net(
+    input_shape: Sequence[int], outputs: int, *, kind: str, head: str, rngs: nnx.Rngs
+) -> layers.Sequential:
+    """Two convolutions, each followed by what `kind` says, then the `head` and a dense layer."""
+    height, width, channels = input_shape
+    chain: dict[str, Any] = {}
+    for i, features in enumerate((16, 32), start=1):
+        strides = 2 if kind == "strides of 2" else 1
+        chain[f"conv{i}"] = layers.Conv(channels, features, (3, 3), strides=strides, rngs=rngs)
+        chain[f"relu{i}"] = layers.Activation(jax.nn.relu)
+        if kind in (BASE, NULL):
+            window = 2 if kind == BASE else 1
+            chain[f"pool{i}"] = layers.Pool(pooling.max_pool, (window, window))
+        channels = features
+    shrunk = 4 if kind in (BASE, "strides of 2") else 1
+    size = height // shrunk * (width // shrunk) * channels
+    if head == HEADS[0]:
+        chain["flatten"] = layers.Flatten()
+        chain["hidden"] = layers.Dense(size, 64, rngs=rngs)
+        chain["relu_hidden"] = layers.Activation(jax.nn.relu)
+        channels = 64
+    else:
+        chain["average"] = GlobalAverage()
+    return layers.Sequential(**chain, output=layers.Dense(channels, outputs, rngs=rngs))
+
+
+def measure(configuration: Mapping[str, Any], found: Found) -> None:
+    """Times of training steps of nets that differ in what shrinks their images."""
+    dataset = canvas.enlarged(3)
+    for head in HEADS:
+        sides = {
+            kind: timing.steps(partial(net, kind=kind, head=head), dataset, configuration["steps"])
+            for kind in (BASE, "no pooling", NULL, "strides of 2")
+        }
+        rounds = configuration["blocks"], configuration["rounds"]
+        over = timing.over(sides, BASE, *rounds)
+        found.add(f"{head}: {WITHOUT}", *over["no pooling"])
+        found.add(f"against strides of 2, {head}: {STRIDES}", *over["strides of 2"])
+        found.add(f"{NULL}, {head}: {WITHOUT}", *(over["no pooling"] / over[NULL]))
+
+
+CLAIM = Claim(
+    name="pooling-speed",
+    source="Goodfellow et al. 2016, section 9.3; usual in textbooks",
+    statement="Pooling speeds up computation.",
+    configuration={"steps": 6, "blocks": 5, "rounds": 3},
+    criteria=[
+        *(at_least(f"{head}: {WITHOUT}", TIME, f"{NULL}, {head}: {WITHOUT}") for head in HEADS),
+        *(at_least(f"against strides of 2, {head}: {STRIDES}", TIME) for head in HEADS),
+    ],
+    measure=measure,
+)

@@ -1,0 +1,99 @@
+"""What differs between two studies, and whether what they share moved beyond noise."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jcnn.analysis.result import Result, Row
+from jcnn.analysis.statistics import LEVEL, Interval, holm
+
+_VERSIONS = ("jcnn", "python", "jax", "jaxlib", "flax", "optax", "numpy", "platform", "device")
+
+
+class Moved(NamedTuple):
+    """A combination of both studies: its means, their difference (second less first), and p.
+
+    `interval` is Welch's for the difference of two means, and `corrected` its p-value after Holm's
+    correction over the combinations that both have.
+    """
+
+    levels: Mapping[str, str]
+    first: float
+    second: float
+    interval: Interval
+    corrected: float
+
+    @property
+    def real(self) -> bool:
+        """Whether it moved beyond noise."""
+        return self.corrected < 1 - LEVEL
+
+
+class Difference(NamedTuple):
+    """`settings` and `versions` map what differs to its value in the first and the second.
+
+    `only_first` and `only_second` are combinations that the other does not have.
+    """
+
+    settings: dict[str, tuple[Any, Any]]
+    versions: dict[str, tuple[Any, Any]]
+    only_first: list[Mapping[str, str]]
+    only_second: list[Mapping[str, str]]
+    moved: list[Moved]
+
+
+def difference(first: Result, second: Result) -> Difference:
+    """Compare two results. ValueError where they are judged by different metrics."""
+    if first.measure.name != second.measure.name:
+        raise ValueError(
+            f"one study is judged by {first.measure.name}, the other by {second.measure.name}"
+        )
+    mine, theirs = _by_levels(first), _by_levels(second)
+    shared = [key for key in mine if key in theirs]
+    tests = [_welch(mine[key], theirs[key]) for key in shared]
+    corrected = holm([p for p, _ in tests])
+    return Difference(
+        _unlike(_flat(first.study), _flat(second.study)),
+        _unlike(
+            {name: first.environment.get(name) for name in _VERSIONS},
+            {name: second.environment.get(name) for name in _VERSIONS},
+        ),
+        [mine[key].levels for key in mine if key not in theirs],
+        [theirs[key].levels for key in theirs if key not in mine],
+        [
+            Moved(mine[key].levels, mine[key].mean, theirs[key].mean, interval, p)
+            for key, (_, interval), p in zip(shared, tests, corrected, strict=True)
+        ],
+    )
+
+
+def _by_levels(result: Result) -> dict[tuple[tuple[str, str], ...], Row]:
+    return {tuple(sorted(row.levels.items())): row for row in result.ranking()}
+
+
+def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in study.items() if key != "factors"}
+    return plain | {f"factors.{name}": value for name, value in study.get("factors", {}).items()}
+
+
+def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys([*first, *second])
+    pairs = {name: (first.get(name), second.get(name)) for name in names}
+    return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
+
+
+def _welch(first: Row, second: Row) -> tuple[float, Interval]:
+    """Welch's t-test of two rows' values: the p-value, and the interval of the difference."""
+    from scipy import stats
+
+    a, b = (np.asarray([v for v in row.values if math.isfinite(v)]) for row in (first, second))
+    if len(a) < 2 or len(b) < 2:
+        return math.nan, Interval(math.nan, math.nan)
+    if np.ptp(a) == np.ptp(b) == 0:
+        gap = float(b[0] - a[0])
+        return float(gap == 0), Interval(gap, gap)
+    test = stats.ttest_ind(b, a, equal_var=False)
+    low, high = test.confidence_interval(LEVEL)
+    return float(test.pvalue), Interval(float(low), float(high))

@@ -1,0 +1,68 @@
+"""All runs of a study as a table in a file: CSV, JSON or Parquet."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any, cast
+
+from jcnn import strict_json
+from jcnn.analysis.result import Result
+from jcnn.names import UsageError
+from jcnn.study.storage.atomic_files import write_whole, write_whole_bytes
+
+FORMATS = (".csv", ".json", ".parquet")
+
+
+def export(result: Result, path: Path) -> int:
+    """Write a row for every run; how many there were. The file's ending says in which format.
+
+    Columns are the factors, learning_rate, seed, diverged_at (empty: it did not), steps, seconds,
+    `test_<metric>`, and `<part>_<metric>` for training and validation: the last epoch's value in
+    CSV, one value an epoch in JSON and Parquet. What is not finite is empty or null.
+
+    Raises UsageError for another ending, or Parquet without pyarrow.
+    """
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise UsageError(f"{path}: expected a file that ends in {', '.join(FORMATS)}")
+    rows = [_row(result, index, last=kind == ".csv") for index in range(len(result.records))]
+    if kind == ".json":
+        write_whole(path, strict_json.dumps(rows))
+    elif kind == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(path, text.getvalue())
+    else:
+        write_whole_bytes(path, _parquet(rows))
+    return len(rows)
+
+
+def _row(result: Result, index: int, *, last: bool) -> dict[str, Any]:
+    record = result.records[index]
+    outcome = record.outcome
+    row = {
+        **result.combinations[record.combination],
+        "learning_rate": record.learning_rate,
+        "seed": record.seed,
+        "diverged_at": outcome.diverged_at,
+        "steps": outcome.steps,
+        "seconds": outcome.seconds,
+        **{f"test_{name}": value for name, value in outcome.test.items()},
+        **{name: curve[-1] if last else curve for name, curve in outcome.curves.items()},
+    }
+    return cast("dict[str, Any]", strict_json.plain(row))
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError(
+            "Parquet needs pyarrow: pip install 'jcnn[parquet]', or write .csv or .json"
+        ) from error
+    found = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), found)
+    return found.getvalue()
