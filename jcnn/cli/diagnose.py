@@ -198,5 +198,5 @@ def _print_followed(trained: "Result") -> None:
     console.print(moments_table(trained.why(row)))
     console.print(
         f"gradient: |dL/dh| at the first layer over that at the last hidden one; test "
-        f"{trained.metric} in the end {trained.measure.show(row.mean)}"
+        f"{trained.metric.name} in the end {trained.metric.show(row.mean)}"
     )

@@ -117,11 +117,6 @@ def combinations(factors: Mapping[str, Sequence[Level]]) -> list[Combination]:
     return [Combination(tuple(zip(factors, chosen, strict=True))) for chosen in products]
 
 
-def told(levels: Mapping[str, str]) -> str:
-    """A combination's levels with their factors, for where no table's head names these."""
-    return ", ".join(f"{factor}={name}" for factor, name in levels.items())
-
-
 def group(combined: Sequence[Combination]) -> list[list[int]]:
     """Indices of combinations that share a structure, in order of first appearance."""
     groups: dict[Any, list[int]] = {}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from jcnn.analysis.metric import at_end
+from jcnn.analysis.labels import label
 from jcnn.diagnosis import (
     Diagnosis,
     Examination,
@@ -23,9 +23,9 @@ from jcnn.diagnosis import (
 from jcnn.diagnosis.examination import with_singular_values
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.names import UsageError
-from jcnn.study.factors import told
 from jcnn.study.job import Job
-from jcnn.study.study import Prepared, Study
+from jcnn.study.prepare import Prepared
+from jcnn.study.study import Study
 from jcnn.training.run import normalize
 
 
@@ -135,10 +135,9 @@ def _tried(study: Study, change: Mapping[str, str]) -> Tried:
     if result.failures:
         return Tried(change, verdict, math.nan, "", next(iter(result.failures.values())))
     (row,) = result.ranking()
-    shown = at_end(result.metric, result.higher_is_better).show(row.mean)
-    return Tried(change, verdict, row.mean, shown, "")
+    return Tried(change, verdict, row.mean, result.metric.show(row.mean), "")
 
 
 def told_change(change: Mapping[str, str]) -> str:
     """A change in words."""
-    return told(change) or "as it is"
+    return label(change) or "as it is"

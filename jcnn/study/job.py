@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +16,14 @@ from flax import nnx
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.analysis.labels import label
 from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import watch_of
 from jcnn.names import UsageError
-from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments, told
+from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments
+from jcnn.study.plan import Plan
 from jcnn.study.storage import run_key
 from jcnn.training.optimizers import Schedule
-
-if TYPE_CHECKING:
-    from jcnn.study.study import Study
 
 
 class ModelError(ValueError):
@@ -48,30 +47,30 @@ class Job:
 
     def __init__(
         self,
-        study: "Study",
+        plan: Plan,
         dataset: datasets.Dataset,
         task: training.Task,
         data: training.Data,
         members: Sequence[int],
         rates: Mapping[int, Sequence[float]],
     ) -> None:
-        first = study.combinations[members[0]]
-        self.members = [study.combinations[index] for index in members]
+        first = plan.combinations[members[0]]
+        self.members = [plan.combinations[index] for index in members]
         self.indices = members
         self.task = task
-        self.study, self.dataset, self.data = study, dataset, data
+        self.plan, self.dataset, self.data = plan, dataset, data
         self.outputs = _outputs(dataset, task)
-        self.batch_size = first.value("batch_size", study.batch_size)
-        self.epochs = operator.index(study.epochs)
-        self.dtype = None if study.dtype is None else names.lookup("dtype", study.dtype)
+        self.batch_size = first.value("batch_size", plan.batch_size)
+        self.epochs = operator.index(plan.epochs)
+        self.dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
         self.recipe = training.Recipe(
             task,
             first.value("optimizer", DEFAULTS["optimizer"]),
             first.value("schedule", DEFAULTS["schedule"]),
             engine.steps_per_epoch(len(data.inputs), self.batch_size) * self.epochs,
-            study.warmup_steps,
-            study.gradient_clip,
-            first.value("augmentation", study.augment),
+            plan.warmup_steps,
+            plan.gradient_clip,
+            first.value("augmentation", plan.augment),
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.failures: dict[int, str] = {}
@@ -80,8 +79,8 @@ class Job:
             Planned(m, rate, seed, run_key.digest([known, rate, seed]))
             for m, index in enumerate(members)
             if (known := self._identity(m)) is not None
-            for rate in rates.get(index, study.learning_rates)
-            for seed in study.seed_values
+            for rate in rates.get(index, plan.learning_rates)
+            for seed in plan.seed_values
         ]
 
     def missing(self, finished: Container[str]) -> "Job":
@@ -129,7 +128,7 @@ class Job:
             self._recipe(used[0]),
             self.batch_size,
             self.epochs,
-            self.study.data_memory,
+            self.plan.data_memory,
         )
         return engine.CompiledGroup(group, self.data)
 
@@ -140,7 +139,7 @@ class Job:
 
     def _recipe(self, m: int) -> training.Recipe:
         """The recipe, with a watch where there is one on a member's layers: those of them all."""
-        every = self.study.diagnose
+        every = self.plan.diagnose
         if every is None:
             return self.recipe
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
@@ -189,7 +188,7 @@ class Job:
             return engine.program_text(self._builder(m), self.recipe, self.batch_size, self.data)
 
         try:
-            return run_key.of_combination(self.study, self.members[m], self.dataset, program_text)
+            return run_key.of_combination(self.plan, self.members[m], self.dataset, program_text)
         except ModelError:
             return None
 
@@ -221,7 +220,7 @@ class Job:
             ) from error
         shape = getattr(found, "shape", type(found).__name__)
         if shape != (self.batch_size, self.outputs):
-            takes = "outputs" in model_arguments(self.study.build_model, member, {"outputs": 0})
+            takes = "outputs" in model_arguments(self.plan.build_model, member, {"outputs": 0})
             raise ModelError(
                 f"the model with {_spelled(member)} maps inputs of shape {batch.shape} to "
                 f"{shape}; expected {(self.batch_size, self.outputs)} for {self.task.name}: "
@@ -230,7 +229,7 @@ class Job:
 
     def _builder(self, m: int) -> engine.Builder:
         build = partial(self._build, self.members[m])
-        fitted = is_data_driven(self.study.build_model, self.members[m])
+        fitted = is_data_driven(self.plan.build_model, self.members[m])
         return engine.Fitted(build, lsuv) if fitted else build
 
     def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
@@ -241,10 +240,10 @@ class Job:
         }
         if self.dtype is not None:
             context["dtype"] = self.dtype
-        arguments = model_arguments(self.study.build_model, member, context)
+        arguments = model_arguments(self.plan.build_model, member, context)
         if self.dtype is not None and "dtype" not in arguments:
             raise UsageError("the model does not take dtype; add the argument, or drop the setting")
-        model = self.study.build_model(**arguments)
+        model = self.plan.build_model(**arguments)
         if not isinstance(model, nnx.Module):
             raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
         return model
@@ -278,7 +277,7 @@ def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
 
 
 def _spelled(member: Combination) -> str:
-    return told(member.names()) or "no factors"
+    return label(member.names()) or "no factors"
 
 
 def _place(error: BaseException) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jcnn.analysis.labels import short_label
 from jcnn.analysis.result import Result
-from jcnn.analysis.text import spelled
 from jcnn.study.job import Job
 
 
@@ -40,12 +40,12 @@ def progress(
     result: Result, jobs: Sequence[Job], job: Job, runs_done: float, seconds: float
 ) -> Progress:
     """That of a study whose finished runs are in `result`, and `runs_done` of `job`'s under way."""
-    rows = result.ranking()
+    rows = result.answer.rows
     finished = Counter(record.combination for record in result.records)
 
     def best(indices: Container[int]) -> str:
         row = next((row for row in rows if row.combination in indices), None)
-        return f"{spelled(row)} {result.measure.show(row.mean)}" if row else ""
+        return f"{short_label(row.levels)} {result.metric.show(row.mean)}" if row else ""
 
     groups = [
         GroupProgress(

@@ -7,7 +7,8 @@ from flax import nnx
 
 from jcnn import engine
 from jcnn.names import UsageError
-from jcnn.study.study import Prepared, Study
+from jcnn.study.prepare import Prepared
+from jcnn.study.study import Study
 
 
 def train_one(

@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 from filelock import FileLock, Timeout
 
+from jcnn.analysis.result import Result
 from jcnn.engine import Outcome
 from jcnn.names import UsageError
 from jcnn.study.storage.atomic_files import write_whole
@@ -113,9 +114,16 @@ class StudyDirectory:
         """Versions, device, command and time."""
         write_whole(self.path / ENVIRONMENT, json.dumps(environment, indent=1))
 
-    def write_results(self, text: str) -> None:
-        """The answer: the same runs give the same bytes."""
-        write_whole(self.path / "results.json", text)
+    def write_result(self, result: Result) -> None:
+        """Write `results.json`, which is the same for the same runs, and versions and times.
+
+        If nothing was trained, the versions and times of the stored runs stay.
+        """
+        write_whole(self.path / "results.json", result.to_json(provenance=False))
+        trained = result.environment["runs_trained"]
+        ran = result.environment if trained else self.environment() or result.environment
+        seconds = [record.outcome.seconds for record in result.records]
+        self.write_environment(ran | {"notes": list(result.notes), "run_seconds": seconds})
 
 
 def read_environment(directory: Path) -> dict[str, Any]:

@@ -55,14 +55,14 @@ def summary(directory: Path) -> dict[str, Any]:
         return found | {"state": "not finished"}
     try:
         result = read_result(directory)
-        row = result.ranking()[0]
+        row = result.answer.rows[0]
     except (UsageError, IndexError):
         return found | {"state": "damaged"}
     found |= {"runs": len(result.records), "state": "finished"}
     return found | {
         "best": dict(row.levels),
         "mean": row.mean,
-        "shown": result.measure.show(row.mean),
+        "shown": result.metric.show(row.mean),
     }
 
 
