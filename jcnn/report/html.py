@@ -13,7 +13,7 @@ from jcnn.analysis.table import Cell, ranking_table
 from jcnn.report.ranking import plot_ranking
 from jcnn.report.sections import Picture, Section, sections
 from jcnn.report.style import inline_svg, save
-from jcnn.study.storage.atomic_files import write_whole
+from jcnn.study.storage.atomic_files import write_atomic
 from jcnn.version import __version__
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_report(
     >>> render(result).startswith("<!doctype html>")
     True
     """
-    write_whole(Path(path), render(result, inspection))
+    write_atomic(Path(path), render(result, inspection))
 
 
 def render(result: "Result", inspection: "ModelInspection | None" = None) -> str:

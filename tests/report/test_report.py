@@ -131,7 +131,7 @@ def test_a_binary_task(tmp_path):
 
 
 def test_training_one_run_of_another_seed_is_refused(study):
-    with pytest.raises(ValueError, match="seed 7 is none of the study's"):
+    with pytest.raises(ValueError, match="seed 7 is not one of the study's seeds"):
         train_one(study, 0, 0.1, seed=7)
 
 
@@ -163,7 +163,7 @@ def test_the_commands(tmp_path, capsys, monkeypatch):
     assert "test loss" in (out / "report.html").read_text()
     capsys.readouterr()
     assert main(["report", str(tmp_path)]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "contains no study" in capsys.readouterr().err
     assert main(["report", str(out), "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "is not a directory" in capsys.readouterr().err
 

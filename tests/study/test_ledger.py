@@ -239,7 +239,7 @@ def test_a_row_that_was_altered_is_not_used(tmp_path):
     file.close()
     ledger = Ledger(tmp_path)
     assert set(ledger.outcomes(keys(5))) == set(keys(5)) - {"key2"}
-    assert "the 4 runs in it that verify were kept" in ledger.notes[0]
+    assert "4 runs could be read and were kept" in ledger.notes[0]
 
 
 def snapshots(directory, count):
@@ -351,7 +351,7 @@ def test_an_interrupted_group_goes_on_from_its_checkpoint(tmp_path, monkeypatch)
 
 def test_a_directory_that_cannot_be_written_or_goes_away(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cannot keep results in .*name another directory"):
+    with pytest.raises(OSError, match="cannot store results in .*choose another directory"):
         study().run(tmp_path / "file" / "x")
 
     def remove(event):

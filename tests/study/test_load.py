@@ -151,7 +151,7 @@ def test_the_commands(directory, tmp_path, capsys):
     assert main(["runs", "export", str(directory), str(tmp_path / "r.csv")]) == 0
     assert "12 runs" in capsys.readouterr().out
     assert main(["runs", "show", str(tmp_path)]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "contains no study" in capsys.readouterr().err
 
 
 def test_looking_again_leaves_what_the_runs_were_made_by(directory, tmp_path):

@@ -107,7 +107,7 @@ def test_the_answer_in_words_says_what_is_real():
     against = found.comparisons({"activation": "tanh", "norm": "none"})
     assert [c.real for c in against] == [True, True, True, False]
     assert against[-1].difference == 0
-    with pytest.raises(UsageError, match="fits 2 combinations"):
+    with pytest.raises(UsageError, match="matches 2 combinations"):
         found.comparisons({"activation": "tanh"})
     with pytest.raises(UsageError, match="did you mean norm"):
         found.comparisons({"nomr": "none"})
@@ -418,7 +418,7 @@ def test_output_directory(tmp_path, result):
     assert not events
     assert (out / "results.json").read_bytes() == kept
     (out / "ledger.sqlite").unlink()
-    with pytest.raises(UsageError, match="holds results but no ledger"):
+    with pytest.raises(UsageError, match="contains results but no ledger"):
         study.run(out)
 
 
@@ -498,7 +498,7 @@ def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
         ({"factors": {"activation": ["relo"]}}, "did you mean relu"),
         ({"factors": {"activaton": ["relu"]}}, "did you mean activation"),
         ({"factors": {"activation": []}}, "has no values"),
-        ({"factors": {"activation": ["relu", "relu"]}}, "names a value twice"),
+        ({"factors": {"activation": ["relu", "relu"]}}, "two values of the same name"),
         ({"factors": {"learning_rate": [1.0]}}, "tries all of learning_rates"),
         ({"model": "lenett"}, "did you mean lenet"),
         ({"model": "nowhere:make"}, "could not be imported"),
@@ -510,7 +510,7 @@ def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
         ({"task": "binary"}, "does not fit"),
         ({"batch_size": 5000}, "use a smaller batch"),
         ({"factors": {"kernel_init": ["normal:big"]}}, "expected a number"),
-        ({"model": flat_model, "factors": {}}, "take `outputs`"),
+        ({"model": flat_model, "factors": {}}, "add the argument `outputs`"),
         ({"model": not_a_module, "factors": {}}, "returned a function; expected an nnx.Module"),
         ({"model": leaving, "factors": {}}, "SystemExit at test_study.py"),
         ({"model": linear, "factors": {}, "dtype": "bfloat16"}, "does not take dtype"),
