@@ -1,4 +1,4 @@
-"""Figures of what was measured, and a study's report as one page."""
+"""Figures of results, and a study's report as one self-contained page."""
 
 from jcnn.report.curves import plot_curves as plot_curves
 from jcnn.report.effects import plot_effects as plot_effects

@@ -1,4 +1,4 @@
-"""How combinations learn, epoch by epoch."""
+"""Learning curves of combinations."""
 
 from typing import TYPE_CHECKING, Any
 
