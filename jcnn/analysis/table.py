@@ -59,5 +59,5 @@ def ranking_table(answer: Answer) -> RankingTable:
     return RankingTable(columns, rows)
 
 
-def _cell(text: str, sort: float) -> Cell:
+def _cell(text: str, sort: float | int) -> Cell:
     return Cell(text, float(sort) if math.isfinite(sort) else math.nan)
