@@ -1,4 +1,4 @@
-"""Vanishing gradients in a real convolutional network, layer by layer, beside what theory says.
+"""Measure vanishing gradients layer by layer, and compare them with mean-field theory.
 
 Command: python docs/learn/vanishing.py
 Result: docs/learn/vanishing.svg
