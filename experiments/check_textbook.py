@@ -25,7 +25,7 @@ TEXTBOOK = Collection(
     "A textbook's sentences, each put to the test",
     SENTENCES,
     WORDS,
-    FOLDER / "results" / "sentences",
+    FOLDER / "results" / "textbook",
 )
 # The short table has so many figures of a sentence, the first of its criteria.
 FIGURES = 4

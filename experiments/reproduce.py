@@ -15,7 +15,7 @@ from papers import CLAIMS
 FOLDER = Path(__file__).parent
 WORDS = {word: word for word in ("REPRODUCED", "PARTIAL", "DIVERGED", "NOT TESTED")}
 PUBLISHED = Collection(
-    "Published results, put to the test", CLAIMS, WORDS, FOLDER / "results" / "claims"
+    "Published results, put to the test", CLAIMS, WORDS, FOLDER / "results" / "papers"
 )
 
 
