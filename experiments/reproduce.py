@@ -20,9 +20,10 @@ PUBLISHED = Collection(
 
 
 def document(collection: Collection) -> None:
-    """Put all figures into their document, and a line a claim into the README."""
-    put(FOLDER.parent / "docs" / "validation.md", "results", every_figure(collection))
-    put(FOLDER.parent / "README.md", "claims", summary(collection))
+    """Write the short table and the table of all figures into docs/validation.md."""
+    page = FOLDER.parent / "docs" / "validation.md"
+    put(page, "claims", summary(collection))
+    put(page, "results", every_figure(collection))
 
 
 if __name__ == "__main__":
