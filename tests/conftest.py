@@ -21,6 +21,17 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory):
+    """The directory of `STUDY_OF_DIGITS`, finished; tests that change it take a copy."""
+    from jcnn.study import Study
+    from tests.small import STUDY_OF_DIGITS
+
+    directory = tmp_path_factory.mktemp("finished") / "x"
+    Study(**STUDY_OF_DIGITS).run(directory)
+    return directory
+
+
 @pytest.fixture
 def key() -> jax.Array:
     return jax.random.key(0)

@@ -12,8 +12,6 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from jcnn.analysis import statistics
-from jcnn.analysis.result import Result, RunRecord
-from jcnn.engine import Outcome
 
 
 def test_paired_comparison_against_scipy():
@@ -138,22 +136,3 @@ def test_intervals_hold_the_mean_about_as_often_as_they_say():
         low, high = statistics.mean_interval(rng.normal(size=10))
         held.append(low <= 0 <= high)
     assert 0.86 <= np.mean(held) <= 0.98
-
-
-def test_levels_that_do_the_same_on_every_seed_are_told_as_equal():
-    def result(values):
-        names = list(values)
-        records = [
-            RunRecord(i, 0.1, seed, Outcome({"validation_accuracy": [v]}, {"accuracy": v}))
-            for i, name in enumerate(names)
-            for seed, v in enumerate(values[name])
-        ]
-        return Result({}, "accuracy", True, [{"activation": name} for name in names], records)
-
-    same = result({"a": [0.5, 0.6, 0.7], "b": [0.5, 0.6, 0.7]})
-    assert same.verdict() == "a and b do equally well on every seed"
-    assert same.effects() == ["activation: a and b do equally well on every seed"]
-    three = result({"a": [0.5, 0.6, 0.7], "b": [0.5, 0.6, 0.7], "c": [0.1, 0.21, 0.3]})
-    assert three.verdict() == "a and b do equally well on every seed; ahead of the other 1"
-    assert "beats c by" in three.effects()[0]
-    assert "equally" not in result({"a": [0.5, 0.7], "b": [0.7, 0.5]}).verdict()
