@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from jcnn import engine, training
-from jcnn.cli import main
 from jcnn.diagnosis import Examination
 from jcnn.diagnosis.monitor import COLUMNS, averaged, moments
 from jcnn.engine.group import epoch_batches
@@ -153,46 +152,3 @@ def test_a_run_that_diverges_is_seen_up_to_there():
     assert outcome.diverged_at is not None
     found = moments(averaged([outcome.followed]))
     assert 0 < len(found) <= outcome.diverged_at + 1
-
-
-@pytest.mark.slow
-def test_the_ranking_tells_why(tmp_path, capsys):
-    arguments = [
-        *("compare", "--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"),
-        *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
-        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--quiet"),
-        *("--out", str(tmp_path / "out")),
-    ]
-    assert main(arguments) == 0
-    text = capsys.readouterr().out
-    assert "what is wrong" in text
-    (line,) = [line for line in text.splitlines() if "vanishing" in line]
-    assert "sigmoid" in line
-    assert main([*arguments, "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["ranking"]
-    why = {row["levels"]["activation"]: row["why"] for row in rows}
-    assert why["relu"][0]["verdicts"] == [] or why["relu"][0]["gradient_ratio"] > 0.1
-    assert why["sigmoid"][0]["verdicts"][0]["kind"] == "vanishing"
-    assert why["sigmoid"][0]["gradient_ratio"] < 1e-3
-    picture = tmp_path / "layers.png"
-    shown = ["runs", "show", str(tmp_path / "out"), "--heat-map", str(picture)]
-    assert main([*shown, "--of", "activation=sigmoid"]) == 0
-    assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_study_without_it_says_how_to_get_a_heat_map(tmp_path, capsys):
-    Study(factors={"activation": ["tanh"]}, **SMALL | {"epochs": 1}).run(tmp_path / "plain")
-    shown = ["runs", "show", str(tmp_path / "plain"), "--heat-map", str(tmp_path / "x.png")]
-    assert main(shown) == 2
-    assert "--diagnose" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_diagnose_follows_a_training(tmp_path, capsys):
-    picture = tmp_path / "layers.svg"
-    given = ["diagnose", "lenet", "--follow", "1", "--every", "5", "--heat-map", str(picture)]
-    assert main(given) == 0
-    assert "test accuracy in the end" in " ".join(capsys.readouterr().out.split())
-    assert "<svg" in picture.read_text()
-    assert main(["diagnose", "--heat-map", str(picture)]) == 2
-    assert "--follow" in capsys.readouterr().err

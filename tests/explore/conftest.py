@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from jcnn.cli import main
+from tests.explore.client import answer, socket_of
 
 
 @contextmanager
@@ -48,3 +49,10 @@ def study_directory(tmp_path):
     factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
     assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture
+def page(explorer):
+    with socket_of(explorer) as connection:
+        assert answer(connection, "welcome")["data"] == "digits"
+        yield connection
