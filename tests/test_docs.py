@@ -1,5 +1,6 @@
 """The documentation: every block of code is run somewhere, every public name has its place."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -73,10 +74,23 @@ def test_the_names_are_those_that_a_module_hands_on_or_defines():
     assert text == "a\n::: jcnn.dense.dense\n\n::: jcnn.dense.flatten\nb"
 
 
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_valid_and_its_code_is_python(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    for source in cells:
+        ast.parse(source)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["first_study", "vanishing_gradient"])
-def test_a_notebook_runs_from_top_to_bottom(name, tmp_path):
-    notebook = nbformat.read(DOCS / "notebooks" / f"{name}.ipynb", as_version=4)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
                             ).execute()  # fmt: skip
     shown = [

@@ -15,6 +15,7 @@ from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks, hardware, measure_peaks
 from jcnn.bench.torch_side import TorchSide
 from jcnn.cli import main
+from tests.slow import short_first
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +68,16 @@ def test_flax_does_the_same_work(op):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
-def test_every_operation_runs_in_a_loop_that_depends_on_itself():
-    for op in ops.catalogue():
-        small = replace(op, shape=(2, 8, 8, op.shape[-1]))
-        operands = small.operands()
-        out = jax.jit(ops._looped(small.function))(2, *operands)
-        assert all(jnp.isfinite(leaf).all() for leaf in out), op.name
-        assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
+@pytest.mark.parametrize("op", short_first(ops.catalogue()), ids=lambda op: op.name)
+def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
+    small = replace(op, shape=(2, 8, 8, op.shape[-1]))
+    operands = small.operands()
+    out = jax.jit(ops._looped(small.function))(2, *operands)
+    assert all(jnp.isfinite(leaf).all() for leaf in out)
+    assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
+
+
+def test_the_flops_of_a_convolution():
     conv = next(op for op in ops.catalogue() if op.name == "conv 3x3 64->128 16x16")
     assert conv.work()[0] == 3 * 2 * 128 * 16 * 16 * 9 * 64 * 128
 
@@ -169,6 +172,9 @@ def test_compare_is_run_twice_and_compiles_once():
     assert figures["second start, programs compiled"] == 0
     assert 0.1 < figures["first start, peak GB"] < 4
     assert figures["its report, s"] > 0
+
+
+def test_what_compare_says_when_it_fails_is_told():
     with pytest.raises(ValueError, match="jcnn compare failed: .*did you mean digits"):
         processes.compare_twice(["--data", "digitss"])
 

@@ -188,12 +188,19 @@ def test_theory_prints_its_table_and_draws_its_figure(tmp_path, capsys):
     assert len(stored["points"]) == 13
     assert stored["points"][0]["phase"] == "ordered"
     assert "6 xi_c" in figure.read_text()
-    for words in (
-        ["--weight-variance", "2:1"],
-        ["--weight-variance", "x"],
-        ["--activation", "tan"],
-    ):
-        assert main(["theory", *words]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--weight-variance", "2:1"], ["--weight-variance", "x"], ["--activation", "tan"]],
+)
+def test_what_theory_cannot_read_is_refused(words):
+    assert main(["theory", *words]) == 2
+
+
+def test_theory_prints_its_table(capsys):
+    assert main(["theory", "--weight-variance", "1.5"]) == 0
+    assert "ordered" in capsys.readouterr().out
 
 
 def test_a_metric_that_the_task_has_not_is_refused_before_training(tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import pytest
 
 from jcnn.cli import main
 from jcnn.study import Study
+from tests.slow import short_first
 from tests.small import SMALL
 
 
@@ -23,6 +24,17 @@ def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypat
     assert relu["verdict"] == "healthy"
     assert relu["mean"] > as_it_is["mean"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_names_a_fault(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    faulty = ["--factor", "hidden", "16,16,16,16,16,16", "--activation", "sigmoid"]
+    assert main(["diagnose", "mlp", *faulty, "--kernel-init", "normal:0.01", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "vanishing"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_on_a_healthy_network_and_wrong_arguments(capsys):
     assert main(["diagnose", "--model", "mlp", "--singular-values"]) == 0
     text = capsys.readouterr().out
     assert "healthy" in text
@@ -32,10 +44,16 @@ def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypat
     assert "unknown factor 'depth'" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_the_ranking_tells_why(tmp_path, capsys):
+DEEP = {
+    "mlp": ["--model", "mlp", "--factor", "hidden", "32," * 11 + "32", "--normalization", "none"],
+    "plain": ["--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"],
+}
+
+
+@pytest.mark.parametrize("model", short_first(DEEP))
+def test_the_ranking_tells_why(model, tmp_path, capsys):
     arguments = [
-        *("compare", "--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"),
+        *("compare", *DEEP[model]),
         *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
         *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--quiet"),
         *("--out", str(tmp_path / "out")),
@@ -58,16 +76,16 @@ def test_the_ranking_tells_why(tmp_path, capsys):
 
 
 def test_a_study_without_it_says_how_to_get_a_heat_map(tmp_path, capsys):
-    Study(factors={"activation": ["tanh"]}, **SMALL | {"epochs": 1}).run(tmp_path / "plain")
+    Study(factors={}, model="mlp", **SMALL | {"epochs": 1}).run(tmp_path / "plain")
     shown = ["runs", "show", str(tmp_path / "plain"), "--heat-map", str(tmp_path / "x.png")]
     assert main(shown) == 2
     assert "--diagnose" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_diagnose_follows_a_training(tmp_path, capsys):
+@pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
+def test_diagnose_follows_a_training(model, tmp_path, capsys):
     picture = tmp_path / "layers.svg"
-    given = ["diagnose", "lenet", "--follow", "1", "--every", "5", "--heat-map", str(picture)]
+    given = ["diagnose", model, "--follow", "1", "--every", "5", "--heat-map", str(picture)]
     assert main(given) == 0
     assert "test accuracy in the end" in " ".join(capsys.readouterr().out.split())
     assert "<svg" in picture.read_text()

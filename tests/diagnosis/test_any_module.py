@@ -13,6 +13,7 @@ from jcnn import activations, models, pooling
 from jcnn.diagnosis import diagnose
 from jcnn.tracing.blocks import trace
 from tests.diagnosis.batch import LABELS, inputs
+from tests.slow import short_first
 
 
 class Child(nnx.Linear):
@@ -95,9 +96,7 @@ def test_activations_are_recognised_by_what_they_compute(function, name, ends):
         assert len(block.activation.facts().saturates) == ends
 
 
-@pytest.mark.parametrize(
-    "name", ["relu", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tanh", "gelu"))]
-)
+@pytest.mark.parametrize("name", short_first(["relu", "tanh", "gelu"]))
 def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
     function = activations.ACTIVATIONS[name]
     for pool in (pooling.l2_pool, pooling.gem_pool, pooling.soft_pool):

@@ -17,6 +17,7 @@ from jcnn.diagnosis import (
     predict,
     predict_layerwise,
 )  # fmt: skip
+from tests.slow import short_first
 
 X = jax.random.normal(jax.random.key(1), (48, 8, 8, 1))
 LABELS = jnp.arange(48) % 10
@@ -45,11 +46,10 @@ CASES = {
 
 
 # Each compiles a whole network besides; what depends on versions is seen by a few.
-OFTEN = ("relu", "batch", "learned pooling", "one layer")
-EACH = [pytest.param(case, marks=() if case in OFTEN else pytest.mark.slow) for case in CASES]
+OFTEN = ("batch", "learned pooling", "one layer")
 
 
-@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("case", short_first(sorted(CASES, key=lambda case: case not in OFTEN), 3))
 def test_the_diagnosis_is_that_of_the_whole_network(case):
     model = CASES[case]()
     whole = jcnn.diagnose(model, X, LABELS)
@@ -76,8 +76,7 @@ def test_outputs_and_values_are_the_models_own():
     np.testing.assert_allclose(found.values["conv2"], values["activation2"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["relu", "batch", "mlp"])
+@pytest.mark.parametrize("case", short_first(["mlp", "relu", "batch"]))
 def test_the_prediction_is_that_of_the_whole_network(case):
     model = CASES[case]()
     whole = predict(model, X, LABELS, losses.cross_entropy, draws=64)

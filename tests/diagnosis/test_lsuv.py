@@ -9,6 +9,7 @@ from flax import nnx
 from jcnn import activations, initializers, layers, models
 from jcnn.diagnosis import lsuv
 from tests.diagnosis.batch import images
+from tests.slow import short_first
 
 LSUV = initializers.lsuv_orthogonal
 WEIGHTED = (layers.Conv, layers.Dense, nnx.Conv, nnx.Linear)
@@ -82,8 +83,7 @@ MODELS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", short_first(sorted(MODELS, key=lambda name: name != "own")))
 def test_every_layer_has_variance_one(name, stds):
     make, count = MODELS[name]
     model, x = make(nnx.Rngs(0)), images(32, 6, 6, 1)
@@ -153,7 +153,6 @@ def test_half_precision(stds):
     assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(scaled))} == {jnp.dtype("float32")}
 
 
-@pytest.mark.slow
 def test_models_under_transformations():
     x = images(32, 6)
 

@@ -17,8 +17,9 @@ from jcnn.diagnosis.monitor import COLUMNS, averaged, moments
 from jcnn.engine.group import epoch_batches
 from jcnn.study import Study
 from jcnn.training.run import normalize
+from tests.slow import short_first
 
-SMALL = {"learning_rates": [0.1], "seeds": 2, "epochs": 2, "batch_size": 128}
+SMALL = {"model": "mlp", "learning_rates": [0.1], "seeds": 2, "epochs": 2, "batch_size": 128}
 FACTORS = {"activation": ["relu"], "normalization": ["batch"], "optimizer": ["momentum"]}
 
 
@@ -38,18 +39,19 @@ def compiled(study):
         return study.jobs(study.prepare())[0].compile()
 
 
-def test_the_first_numbers_are_those_of_a_diagnosis_from_outside():
-    study = Study(factors=FACTORS, diagnose=4, **SMALL)
+@pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
+def test_the_first_numbers_are_those_of_a_diagnosis_from_outside(model):
+    study = Study(factors=FACTORS, diagnose=4, **SMALL | {"model": model})
     seen = followed(study)
     prepared = study.prepare()
     data, job = prepared.data, study.jobs(prepared)[0]
     rows = epoch_batches(0, 0, len(data.inputs), 128)[0]
     x = normalize(jnp.asarray(data.inputs[rows]), data)
     labels = jnp.asarray(data.targets[rows])
-    model = job.model(0, 0)
-    model.train()
+    module = job.model(0, 0)
+    module.train()
     loss, optimizer = prepared.task.loss, job.optimizer(0, 0.1)
-    expected = Examination(model, x, labels, loss, optimizer=optimizer)(model)
+    expected = Examination(module, x, labels, loss, optimizer=optimizer)(module)
     assert seen["layers"] == [layer.name for layer in expected.layers]
     assert seen["activations"] == [layer.activation for layer in expected.layers]
     for column in COLUMNS:
@@ -70,8 +72,7 @@ def test_every_so_manyth_step_of_an_epoch_is_seen_and_numbers_change_on_the_way(
     assert uneven["gradient"][3] == seen["gradient"][2]  # the second epoch's first step
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("calls", [[8], [1] * 8, [3, 1, 4]])
+@pytest.mark.parametrize("calls", short_first([[3, 1, 4], [8], [1] * 8]))
 def test_however_an_epoch_is_cut_into_calls(calls):
     training_ = engine.Training(compiled(Study(factors=FACTORS, diagnose=3, **SMALL)))
     whole = followed(Study(factors=FACTORS, diagnose=3, **SMALL))

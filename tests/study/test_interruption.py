@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from jcnn.study.storage.ledger import Ledger
+from tests.slow import short_first
 
 HERE = Path(__file__).parent
 WORKERS = 2
-RANDOM_KILLS = 50
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux") or shutil.which("cc") is None,
@@ -85,8 +85,8 @@ def shared_out(workers, asked, job):
     return [found for part in parts for found in part]
 
 
-@pytest.mark.slow
-def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
+@pytest.mark.parametrize("every", short_first([45, 1]))
+def test_killed_at_every_write_sync_and_rename(every, workers, whole, tmp_path):
     """The next start comes to the same bytes; at every second event the write is torn."""
     answer, events = whole
     assert events > 100
@@ -101,15 +101,15 @@ def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
         beyond = first["code"] == 0 and first["events"] < at
         return at, beyond, first["code"], then["code"], then["error"], same
 
-    found = shared_out(workers, range(1, events + 1), killed)
+    found = shared_out(workers, range(every, events + 1, every), killed)
     went_on = [one for one in found if not one[1]]
     assert [one for one in went_on if one[2:] != (-signal.SIGKILL, 0, "", True)] == []
     assert [one for one in found if one[1] and one[2:] != (0, 0, "", True)] == []
     assert len(went_on) > 0.9 * len(found)
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments(workers, whole, tmp_path):
+@pytest.mark.parametrize("wanted", short_first([2, 50]))
+def test_killed_at_random_moments(wanted, workers, whole, tmp_path):
     """Several times each, until it has been through."""
     answer, _ = whole
     began = time.perf_counter()
@@ -117,7 +117,7 @@ def test_killed_at_random_moments(workers, whole, tmp_path):
     lasts = time.perf_counter() - began
     moments = random.Random(0)
     kills = 0
-    for number in range(4 * RANDOM_KILLS):
+    for number in range(4 * wanted):
         directory = tmp_path / f"study{number}"
         for _ in range(10):
             asked = {"seconds": moments.uniform(0.05, 0.9) * lasts}
@@ -127,7 +127,7 @@ def test_killed_at_random_moments(workers, whole, tmp_path):
         done = workers[number % WORKERS].ask(directory)
         assert (done["code"], done["error"]) == (0, "")
         assert (directory / "results.json").read_bytes() == answer
-        if kills >= RANDOM_KILLS:
+        if kills >= wanted:
             return
     pytest.fail(f"only {kills} kills happened")
 

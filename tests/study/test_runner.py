@@ -50,7 +50,6 @@ def small_memory(monkeypatch, most):
     monkeypatch.setattr(engine.Training, "run", run)
 
 
-@pytest.mark.slow
 def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
     study = Study(factors={"activation": ["tanh"], "hidden": [(8,)]}, model="mlp", **SMALL)
     whole = study.run()
@@ -116,7 +115,6 @@ def test_a_directory_that_cannot_be_written_or_goes_away(tmp_path, monkeypatch):
         study().run(tmp_path / "gone", on_progress=remove)
 
 
-@pytest.mark.slow
 def test_rates_are_extended_until_the_best_is_inside(tmp_path):
     study = Study(**STUDY_OF_DIGITS | {"learning_rates": [0.001], "extend_learning_rates": True})
     result = study.run(tmp_path)
