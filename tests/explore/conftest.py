@@ -34,7 +34,7 @@ def served(tmp_path):
     return lambda *arguments: _served(tmp_path, *arguments)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def explorer(tmp_path_factory):
     """The address of a server on digits."""
     with _served(tmp_path_factory.mktemp("explore")) as address:

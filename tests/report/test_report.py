@@ -137,9 +137,9 @@ def test_training_one_run_of_another_seed_is_refused(study):
 
 
 def compare(*arguments):
-    return main(["compare", "--activation", "tanh", "relu", "--kernel-init", "he_normal",
-                 "--normalization", "none", "--learning-rate", "0.1", "--seeds", "2",
-                 "--epochs", "1", *arguments])  # fmt: skip
+    return main(["compare", "--factor", "features", "4,", "--activation", "tanh", "relu",
+                 "--kernel-init", "he_normal", "--normalization", "none", "--learning-rate", "0.1",
+                 "--seeds", "2", "--epochs", "1", *arguments])  # fmt: skip
 
 
 def test_the_commands(tmp_path, capsys, monkeypatch):
@@ -187,6 +187,7 @@ def test_what_keeps_the_network_from_being_pictured_is_said(tmp_path, capsys, mo
 
 def test_a_study_of_python_objects_has_a_report_without_pictures(tmp_path, capsys):
     Study(
+        model="mlp",
         factors={"activation": {"mine": lambda x: x * 0.5}},
         learning_rates=[0.1],
         seeds=1,

@@ -17,7 +17,7 @@ from tests.small import SMALL, blobs, linear
 @pytest.fixture(scope="module")
 def result():
     factors = {"activation": ["tanh", "relu"], "kernel_init": ["he_normal", "orthogonal"]}
-    return Study(factors=factors, **SMALL).run()
+    return Study(model="mlp", factors=factors, **SMALL).run()
 
 
 def test_a_study_learns_and_ranks(result):
@@ -51,7 +51,7 @@ def test_the_rate_is_chosen_on_validation_alone(result):
 
 def test_the_same_study_gives_the_same_numbers(result):
     factors = {"activation": ["tanh"], "kernel_init": ["orthogonal"]}
-    again = Study(factors=factors, **SMALL).run()
+    again = Study(model="mlp", factors=factors, **SMALL).run()
     before = [r.outcome.curves["train_loss"] for r in result.records if r.combination == 1]
     after = [r.outcome.curves["train_loss"] for r in again.records]
     np.testing.assert_allclose(before, after, rtol=1e-5)
@@ -154,8 +154,9 @@ def test_augmentation_is_paired_over_combinations_and_changes_training():
     def raw(key, images):
         return record(jax.random.key_data(key), images)
 
-    keywords = {**SMALL, "seeds": 1, "learning_rates": [0.1], "epochs": 1, "batch_size": 256}
-    Study(factors={"activation": ["tanh", "relu"]}, augmentation=raw, model="mlp", **keywords).run()
+    keywords = {**SMALL, "model": "mlp", "seeds": 1, "learning_rates": [0.1], "epochs": 1}
+    keywords["batch_size"] = 256
+    Study(factors={"activation": ["tanh", "relu"]}, augmentation=raw, **keywords).run()
     assert len(seen) == 2 * 4
     assert sorted(map(str, seen[:4])) == sorted(map(str, seen[4:]))
     assert len({str(key) for key, _ in seen}) == 4
