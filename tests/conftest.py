@@ -4,7 +4,7 @@ import os
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# What is compiled here runs a few times at most: without LLVM's effort the suite takes half the time.
+# What is compiled here runs a few times at most, so LLVM's effort would be lost.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
