@@ -28,7 +28,7 @@ def run(title: str, **keywords: Any) -> None:
     print(title)
     for row in result.ranking():
         names = ", ".join(row.levels.values())
-        spread = f"{result.measure.show(row.mean)} +- {result.measure.show(row.std)}"
+        spread = f"{result.metric.show(row.mean)} +- {result.metric.show(row.std)}"
         print(f"  {names:32} rate {row.learning_rate:<6g} {spread}")
     for sentence in result.effects():
         print(f"- {sentence}")

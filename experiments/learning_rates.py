@@ -52,7 +52,7 @@ def main() -> None:
             )
             print(
                 f"{model:8} {optimizer:10} sweep {row.learning_rate:<9g} found {rate:<9.3g} "
-                f"ratio {ratio:5.2f}  test {result.measure.show(row.mean)}",
+                f"ratio {ratio:5.2f}  test {result.metric.show(row.mean)}",
                 flush=True,
             )
     near = sum(1 / 3 <= one["found"] / one["sweep"] <= 3 for one in found)

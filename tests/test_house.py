@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import graphlib
 import importlib
 import importlib.util
 import inspect
@@ -35,14 +36,28 @@ FLAX_FROM = 2
 OPTAX_FROM = 4
 
 
+MODULES_BY_NAME = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "jcnn").rglob("*.py")
+}
+
+
 def imported(path):
+    """Names of modules that a file imports anywhere, also for types and by `import_module`."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            if node.module == "jcnn":
-                yield from (f"jcnn.{alias.name}" for alias in node.names)
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            submodules = [name for name in inside if name in MODULES_BY_NAME]
+            yield from submodules
+            if len(submodules) < len(inside):
+                yield node.module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            argument = node.args[0]
+            # Other arguments are names that users gave, looked up when they are needed.
+            if isinstance(argument, ast.Constant):
+                yield argument.value
 
 
 def floor_of(package):
@@ -64,6 +79,18 @@ def test_imports_never_point_up(path):
             assert floor_of(parts[1]) <= level, f"{path} imports {module} from above"
         assert parts[0] != "flax" or level >= FLAX_FROM, f"{path} imports flax"
         assert parts[0] != "optax" or level >= OPTAX_FROM, f"{path} imports optax"
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {
+        name: {other for other in imported(path) if other in MODULES_BY_NAME and other != "jcnn"}
+        for name, path in MODULES_BY_NAME.items()
+        if name != "jcnn"
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(reversed(error.args[1]))}")
 
 
 def test_help_and_import_need_no_jax():

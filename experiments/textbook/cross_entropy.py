@@ -13,7 +13,7 @@ from harness.claim import Claim
 from harness.found import Found, row_of
 from jcnn import data, engine, initializers, layers, losses, models, training
 from jcnn.study import Study
-from jcnn.study.study import Prepared
+from jcnn.study.prepare import Prepared
 from textbook import shared
 from textbook.criteria import POINTS, STEPS, at_least
 from textbook.paired import by_steps, points, ratio

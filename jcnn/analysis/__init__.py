@@ -1,5 +1,15 @@
-"""What finished runs say: ranking, statistics, effects, interactions, and the answer in words."""
+"""What finished runs say: ranking, comparisons, effects, interactions, and the answer in words."""
 
+from jcnn.analysis.answer import Answer as Answer
+from jcnn.analysis.diff import Difference as Difference
+from jcnn.analysis.diff import difference as difference
+from jcnn.analysis.effects import Effect as Effect
+from jcnn.analysis.effects import LevelEffect as LevelEffect
+from jcnn.analysis.interactions import Interaction as Interaction
+from jcnn.analysis.metric import Metric as Metric
+from jcnn.analysis.metric import parse_metric as parse_metric
 from jcnn.analysis.ranking import Row as Row
-from jcnn.analysis.ranking import RunRecord as RunRecord
+from jcnn.analysis.records import RunRecord as RunRecord
 from jcnn.analysis.result import Result as Result
+from jcnn.analysis.statistics import Comparison as Comparison
+from jcnn.analysis.statistics import Interval as Interval

@@ -1,4 +1,4 @@
-"""A baseline found by its levels among a study's combinations."""
+"""A baseline, identified among a study's combinations by its levels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,20 +6,23 @@ from jcnn import names
 from jcnn.names import UsageError
 
 
-def only_match(combinations: Sequence[Mapping[str, str]], levels: Mapping[str, str]) -> int:
-    """The index of the one combination with these levels; UsageError where there is not one."""
+def match_baseline(combinations: Sequence[Mapping[str, str]], levels: Mapping[str, str]) -> int:
+    """The index of the combination that has these levels.
+
+    Raises UsageError if a factor is unknown, or if not exactly one combination has the levels.
+    """
     for factor in levels:
         if combinations and factor not in combinations[0]:
             raise names.nearest("factor", factor, tuple(combinations[0]))
-    found = [
+    matches = [
         index
         for index, combination in enumerate(combinations)
         if all(combination[factor] == level for factor, level in levels.items())
     ]
-    if len(found) != 1:
-        spelled = ",".join(f"{factor}={level}" for factor, level in levels.items())
+    if len(matches) != 1:
+        baseline = ",".join(f"{factor}={level}" for factor, level in levels.items())
         raise UsageError(
-            f"baseline {spelled} fits {len(found)} combinations; expected one: give a level that "
-            "the study has for each factor"
+            f"baseline {baseline} matches {len(matches)} combinations; expected exactly one: give "
+            "a level that the study has for each factor"
         )
-    return found[0]
+    return matches[0]

@@ -1,4 +1,4 @@
-"""What differs between two studies, and whether what they share moved beyond noise."""
+"""The differences between two studies, and whether shared combinations moved beyond noise."""
 
 import math
 from collections.abc import Mapping
@@ -6,17 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jcnn.analysis.result import Result, Row
+from jcnn.analysis.ranking import Row
+from jcnn.analysis.result import Result
 from jcnn.analysis.statistics import LEVEL, Interval, holm
 
 _VERSIONS = ("jcnn", "python", "jax", "jaxlib", "flax", "optax", "numpy", "platform", "device")
 
 
 class Moved(NamedTuple):
-    """A combination of both studies: its means, their difference (second less first), and p.
+    """A combination of both studies: its two means, and a test of their difference.
 
-    `interval` is Welch's for the difference of two means, and `corrected` its p-value after Holm's
-    correction over the combinations that both have.
+    `interval` is Welch's interval of the second mean minus the first; `corrected` is Welch's
+    p-value after Holm's correction over the combinations that both studies have.
     """
 
     levels: Mapping[str, str]
@@ -32,9 +33,10 @@ class Moved(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """`settings` and `versions` map what differs to its value in the first and the second.
+    """What differs between two studies.
 
-    `only_first` and `only_second` are combinations that the other does not have.
+    `settings` and `versions` map each name that differs to its two values. `only_first` and
+    `only_second` are combinations that the other study does not have.
     """
 
     settings: dict[str, tuple[Any, Any]]
@@ -45,18 +47,18 @@ class Difference(NamedTuple):
 
 
 def difference(first: Result, second: Result) -> Difference:
-    """Compare two results. ValueError where they are judged by different metrics."""
-    if first.measure.name != second.measure.name:
+    """Compare two results. Raises ValueError if they are ranked by different metrics."""
+    if first.metric.name != second.metric.name:
         raise ValueError(
-            f"one study is judged by {first.measure.name}, the other by {second.measure.name}"
+            f"one study is ranked by {first.metric.name}, the other by {second.metric.name}"
         )
     mine, theirs = _by_levels(first), _by_levels(second)
     shared = [key for key in mine if key in theirs]
     tests = [_welch(mine[key], theirs[key]) for key in shared]
     corrected = holm([p for p, _ in tests])
     return Difference(
-        _unlike(_flat(first.study), _flat(second.study)),
-        _unlike(
+        _changed(_flat(first.study), _flat(second.study)),
+        _changed(
             {name: first.environment.get(name) for name in _VERSIONS},
             {name: second.environment.get(name) for name in _VERSIONS},
         ),
@@ -78,7 +80,7 @@ def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
     return plain | {f"factors.{name}": value for name, value in study.get("factors", {}).items()}
 
 
-def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = dict.fromkeys([*first, *second])
     pairs = {name: (first.get(name), second.get(name)) for name in names}
     return {name: (a, b) for name, (a, b) in pairs.items() if a != b}

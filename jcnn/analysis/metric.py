@@ -1,7 +1,7 @@
-"""By what a study judges its runs: a test metric, time to a target, the area under a curve.
+"""The metric that ranks a study's runs: a test metric, time to a target, area under a curve.
 
-Every measure has two sides: what is reported, and what the learning rate is chosen by, which never
-looks at the test set.
+A metric has two sides: the value that is reported, and the value by which the learning rate is
+chosen, which never uses the test set.
 """
 
 import math
@@ -19,11 +19,11 @@ FORMS = ("accuracy", "loss", "error", "area", "steps:TARGET", "seconds:TARGET", 
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One number a run: `reported`, and `chosen_by` for the rate; both are of an `Outcome`.
+class Metric:
+    """One number per run: `reported`, and `chosen_by` for the learning rate; both of an `Outcome`.
 
-    `over_rates` says that the number is a mean over all rates rather than at the chosen one.
-    `percent` shows shares as percentages, and `unit` follows other numbers.
+    With `over_rates`, the number is a mean over all learning rates instead of the value at the
+    chosen one. `percent` shows shares as percentages; `unit` is appended to other numbers.
     """
 
     name: str
@@ -34,106 +34,110 @@ class Measure:
     percent: bool = False
     unit: str = ""
     over_rates: bool = False
-    # Runs of a group share its time, so seeds are no independent measurements of it.
+    # The runs of a group share its time, so seeds are not independent measurements of it.
     tested: bool = True
-    # Of a run, whether it never got to what is measured, so that its number is a bound from below.
+    # Whether a run never reached the target, so that its number is a lower bound.
     missed: Callable[[Outcome], bool] = lambda outcome: False
 
+    @property
+    def sign(self) -> int:
+        """1 if larger values are better, else -1."""
+        return 1 if self.higher_is_better else -1
+
     def badness(self, value: float) -> float:
-        """What sorts values from best to worst."""
+        """A sort key from best to worst; values that are not finite come last."""
         if not math.isfinite(value):
             return math.inf
         return -value if self.higher_is_better else value
 
     def show(self, value: float) -> str:
-        """A value as people read it."""
+        """Format a value."""
         if not math.isfinite(value):
             return "-"
         return f"{100 * value:.2f}%" if self.percent else f"{value:.4g}{self.unit}"
 
     def show_interval(self, interval: Interval) -> str:
-        """An interval as people read it; nothing where there is none."""
+        """Format an interval; empty if there is none."""
         if math.isnan(interval.low):
             return ""
         if self.percent:
-            # A bound that is rounded to nothing has no sign.
+            # Adding 0.0 removes the sign of a bound that rounds to zero.
             low, high = (round(100 * bound, 1) + 0.0 for bound in interval)
             return f"[{low:.1f}, {high:.1f}]"
         return f"[{interval.low:.3g}, {interval.high:.3g}]"
 
-    def gap(self, difference: float) -> str:
-        """A difference as people read it: shares in points."""
+    def show_difference(self, difference: float) -> str:
+        """Format a difference; differences of shares are in percentage points."""
         return f"{100 * difference:.1f} points" if self.percent else f"{difference:.3g}{self.unit}"
 
 
-def at_end(metric: str, higher_is_better: bool) -> Measure:
+def at_end(name: str, higher_is_better: bool) -> Metric:
     """The test metric after the last epoch; NaN for a run that diverged."""
 
     def reported(outcome: Outcome) -> float:
-        return math.nan if outcome.diverged_at is not None else outcome.test.get(metric, math.nan)
+        return math.nan if outcome.diverged_at is not None else outcome.test.get(name, math.nan)
 
     def chosen_by(outcome: Outcome) -> float:
-        return outcome.curves[f"validation_{metric}"][-1]
+        return outcome.curves[f"validation_{name}"][-1]
 
-    return Measure(
-        metric, f"test {metric}", higher_is_better, reported, chosen_by, metric == "accuracy"
-    )
+    return Metric(name, f"test {name}", higher_is_better, reported, chosen_by, name == "accuracy")
 
 
-def measure(form: str, metric: str, higher_is_better: bool) -> Measure:
-    """The measure that one of `FORMS` names, for a task of this main metric.
+def parse_metric(form: str, task_metric: str, higher_is_better: bool) -> Metric:
+    """The metric that one of `FORMS` names, for a task whose main metric is `task_metric`.
 
-    Raises UsageError for another form, with the nearest, or a target that is not a number.
+    Raises UsageError for any other form, with the nearest known ones, and for a target that is not
+    a number.
     """
     head, colon, _ = form.partition(":")
-    if not colon and head in (metric, "loss"):
-        return at_end(head, higher_is_better and head == metric)
+    if not colon and head in (task_metric, "loss"):
+        return at_end(head, higher_is_better and head == task_metric)
     if form == "area":
-        return _area(metric, higher_is_better)
+        return _area(task_metric, higher_is_better)
     if form == "diverged":
-        return _diverged(at_end(metric, higher_is_better))
+        return _diverged(at_end(task_metric, higher_is_better))
     if head in ("steps", "seconds") and colon:
-        return _until(form, metric, higher_is_better)
-    known = [one for one in FORMS if one not in ("accuracy", "error") or one == metric]
+        return _time_to_target(form, task_metric, higher_is_better)
+    known = [name for name in FORMS if name not in ("accuracy", "error") or name == task_metric]
     raise names.nearest("metric", form, known)
 
 
-def _area(metric: str, higher_is_better: bool) -> Measure:
+def _area(task_metric: str, higher_is_better: bool) -> Metric:
     def mean(outcome: Outcome) -> float:
-        return float(np.mean(outcome.curves[f"validation_{metric}"]))
+        return float(np.mean(outcome.curves[f"validation_{task_metric}"]))
 
-    title = f"area under validation {metric}"
-    return Measure("area", title, higher_is_better, mean, mean, metric == "accuracy")
+    title = f"area under validation {task_metric}"
+    return Metric("area", title, higher_is_better, mean, mean, task_metric == "accuracy")
 
 
-def _until(form: str, metric: str, higher_is_better: bool) -> Measure:
+def _time_to_target(form: str, task_metric: str, higher_is_better: bool) -> Metric:
     """Time to the end of the first epoch whose validation metric reaches the target.
 
-    A run that never does counts with all its time, so means are bounds from below.
+    A run that never reaches it counts with its whole time, so means are lower bounds.
     """
-    head, _, word = form.partition(":")
+    head, _, number = form.partition(":")
     try:
-        target = float(word)
+        target = float(number)
     except ValueError:
         target = math.nan
     if not math.isfinite(target):
         raise UsageError(f"metric {form}: expected a number after the colon, such as {head}:0.9")
-    if metric == "accuracy" and not 0 < target <= 1:
+    if task_metric == "accuracy" and not 0 < target <= 1:
         raise UsageError(f"metric {form}: expected an accuracy from 0 to 1, such as {head}:0.9")
 
     def reached(outcome: Outcome) -> list[bool]:
-        curve = outcome.curves[f"validation_{metric}"]
+        curve = outcome.curves[f"validation_{task_metric}"]
         return [v >= target if higher_is_better else v <= target for v in curve]
 
     def time(outcome: Outcome) -> float:
-        there = reached(outcome)
-        epochs = there.index(True) + 1 if any(there) else len(there)
-        whole = outcome.steps if head == "steps" else outcome.seconds
-        return whole * epochs / len(there)
+        hits = reached(outcome)
+        epochs = hits.index(True) + 1 if any(hits) else len(hits)
+        total = outcome.steps if head == "steps" else outcome.seconds
+        return total * epochs / len(hits)
 
-    shown = f"{100 * target:g}%" if metric == "accuracy" else f"{target:g}"
-    title = f"{head} to {shown} validation {metric}"
-    return Measure(
+    shown = f"{100 * target:g}%" if task_metric == "accuracy" else f"{target:g}"
+    title = f"{head} to {shown} validation {task_metric}"
+    return Metric(
         form,
         title,
         False,
@@ -145,11 +149,11 @@ def _until(form: str, metric: str, higher_is_better: bool) -> Measure:
     )
 
 
-def _diverged(main: Measure) -> Measure:
+def _diverged(main: Metric) -> Metric:
     def diverged(outcome: Outcome) -> float:
         return float(outcome.diverged_at is not None)
 
-    return Measure(
+    return Metric(
         "diverged",
         "share diverged, all rates",
         False,

@@ -1,42 +1,32 @@
-"""The ranking's rows: each combination at the learning rate that validation chooses for it."""
+"""The ranking: each combination at the learning rate that validation chooses for it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from jcnn.analysis.metric import Measure
+from jcnn.analysis.metric import Metric
+from jcnn.analysis.records import RunRecord
 from jcnn.analysis.statistics import Interval, interquartile_mean, mean_interval
-from jcnn.engine import Outcome
 
-# A rate works where its validation value is at most this share of the best one's behind it.
+# A learning rate works if its validation value is at most this share behind the best one's.
 NEAR_BEST = 0.05
-# Where rates are extended, no combination gets more than this many.
+# Extending the learning rates gives no combination more than this many.
 MOST_RATES = 15
 
 
 @dataclass(frozen=True)
-class RunRecord:
-    """One finished training."""
-
-    combination: int
-    learning_rate: float
-    seed: int
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
 class Row:
-    """One line of the ranking: a combination at the rate chosen on validation.
+    """One line of the ranking: a combination at the learning rate chosen on validation.
 
-    `values` are the test metric of each seed, in the study's order of seeds; `mean` and `std`
-    (n - 1) describe those that did not diverge and are NaN where there are too few. `diverged`
-    counts diverged runs over all rates. `at_edge` says that the chosen rate is the least or
-    greatest tried, so that a better one may lie outside. `by_rate` is the mean validation value of
-    each rate tried, NaN where a run diverged, and `working` are those within `NEAR_BEST` of the
-    best: a scheme that works at one rate only is worse than one that works at three. `missed`
-    counts runs at the chosen rate that never got to what is measured (`Measure.missed`).
+    `values` holds the metric of each seed, in the study's order of seeds; `mean` and `std` (n - 1)
+    describe the finite ones and are NaN if there are too few. `diverged` counts diverged runs over
+    all learning rates. `at_edge` says that the chosen rate is the smallest or largest that was
+    tried, so a better one may lie outside the grid. `by_rate` is the mean validation value per
+    learning rate, NaN if a run diverged there; `working` lists the rates within `NEAR_BEST` of the
+    best. `missed` counts runs at the chosen rate that never reached the target (`Metric.missed`).
     """
 
     combination: int
@@ -53,53 +43,45 @@ class Row:
     working: Sequence[float]
     missed: int = 0
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
-        """The mean's 95% bootstrap interval."""
+        """The 95% bootstrap interval of the mean."""
         return mean_interval(self.values)
 
-    @property
+    @cached_property
     def interquartile_mean(self) -> float:
         """The mean of the middle half of the values."""
         return interquartile_mean(self.values)
 
 
-def row_of(
-    combination: int, levels: Mapping[str, str], records: Sequence[RunRecord], measure: Measure
-) -> Row:
-    """The row of a combination with these runs: its rate has the best mean of `chosen_by`."""
-    rates = sorted({record.learning_rate for record in records})
-    scores = {rate: _validation(records, rate, measure) for rate in rates}
-    chosen = min(rates, key=lambda rate: (measure.badness(scores[rate]), rate))
-    at_rate = sorted(
-        (record for record in records if record.learning_rate == chosen),
-        key=lambda record: record.seed,
-    )
-    values = [_value(records, record, measure) for record in at_rate]
-    finite = [value for value in values if math.isfinite(value)]
-    worst = measure.badness(scores[chosen]) + NEAR_BEST * abs(scores[chosen])
-    return Row(
-        combination,
-        levels,
-        chosen,
-        values,
-        float(np.mean(finite)) if finite else math.nan,
-        float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan,
-        scores[chosen],
-        sum(record.outcome.diverged_at is not None for record in records),
-        len(records),
-        len(rates) > 1 and chosen in (rates[0], rates[-1]),
-        scores,
-        [rate for rate, score in scores.items() if measure.badness(score) <= worst < math.inf],
-        sum(measure.missed(record.outcome) for record in at_rate),
-    )
+def rank(
+    combinations: Sequence[Mapping[str, str]],
+    records: Sequence[RunRecord],
+    failures: Collection[int],
+    metric: Metric,
+) -> tuple[Row, ...]:
+    """Rank the combinations that have finished runs from best to worst by their mean.
+
+    The learning rate of a combination is the one with the best mean validation value over seeds
+    (the smaller rate on a tie). A rate at which a run diverged is chosen only if every rate has a
+    diverged run.
+    """
+    by_combination: dict[int, list[RunRecord]] = {}
+    for record in records:
+        if record.combination not in failures:
+            by_combination.setdefault(record.combination, []).append(record)
+    rows = [
+        _row(index, combinations[index], by_combination[index], metric)
+        for index in sorted(by_combination)
+    ]
+    return tuple(sorted(rows, key=lambda row: metric.badness(row.mean)))
 
 
-def rate_beyond(row: Row) -> float | None:
-    """A further rate for a combination whose chosen one is the least or greatest tried, or None.
+def next_learning_rate(row: Row) -> float | None:
+    """A learning rate beyond the edge of the grid, or None if the chosen one is inside it.
 
-    It is as far from that rate as that is from the next, or three times where it is alone. A
-    combination that has had `MOST_RATES` gets no more.
+    It is as far from the chosen rate as that is from its neighbour, by ratio, or a factor of 3 if
+    only one rate was tried. A combination that has `MOST_RATES` gets no more.
     """
     rates = list(row.by_rate)
     if not (row.at_edge or len(rates) == 1) or len(rates) >= MOST_RATES:
@@ -110,16 +92,46 @@ def rate_beyond(row: Row) -> float | None:
     return float(f"{beyond:.3g}")
 
 
-def _validation(records: Sequence[RunRecord], rate: float, measure: Measure) -> float:
+def _row(
+    combination: int, levels: Mapping[str, str], records: Sequence[RunRecord], metric: Metric
+) -> Row:
+    rates = sorted({record.learning_rate for record in records})
+    scores = {rate: _validation(records, rate, metric) for rate in rates}
+    chosen = min(rates, key=lambda rate: (metric.badness(scores[rate]), rate))
+    at_rate = sorted(
+        (record for record in records if record.learning_rate == chosen),
+        key=lambda record: record.seed,
+    )
+    values = [_value(records, record, metric) for record in at_rate]
+    finite = [value for value in values if math.isfinite(value)]
+    worst = metric.badness(scores[chosen]) + NEAR_BEST * abs(scores[chosen])
+    return Row(
+        combination,
+        levels,
+        chosen,
+        values,
+        mean=float(np.mean(finite)) if finite else math.nan,
+        std=float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan,
+        validation=scores[chosen],
+        diverged=sum(record.outcome.diverged_at is not None for record in records),
+        runs=len(records),
+        at_edge=len(rates) > 1 and chosen in (rates[0], rates[-1]),
+        by_rate=scores,
+        working=[rate for rate in rates if metric.badness(scores[rate]) <= worst < math.inf],
+        missed=sum(metric.missed(record.outcome) for record in at_rate),
+    )
+
+
+def _validation(records: Sequence[RunRecord], rate: float, metric: Metric) -> float:
     outcomes = [record.outcome for record in records if record.learning_rate == rate]
     if any(outcome.diverged_at is not None for outcome in outcomes):
         return math.nan
-    return float(np.mean([measure.chosen_by(outcome) for outcome in outcomes]))
+    return float(np.mean([metric.chosen_by(outcome) for outcome in outcomes]))
 
 
-def _value(records: Sequence[RunRecord], record: RunRecord, measure: Measure) -> float:
-    """What a seed's run at the chosen rate, or where it is so all its runs, come to."""
-    if not measure.over_rates:
-        return measure.reported(record.outcome)
-    same = [one.outcome for one in records if one.seed == record.seed]
-    return float(np.mean([measure.reported(outcome) for outcome in same]))
+def _value(records: Sequence[RunRecord], record: RunRecord, metric: Metric) -> float:
+    """The value of a seed: of its run at the chosen rate, or over all its runs (`over_rates`)."""
+    if not metric.over_rates:
+        return metric.reported(record.outcome)
+    same_seed = [other.outcome for other in records if other.seed == record.seed]
+    return float(np.mean([metric.reported(outcome) for outcome in same_seed]))

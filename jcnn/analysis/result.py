@@ -1,80 +1,113 @@
-"""What a study found: runs, the ranking at each combination's chosen rate, and effects in text."""
+"""The result of a study: its finished runs, how they were made, and the answer that they give."""
 
-import importlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from jcnn import strict_json
-from jcnn.analysis import text
-from jcnn.analysis.baseline import only_match
-from jcnn.analysis.interactions import interactions, sentence
-from jcnn.analysis.metric import Measure, at_end, measure
-from jcnn.analysis.ranking import Row, RunRecord, rate_beyond, row_of
-from jcnn.analysis.statistics import (
-    Comparison,
-    compare,
-    independent_errors,
-)
+from jcnn.analysis.answer import Answer
+from jcnn.analysis.metric import Metric, at_end, parse_metric
+from jcnn.analysis.notebook import to_html
+from jcnn.analysis.ranking import Row, next_learning_rate
+from jcnn.analysis.records import RunRecord
+from jcnn.analysis.statistics import Comparison
 from jcnn.diagnosis.monitor import Moment, averaged, moments
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Result:
     """The runs of a study, and what follows from them.
 
-    `notes` say what was not as planned; `failures` map the indices of combinations that could not
-    be trained to the reason.
+    `study` holds the settings as the study file has them; `task_metric` is the task's main metric.
+    `form` is the metric that ranks the runs (see `by`), by default `task_metric` on the test set.
+    `notes` say what did not go as planned; `failures` map the indices of combinations that could
+    not be trained to the reason. `answer` has everything that the runs say, computed once.
 
     >>> from jcnn.engine import Outcome
-    >>> reached = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
-    >>> records = [RunRecord(i, 0.1, 0, outcome) for i, outcome in enumerate(reached)]
-    >>> found = Result({}, "accuracy", True, [{"pooling": "max"}, {"pooling": "avg"}], records)
-    >>> [(row.levels["pooling"], row.mean) for row in found.ranking()]
+    >>> outcomes = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
+    >>> records = [RunRecord(i, 0.1, 0, outcome) for i, outcome in enumerate(outcomes)]
+    >>> result = Result({}, "accuracy", True, [{"pooling": "max"}, {"pooling": "avg"}], records)
+    >>> [(row.levels["pooling"], row.mean) for row in result.ranking()]
     [('avg', 0.9), ('max', 0.8)]
     """
 
     study: Mapping[str, Any]
-    metric: str
+    task_metric: str
     higher_is_better: bool
     combinations: Sequence[Mapping[str, str]]
-    records: list[RunRecord] = field(default_factory=list)
+    records: Sequence[RunRecord] = ()
     environment: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    failures: dict[int, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    failures: Mapping[int, str] = field(default_factory=dict)
     test_examples: int = 0
-    measure: Measure = field(init=False)
+    form: str | None = None
 
-    def __post_init__(self) -> None:
-        """Judge by the task's own metric, on the test set."""
-        self.measure = at_end(self.metric, self.higher_is_better)
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric that ranks the runs."""
+        if self.form is None:
+            return at_end(self.task_metric, self.higher_is_better)
+        return parse_metric(self.form, self.task_metric, self.higher_is_better)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Ranking, comparisons, effects, interactions and verdict."""
+        return Answer(
+            self.combinations, self.records, self.failures, self.metric, self.test_examples
+        )
 
     def by(self, form: str) -> "Result":
-        """The same runs judged by something else: "steps:0.9", "area", "diverged", "loss".
+        """The same runs ranked by another metric: "steps:0.9", "area", "diverged", "loss".
 
-        Raises UsageError for what is none of `jcnn.analysis.metric.FORMS`.
+        Raises UsageError if `form` is not one of `jcnn.analysis.metric.FORMS`.
         """
-        found = replace(self)
-        found.measure = measure(form, self.metric, self.higher_is_better)
-        return found
+        parse_metric(form, self.task_metric, self.higher_is_better)
+        return replace(self, form=form)
 
     def ranking(self) -> list[Row]:
-        """Combinations from best to worst by mean test metric at the chosen learning rate.
+        """The combinations from best to worst by mean test metric at the chosen learning rate.
 
-        The rate of a combination is the one with the best mean validation metric at the last
-        epoch over seeds (the smaller rate at a tie); a rate at which a run diverged is chosen only
-        where all have one.
+        The learning rate of a combination is the one with the best mean validation metric after the
+        last epoch over seeds (the smaller rate on a tie). A rate at which a run diverged is chosen
+        only if every rate has a diverged run.
         """
-        rows = [
-            row_of(index, levels, records, self.measure)
-            for index, levels in enumerate(self.combinations)
-            if (records := self._of(index))
-        ]
-        return sorted(rows, key=lambda row: self.measure.badness(row.mean))
+        return list(self.answer.rows)
+
+    def comparisons(self, baseline: Mapping[str, str] | None = None) -> list[Comparison]:
+        """The best combination against each other one, in the order of the ranking.
+
+        With the levels of a `baseline`, each combination (the baseline too) against that one.
+        Differences are paired over seeds and positive if the first is better. Holm's correction
+        counts all pairs of combinations for the best, which was found by looking, and all other
+        combinations for a baseline.
+
+        Raises UsageError if `baseline` does not name exactly one combination.
+        """
+        answer = self.answer
+        return list(answer.comparisons) if baseline is None else answer.compare_with(baseline)
+
+    def noise_floor(self, row: Row) -> float:
+        """The spread that independent errors on the test examples alone cause; see `Answer`."""
+        return self.answer.noise_floor(row)
+
+    def verdict(self) -> str:
+        """A sentence: which combination is best, and which cannot be distinguished from it."""
+        return self.answer.verdict
+
+    def effects(self) -> list[str]:
+        """A sentence per factor: its levels, averaged over the other factors, with paired tests."""
+        return list(self.answer.effect_sentences)
+
+    def interactions(self) -> list[str]:
+        """A sentence per pair of levels whose difference depends on another factor's level.
+
+        Only those that paired tests call real, Holm-corrected over all such contrasts of the study.
+        """
+        return list(self.answer.interaction_sentences)
 
     def curves(self) -> list[dict[str, Any]]:
-        """Every run's curves: its levels, rate and seed, and one value per epoch of each metric."""
+        """The curves of every run: its levels, rate and seed, and each metric per epoch."""
         return [
             {
                 **self.combinations[record.combination],
@@ -85,66 +118,6 @@ class Result:
             }
             for record in self.records
         ]
-
-    def comparisons(self, baseline: Mapping[str, str] | None = None) -> list[Comparison]:
-        """The best combination against each other one, in the order of the ranking; or, with the
-        levels of a `baseline`, each combination (the baseline too) against that.
-
-        Differences are paired over seeds and positive where the first is better. The correction
-        counts all pairs of combinations for the best, which was found by looking, and all but one
-        for a baseline.
-
-        Raises ValueError where `baseline` does not name one combination.
-        """
-        rows = self.ranking()
-        sign = 1 if self.measure.higher_is_better else -1
-        values = [[sign * value for value in row.values] for row in rows]
-        if baseline is None:
-            count = len(rows) * (len(rows) - 1) // 2
-            return compare([(values[0], other) for other in values[1:]], family=count)
-        index = only_match(self.combinations, baseline)
-        place = [row.combination for row in rows].index(index)
-        found = compare(
-            [(mine, values[place]) for i, mine in enumerate(values) if i != place],
-            family=len(rows) - 1,
-        )
-        return [*found[:place], *compare([(values[place],) * 2]), *found[place:]]
-
-    def noise_floor(self, row: Row) -> float:
-        """The spread that independent errors on the test set's examples alone give an accuracy.
-
-        `sqrt(p (1 - p) / n)` for accuracy p over n examples; NaN for other measures. Where seeds
-        spread no more, a gap well below it is about these examples, however many seeds there are.
-        """
-        if self.measure.name != "accuracy" or not self.test_examples:
-            return math.nan
-        return independent_errors(row.mean, self.test_examples)
-
-    def verdict(self) -> str:
-        """A sentence: which combination is best, and which cannot be told from it."""
-        return text.verdict(self) if self.measure.tested else text.untested(self)
-
-    def effects(self) -> list[str]:
-        """A sentence a factor: its levels, averaged over the other factors, with paired tests."""
-        if not self.measure.tested:
-            return []
-        rows = self.ranking()
-        return [text.effect(self, factor, rows) for factor in self.varied()]
-
-    def varied(self) -> list[str]:
-        """The factors that have more than one level."""
-        return [
-            factor
-            for factor in (self.combinations[0] if self.combinations else {})
-            if len({levels[factor] for levels in self.combinations}) > 1
-        ]
-
-    def interactions(self) -> list[str]:
-        """A sentence for each pair of levels whose difference depends on another factor's level.
-
-        Only what is real by paired tests, Holm-corrected over all such contrasts of the study.
-        """
-        return [sentence(self, one) for one in interactions(self)] if self.measure.tested else []
 
     def why(self, row: Row) -> list[Moment]:
         """What was wrong with a combination's layers at its chosen rate, step by step."""
@@ -161,16 +134,18 @@ class Result:
         return averaged(runs) if runs else {}
 
     def chosen(self, row: Row) -> list[RunRecord]:
-        """The runs of a combination at its chosen rate, one a seed."""
+        """The runs of a combination at its chosen learning rate, one per seed."""
         return [
             record
-            for record in self._of(row.combination)
-            if record.learning_rate == row.learning_rate
+            for record in self.records
+            if record.combination == row.combination
+            and record.learning_rate == row.learning_rate
+            and record.combination not in self.failures
         ]
 
-    def rates_beyond(self) -> dict[int, float]:
-        """For each combination whose best rate is the least or greatest tried, one beyond it."""
-        beyond = {row.combination: rate_beyond(row) for row in self.ranking()}
+    def next_learning_rates(self) -> dict[int, float]:
+        """A learning rate beyond the grid for each combination whose best one is at its edge."""
+        beyond = {row.combination: next_learning_rate(row) for row in self.answer.rows}
         return {combination: rate for combination, rate in beyond.items() if rate is not None}
 
     def to_json(self, *, provenance: bool = True) -> str:
@@ -178,12 +153,13 @@ class Result:
 
         Without `provenance` (versions, times, notes) the same runs give the same bytes.
         """
-        told = {"environment": self.environment, "notes": self.notes} if provenance else {}
+        answer = self.answer
+        made = {"environment": self.environment, "notes": self.notes} if provenance else {}
         content = {
             "study": dict(self.study),
-            **told,
-            "metric": self.measure.name,
-            "higher_is_better": self.measure.higher_is_better,
+            **made,
+            "metric": self.metric.name,
+            "higher_is_better": self.metric.higher_is_better,
             "test_examples": self.test_examples,
             "combinations": [dict(levels) for levels in self.combinations],
             "ranking": [
@@ -191,50 +167,33 @@ class Result:
                 | {
                     "interval": row.interval,
                     "interquartile_mean": row.interquartile_mean,
-                    "noise_floor": self.noise_floor(row),
+                    "noise_floor": answer.noise_floor(row),
                 }
                 | ({"why": why} if (why := self.why(row)) else {})
-                for row in self.ranking()
+                for row in answer.rows
             ],
-            "verdict": self.verdict(),
+            "verdict": answer.verdict,
             "comparisons": [
-                one._asdict() | {"seeds_needed": one.seeds_needed} for one in self.comparisons()
+                comparison._asdict() | {"seeds_needed": comparison.seeds_needed}
+                for comparison in answer.comparisons
             ],
-            "effects": self.effects(),
-            "interactions": self.interactions(),
+            "effects": answer.effect_sentences,
+            "interactions": answer.interaction_sentences,
             "failures": [
                 {"levels": dict(self.combinations[index]), "reason": reason}
                 for index, reason in self.failures.items()
             ],
-            "runs": [_told(record, provenance) for record in self.records],
+            "runs": [_run_content(record, provenance) for record in self.records],
         }
         return strict_json.dumps(content)
 
-    def plot_ranking(self, **options: Any) -> Any:
-        """The ranking as a matplotlib figure: see `jcnn.report.plot_ranking`."""
-        return _report().plot_ranking(self, **options)
-
-    def write_report(self, path: str, look: Any = None) -> None:
-        """The result as a page: see `jcnn.report.write_report`."""
-        _report().write_report(self, path, look)
-
     def _repr_html_(self) -> str:
         """What a notebook shows: the answer, and the ranking as a table."""
-        return str(_report().notebook(self))
-
-    def _of(self, combination: int) -> list[RunRecord]:
-        if combination in self.failures:
-            return []
-        return [record for record in self.records if record.combination == combination]
+        return to_html(self.answer)
 
 
-def _report() -> Any:
-    # Figures stand above studies and know of them; a result knows of figures by name alone.
-    return importlib.import_module("jcnn.report")
-
-
-def _told(record: RunRecord, provenance: bool) -> dict[str, Any]:
-    told = asdict(record)
+def _run_content(record: RunRecord, provenance: bool) -> dict[str, Any]:
+    content = asdict(record)
     if not provenance:
-        del told["outcome"]["seconds"]
-    return told
+        del content["outcome"]["seconds"]
+    return content

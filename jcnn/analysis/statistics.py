@@ -1,4 +1,4 @@
-"""What paired values over seeds say: intervals, tests, corrections, and how many seeds would do."""
+"""Statistics of values over seeds: intervals, paired tests, corrections, seeds needed."""
 
 import math
 import warnings
@@ -7,28 +7,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-# SciPy is imported where it is used: it would double jcnn's own import.
+# SciPy is imported inside functions: importing it here would double jcnn's import time.
 Values = Sequence[float] | np.ndarray
 LEVEL = 0.95
 POWER = 0.8
 
 
 class Interval(NamedTuple):
-    """A `LEVEL` confidence interval; NaN where there are too few values."""
+    """A `LEVEL` confidence interval; NaN if there are too few values."""
 
     low: float
     high: float
 
 
 class Comparison(NamedTuple):
-    """One arm less another, paired over the seeds that both finished.
+    """One arm minus another, paired over the seeds that both finished.
 
-    `difference` is the mean of the paired differences and `interval` its Student t interval;
-    `effect` is that mean over their standard deviation (Cohen's d_z); `p` is the paired t-test's,
-    two-sided, and `corrected` the same after Holm's correction. `improves` is the share of seeds in
-    which the first arm is better, ties counting half. `seeds_needed` is how many pairs would show a
-    difference of this size with 80% power at the corrected level (None where it is shown, or where
-    there is no difference to show).
+    `difference` is the mean of the `n` paired differences and `interval` its Student t interval;
+    `effect` is that mean divided by their standard deviation (Cohen's d_z). `p` is the two-sided
+    p-value of the paired t-test, and `corrected` the same after Holm's correction. `improves` is
+    the share of seeds in which the first arm is better, with ties counting half. `level` is the
+    significance level per comparison after the correction.
     """
 
     difference: float
@@ -42,24 +41,27 @@ class Comparison(NamedTuple):
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many pairs would do; None where it is shown already, or none would."""
+        """The number of pairs that would show a difference of this size with 80% power.
+
+        None if it is shown already, or if no number would show it.
+        """
         return (
             None if self.real or math.isnan(self.p) else seeds_needed_for(self.effect, self.level)
         )
 
     @property
     def equal(self) -> bool:
-        """Whether the two did the same on every one of at least two seeds."""
+        """Whether the two arms are equal on every seed, of at least two."""
         return self.n > 1 and self.interval == (0.0, 0.0)
 
     @property
     def real(self) -> bool:
-        """Whether the corrected test tells the two apart."""
+        """Whether the corrected test distinguishes the two arms."""
         return self.corrected < 1 - LEVEL
 
 
 def mean_interval(values: Values) -> Interval:
-    """BCa bootstrap interval of the mean (Efron 1987) over the finite values; its seed is fixed."""
+    """The BCa bootstrap interval (Efron 1987) of the mean of the finite values; fixed seed."""
     finite = np.asarray([v for v in values if math.isfinite(v)], float)
     if len(finite) < 2:
         return Interval(math.nan, math.nan)
@@ -68,11 +70,11 @@ def mean_interval(values: Values) -> Interval:
     from scipy import stats
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SciPy's, where resamples are all alike
-        found = stats.bootstrap(
+        warnings.simplefilter("ignore")  # SciPy warns if all resamples are equal
+        interval = stats.bootstrap(
             (finite,), np.mean, confidence_level=LEVEL, rng=np.random.default_rng(0)
         ).confidence_interval
-    low, high = float(found.low), float(found.high)
+    low, high = float(interval.low), float(interval.high)
     if not (math.isfinite(low) and math.isfinite(high)):
         return Interval(float(finite.min()), float(finite.max()))
     return Interval(low, high)
@@ -94,38 +96,38 @@ def independent_errors(share: float, n: int) -> float:
 def compare(
     pairs: Sequence[tuple[Values, Values]], *, family: int | None = None
 ) -> list[Comparison]:
-    """Each first arm against its second, values in one order of seeds, larger being better.
+    """Compare each first arm with its second; values share one order of seeds, larger is better.
 
-    `family` is how many comparisons the correction counts: more than are given where those given
-    were chosen by looking, as "the best against the rest" is among all pairs. Seeds in which either
-    value is not finite are left out; with fewer than two pairs nothing can be said.
+    `family` is the number of comparisons that the correction counts: more than `pairs` if those
+    were chosen by looking, as "the best against the rest" is chosen among all pairs. Seeds in which
+    either value is not finite are skipped; with fewer than two pairs every figure is NaN.
     """
-    found = [_paired(first, second) for first, second in pairs]
-    count = max(family or 0, sum(math.isfinite(one.p) for one in found))
-    corrected = holm([one.p for one in found], count)
+    results = [_paired(first, second) for first, second in pairs]
+    count = max(family or 0, sum(math.isfinite(result.p) for result in results))
+    corrected = holm([result.p for result in results], count)
     return [
-        one._replace(corrected=p, level=(1 - LEVEL) / count) if math.isfinite(p) else one
-        for one, p in zip(found, corrected, strict=True)
+        result._replace(corrected=p, level=(1 - LEVEL) / count) if math.isfinite(p) else result
+        for result, p in zip(results, corrected, strict=True)
     ]
 
 
 def holm(values: Sequence[float], family: int | None = None) -> list[float]:
-    """Holm's step-down p-values, in the order given; NaN stays, and is not counted.
+    """Holm's step-down p-values, in the order of `values`; NaN stays NaN and is not counted.
 
-    With a `family` of more than are given, those that were not made count as the least certain.
+    If `family` is larger than the number of values, the missing tests count as p = 1.
     """
-    given = [i for i, p in enumerate(values) if math.isfinite(p)]
-    count = max(family or 0, len(given))
-    padded = np.array([*(values[i] for i in given), *[1.0] * (count - len(given))])
-    # By hand, since statsmodels' collects all garbage at every call. A test compares the two.
+    finite = [i for i, p in enumerate(values) if math.isfinite(p)]
+    count = max(family or 0, len(finite))
+    padded = np.array([*(values[i] for i in finite), *[1.0] * (count - len(finite))])
+    # Not statsmodels', which runs the garbage collector at every call. A test compares the two.
     order = np.argsort(padded, kind="stable")
     steps = np.maximum.accumulate(padded[order] * np.arange(count, 0, -1))
     corrected = np.empty(count)
     corrected[order] = np.minimum(steps, 1.0)
-    found = list(values)
-    for i, p in zip(given, corrected, strict=False):
-        found[i] = float(p)
-    return found
+    adjusted = list(values)
+    for i, p in zip(finite, corrected, strict=False):
+        adjusted[i] = float(p)
+    return adjusted
 
 
 def _paired(first: Values, second: Values) -> Comparison:
@@ -145,7 +147,7 @@ def _paired(first: Values, second: Values) -> Comparison:
         return Comparison(mean, unknown, math.nan, math.nan, math.nan, improves, n)
     deviation = float(np.std(both, ddof=1))
     if deviation <= 1e-12 * max(abs(mean), 1e-300):
-        # Every seed says exactly the same: only no difference at all can be judged.
+        # All differences are equal: only a difference of exactly zero is not evidence.
         p = 1.0 if mean == 0 else 0.0
         return Comparison(
             mean, Interval(mean, mean), math.copysign(math.inf, mean) if mean else 0.0, p, p,
@@ -161,10 +163,10 @@ def _paired(first: Values, second: Values) -> Comparison:
 
 
 def seeds_needed_for(effect: float, level: float) -> int | None:
-    """Pairs for `POWER`, or None where they are beyond counting."""
+    """The number of pairs for `POWER`, or None if the effect is too small to ever show."""
     if not math.isfinite(effect) or abs(effect) < 0.01:
         return None
-    # By hand: statsmodels' search stops at NaN where effects are large, and gives a wrong number.
+    # Not statsmodels' search, which stops at NaN for large effects and returns a wrong number.
     enough = 2
     while _power(abs(effect), enough, level) < POWER:
         enough *= 2
@@ -179,7 +181,7 @@ def seeds_needed_for(effect: float, level: float) -> int | None:
 
 
 def _power(effect: float, n: int, level: float) -> float:
-    """The paired t-test's power, from the noncentral t; its upper tail, the other being nothing."""
+    """The power of the paired t-test: the upper tail of the noncentral t distribution."""
     from scipy import stats
 
     tail = float(stats.nct.sf(stats.t.ppf(1 - level / 2, n - 1), n - 1, effect * math.sqrt(n)))

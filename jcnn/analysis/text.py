@@ -2,207 +2,171 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-import numpy as np
+from jcnn.analysis.effects import Effect
+from jcnn.analysis.interactions import Interaction
+from jcnn.analysis.labels import join_names, short_label
+from jcnn.analysis.metric import Metric
+from jcnn.analysis.ranking import Row
+from jcnn.analysis.statistics import Comparison
+from jcnn.diagnosis.monitor import Moment
 
-from jcnn.analysis.statistics import Comparison, compare
-
-if TYPE_CHECKING:
-    from jcnn.analysis.result import Result, Row
-    from jcnn.diagnosis.monitor import Moment
-
-# More seeds than this are not worth naming.
+# Larger numbers of seeds are not worth naming.
 MANY = 1000
 
 
-def verdict(result: "Result") -> str:
-    """Which combination is best, and which cannot be told from it."""
-    rows = result.ranking()
+def verdict(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metric) -> str:
+    """Which combination is best, and which cannot be distinguished from it.
+
+    `comparisons` are the first row against each other row.
+    """
     if len(rows) < 2 or not math.isfinite(rows[0].mean):
         return ""
-    best = spelled(rows[0])
-    against = list(zip(rows[1:], result.comparisons(), strict=True))
-    judged = [(row, one) for row, one in against if math.isfinite(one.p)]
+    best = short_label(rows[0].levels)
+    if not metric.tested:
+        return (
+            f"{best} came first; time is measured for groups of runs together, so differences are "
+            "not tested"
+        )
+    judged = [
+        (short_label(row.levels), comparison)
+        for row, comparison in zip(rows[1:], comparisons, strict=True)
+        if math.isfinite(comparison.p)
+    ]
     if not judged:
         return (
             f"{best} came first, but one seed cannot tell it from the rest: give at least two "
             "(--seeds)"
         )
-    unclear = [(row, one) for row, one in judged if not one.real]
-    equal = [spelled(row) for row, one in judged if one.equal]
-    unclear = [(row, one) for row, one in unclear if not one.equal]
+    equal = [name for name, comparison in judged if comparison.equal]
+    unclear = [pair for pair in judged if not (pair[1].real or pair[1].equal)]
     ahead = len(judged) - len(unclear) - len(equal)
     others = f"; ahead of the other {ahead}" if ahead else ""
-    same = f"{listed([best, *equal])} do equally well on every seed" if equal else ""
+    same = f"{join_names([best, *equal])} do equally well on every seed" if equal else ""
     if equal and not unclear:
         return same + others
     if not unclear:
-        row, one = judged[0]
+        name, comparison = judged[0]
         return (
-            f"{best} is best: ahead of every other combination, of the next ({spelled(row)}) by "
-            f"{amount(result, one)}"
+            f"{best} is best: ahead of every other combination, of the next ({name}) by "
+            f"{_tested(comparison, metric)}"
         )
     sentence = (
-        f"not enough seeds to tell {best} from {listed([spelled(row) for row, _ in unclear])}"
-        f" (from the next by {amount(result, unclear[0][1])}){would_do(unclear[0][1])}"
+        f"not enough seeds to tell {best} from {join_names([name for name, _ in unclear])}"
+        f" (from the next by {_tested(unclear[0][1], metric)}){_seeds_needed(unclear[0][1])}"
     )
     return sentence + others + (f"; {same}" if same else "")
 
 
-def untested(result: "Result") -> str:
-    """Which combination came first by a measure that cannot be tested."""
-    rows = result.ranking()
-    if len(rows) < 2 or not math.isfinite(rows[0].mean):
-        return ""
-    return (
-        f"{spelled(rows[0])} came first; time is measured for groups of runs together, so "
-        "differences are not tested"
-    )
-
-
-def effect(result: "Result", factor: str, rows: Sequence["Row"]) -> str:
-    """A factor's levels, averaged over the settings of the other factors that all levels share."""
-    every = list(dict.fromkeys(levels[factor] for levels in result.combinations))
-    trained = {row.levels[factor] for row in rows}
-    names, failed = ([n for n in every if (n in trained) is ran] for ran in (True, False))
-    if len(names) < 2:
-        return f"{factor}: only {listed(names)} could be trained" if names else ""
-    seeds = level_values(result, factor, rows)
-    if not seeds:
+def effect_sentence(effect: Effect, metric: Metric) -> str:
+    """The levels of a factor compared, averaged over the settings that they share."""
+    factor, trained = effect.factor, effect.trained
+    if len(trained) < 2:
+        return f"{factor}: only {join_names(trained)} could be trained" if trained else ""
+    if not effect.levels:
         return f"{factor}: every setting has a level that diverged, so levels are not compared"
-    means = {name: _finite_mean(values) for name, values in seeds.items()}
-    best, *others = sorted(names, key=lambda name: result.measure.badness(means[name]))
-    sign = 1 if result.measure.higher_is_better else -1
-    # The best was found by looking, so the correction counts all pairs of levels.
-    family = len(names) * (len(names) - 1) // 2
-    pairs = [((sign * seeds[best]).tolist(), (sign * seeds[name]).tolist()) for name in others]
-    found = dict(zip(others, compare(pairs, family=family), strict=True))
-    real = [f"{name} by {amount(result, found[name])}" for name in others if found[name].real]
-    equal = [name for name in others if found[name].equal]
-    unclear = [name for name in others if not (found[name].real or found[name].equal)]
-    parts = [f"{best} beats {listed(real)}"] if real else []
+    best, *others = effect.levels
+    compared = [(level, level.comparison) for level in others if level.comparison is not None]
+    real = [f"{level.name} by {_tested(c, metric)}" for level, c in compared if c.real]
+    equal = [level.name for level, c in compared if c.equal]
+    unclear = [(level, c) for level, c in compared if not (c.real or c.equal)]
+    names = join_names([level.name for level, _ in unclear]) if unclear else ""
+    parts = [f"{best.name} beats {join_names(real)}"] if real else []
     if equal:
-        parts.append(f"{listed([best, *equal])} do equally well on every seed")
-    if unclear and math.isfinite(found[unclear[0]].p):
+        parts.append(f"{join_names([best.name, *equal])} do equally well on every seed")
+    if unclear and math.isfinite(unclear[0][1].p):
         parts.append(
-            f"not enough seeds to tell {best} from {listed(unclear)} "
-            f"({amount(result, found[unclear[0]])}){would_do(found[unclear[0]])}"
+            f"not enough seeds to tell {best.name} from {names} "
+            f"({_tested(unclear[0][1], metric)}){_seeds_needed(unclear[0][1])}"
         )
     elif unclear:
-        gap = result.measure.gap(abs(means[best] - means[unclear[0]]))
-        parts.append(f"{best} came first, {listed(unclear)} behind ({gap}), on one seed")
-    if failed:
-        parts.append(f"{listed(failed)} could not be trained")
+        gap = metric.show_difference(abs(best.mean - unclear[0][0].mean))
+        parts.append(f"{best.name} came first, {names} behind ({gap}), on one seed")
+    if effect.untrained:
+        parts.append(f"{join_names(effect.untrained)} could not be trained")
     return f"{factor}: {'; '.join(parts)}"
 
 
-def level_values(result: "Result", factor: str, rows: Sequence["Row"]) -> dict[str, np.ndarray]:
-    """Each level's values by seed, averaged over the settings that all levels share.
+def interaction_sentence(interaction: Interaction, metric: Metric) -> str:
+    """An interaction as a sentence."""
+    first, second = interaction.gains
+    other = interaction.levels[1]
+    then = f"by {_difference(second, metric)} with {other}"
+    if second.interval.low <= 0 <= second.interval.high:
+        then = f"not with {other} ({_difference(second, metric)})"
+    elif second.difference < 0:
+        then = f"and is behind with {other} ({_difference(second, metric)})"
+    return (
+        f"{interaction.factor} x {interaction.other}: {interaction.better} beats "
+        f"{interaction.worse} by {_difference(first, metric)} with {interaction.levels[0]}, {then}"
+        f"; corrected {_p_value(interaction.contrast)}"
+    )
 
-    Levels of which nothing was trained are left out; empty where no setting has all the others.
+
+def remarks(
+    rows: Sequence[Row], metric: Metric, noise_floor: float, test_examples: int
+) -> list[str]:
+    """What readers of a ranking should know in addition to its numbers.
+
+    `noise_floor` is `Answer.noise_floor` of the best row.
     """
-    every = dict.fromkeys(levels[factor] for levels in result.combinations)
-    names = [name for name in every if any(row.levels[factor] == name for row in rows)]
-    table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
-        name: {
-            tuple(v for k, v in row.levels.items() if k != factor): row.values
-            for row in rows
-            if row.levels[factor] == name and math.isfinite(row.mean)
-        }
-        for name in names
-    }
-    if not table:
-        return {}
-    shared = sorted(set.intersection(*(set(found) for found in table.values())))
-    if not shared:
-        return {}
-    return {name: np.mean([table[name][s] for s in shared], axis=0) for name in names}
-
-
-def apart_from_best(result: "Result") -> set[int]:
-    """The combinations that the corrected tests tell from the best one."""
-    if not result.measure.tested:
-        return set()
-    pairs = zip(result.ranking()[1:], result.comparisons(), strict=True)
-    return {row.combination for row, one in pairs if one.real}
-
-
-def remarks(result: "Result", rows: Sequence["Row"]) -> list[str]:
-    """What is to be known of a ranking beside its numbers."""
-    found = []
+    lines = []
     if any(row.at_edge for row in rows):
-        found.append(
+        lines.append(
             "* chosen at the edge of the rates tried: a better one may lie outside "
             "(--extend-learning-rates)"
         )
-    floor = result.noise_floor(rows[0]) if rows else 0.0
-    if floor > 0:
-        found.append(
-            f"independent errors on {result.test_examples} test examples alone would spread the "
-            f"best by {result.measure.show(floor)}"
+    if noise_floor > 0:
+        lines.append(
+            f"independent errors on {test_examples} test examples alone would spread the best by "
+            f"{metric.show(noise_floor)}"
         )
-    return found
+    return lines
 
 
-def why_cells(why: Sequence["Moment"]) -> list[str]:
+def moment_cells(moments: Sequence[Moment]) -> list[str]:
     """Gradient ratio, saturated, dead, and what is wrong, from the first moment to the last."""
-    first, last = why[0], why[-1]
+    first, last = moments[0], moments[-1]
     return [
-        _both(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),
-        _both(share(first.saturated), share(last.saturated)),
-        _both(share(first.dead), share(last.dead)),
-        _both(first.verdict, last.verdict),
+        _from_to(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),
+        _from_to(show_share(first.saturated), show_share(last.saturated)),
+        _from_to(show_share(first.dead), show_share(last.dead)),
+        _from_to(first.verdict, last.verdict),
     ]
 
 
-def _both(first: str, last: str) -> str:
+def show_share(share: float) -> str:
+    """A share of units or elements as a percentage; empty if it does not apply."""
+    return "" if math.isnan(share) else f"{share:.0%}"
+
+
+def _from_to(first: str, last: str) -> str:
     return first if first == last else f"{first} > {last}"
 
 
-def share(value: float) -> str:
-    """A share of units or elements; nothing where there is no such thing."""
-    return "" if math.isnan(value) else f"{value:.0%}"
-
-
-def spelled(row: "Row") -> str:
-    """A combination by its levels."""
-    return " ".join(row.levels.values()) or "the only combination"
-
-
-def amount(result: "Result", one: Comparison) -> str:
+def _tested(comparison: Comparison, metric: Metric) -> str:
     """A difference with its interval and corrected p-value."""
-    return f"{bounded(result, one)}, corrected {p_value(one)}"
+    return f"{_difference(comparison, metric)}, corrected {_p_value(comparison)}"
 
 
-def bounded(result: "Result", one: Comparison) -> str:
+def _difference(comparison: Comparison, metric: Metric) -> str:
     """A difference with its interval."""
-    return f"{result.measure.gap(one.difference)} {result.measure.show_interval(one.interval)}"
+    return (
+        f"{metric.show_difference(comparison.difference)} "
+        f"{metric.show_interval(comparison.interval)}"
+    )
 
 
-def p_value(one: Comparison) -> str:
+def _p_value(comparison: Comparison) -> str:
     """The corrected p-value, to two digits."""
-    return f"p = {one.corrected:.2g}" if one.corrected >= 0.001 else "p < 0.001"
+    p = comparison.corrected
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
-def would_do(one: Comparison) -> str:
-    """How many seeds would show the difference, where that can be said."""
-    if one.seeds_needed is None:
+def _seeds_needed(comparison: Comparison) -> str:
+    """How many seeds would show the difference, if that can be said."""
+    if comparison.seeds_needed is None:
         return ""
-    if one.seeds_needed > MANY:
+    if comparison.seeds_needed > MANY:
         return f"; more than {MANY} would be needed for a difference this small"
-    return f"; about {one.seeds_needed} would do"
-
-
-def listed(names: Sequence[str], most: int = 4) -> str:
-    """`a, b and c`; what is beyond `most` is counted."""
-    shown = list(names[:most])
-    rest = len(names) - len(shown)
-    if rest:
-        shown.append(f"{rest} more")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def _finite_mean(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else math.nan
+    return f"; about {comparison.seeds_needed} would do"

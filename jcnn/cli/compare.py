@@ -179,13 +179,13 @@ def baseline_levels(
     """The levels that `--baseline` names; UsageError where no single combination has them."""
     if given is None:
         return None
-    from jcnn.analysis.baseline import only_match
+    from jcnn.analysis.baseline import match_baseline
 
     words = [word.partition("=") for word in given.split(",")]
     if not all(equals and level for _, equals, level in words):
         raise UsageError(f"--baseline {given}; expected FACTOR=LEVEL, several joined by commas")
     levels = {factor.replace("-", "_"): level for factor, _, level in words}
-    only_match(combinations, levels)
+    match_baseline(combinations, levels)
     return levels
 
 

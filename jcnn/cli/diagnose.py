@@ -177,13 +177,13 @@ def _print_tried(tried: list["Tried"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from jcnn.study.first_combination import told_change
+    from jcnn.study.first_combination import change_label
 
     table = Table(box=None, pad_edge=False)
     for head in ("tried for 2 epochs", "at the start", "test metric"):
         table.add_column(head, overflow="fold")
     for one in tried:
-        table.add_row(told_change(one.change), one.verdict, one.shown or one.error)
+        table.add_row(change_label(one.change), one.verdict, one.shown or one.error)
     console = Console()
     console.print()
     console.print(table)
@@ -198,5 +198,5 @@ def _print_followed(trained: "Result") -> None:
     console.print(moments_table(trained.why(row)))
     console.print(
         f"gradient: |dL/dh| at the first layer over that at the last hidden one; test "
-        f"{trained.metric} in the end {trained.measure.show(row.mean)}"
+        f"{trained.metric.name} in the end {trained.metric.show(row.mean)}"
     )

@@ -11,7 +11,7 @@ from jcnn.names import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Result, Study
-    from jcnn.study.look import Look
+    from jcnn.study.inspect_model import ModelInspection
 
 NAME = "report.html"
 FORMATS = ("svg", "png", "pdf")
@@ -90,14 +90,14 @@ def _study(directory: Path) -> "Study | None":
         return None
 
 
-def _look(study: "Study | None", result: "Result") -> "Look | None":
+def _look(study: "Study | None", result: "Result") -> "ModelInspection | None":
     """What a report shows of the network; what is in its way is said, and costs nothing else."""
-    from jcnn.study.look import look_into
+    from jcnn.study import inspect_model
 
     if study is None:
         return None
     try:
-        return look_into(study, result)
+        return inspect_model(study, result)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         print(f"jcnn: the report has no pictures of the network: {reason}", file=sys.stderr)

@@ -77,14 +77,14 @@ def _list(chosen: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.study.factors import told
+    from jcnn.analysis.labels import label
 
     table = Table(box=None, pad_edge=False)
     for head in ("directory", "data", "model", "runs", "best"):
         table.add_column(head, overflow="fold", justify="right" if head == "runs" else "left")
     for one in found:
         study = one["study"]
-        best = f"{one['shown']} {told(one['best'])}" if "best" in one else one["state"]
+        best = f"{one['shown']} {label(one['best'])}" if "best" in one else one["state"]
         cells = [
             one["directory"],
             study.get("data", ""),
@@ -115,21 +115,21 @@ def _show(chosen: argparse.Namespace) -> int:
 
 
 def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
+    from jcnn.analysis.labels import label
     from jcnn.report import plot_layers, save
-    from jcnn.study.factors import told
 
     levels = baseline_levels(of, result.combinations) or {}
     row = next(row for row in result.ranking() if levels.items() <= row.levels.items())
     followed = result.followed(row)
     if not followed:
         raise UsageError("its layers were not measured; train the study with --diagnose")
-    title = f"{told(row.levels)}, learning rate {row.learning_rate:g}"
+    title = f"{label(row.levels)}, learning rate {row.learning_rate:g}"
     save(plot_layers(followed, title), path)
 
 
 def _diff(chosen: argparse.Namespace) -> int:
     from jcnn.analysis.diff import difference
-    from jcnn.study.factors import told
+    from jcnn.analysis.labels import label
     from jcnn.study.storage.load import read_result
 
     first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
@@ -138,21 +138,21 @@ def _diff(chosen: argparse.Namespace) -> int:
         pairs = [one._asdict() | {"real": one.real} for one in found.moved]
         print(strict_json.dumps(found._asdict() | {"moved": pairs}))
         return 0
-    shown = first.measure
+    shown = first.metric
     for what, unlike in (("setting", found.settings), ("version", found.versions)):
         for name, (a, b) in unlike.items():
             print(f"{what} {name}: {_spelled(a)} -> {_spelled(b)}")
     for place, only in ((chosen.first, found.only_first), (chosen.second, found.only_second)):
         for levels in only:
-            print(f"only in {place}: {told(levels)}")
+            print(f"only in {place}: {label(levels)}")
     if not found.moved:
         print("no combination is in both")
         return 0
     moved = [one for one in found.moved if one.real]
     for one in moved:
         print(
-            f"moved: {told(one.levels)}: {shown.show(one.first)} -> "
-            f"{shown.show(one.second)} ({shown.gap(one.second - one.first)} "
+            f"moved: {label(one.levels)}: {shown.show(one.first)} -> "
+            f"{shown.show(one.second)} ({shown.show_difference(one.second - one.first)} "
             f"{shown.show_interval(one.interval)}, corrected p = {one.corrected:.2g})"
         )
     still = len(found.moved) - len(moved)

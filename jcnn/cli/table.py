@@ -1,6 +1,7 @@
 """A result in the terminal: the ranking as a table, then the answer in words."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,24 +22,26 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from jcnn.analysis.text import remarks
-
     console = Console()
-    rows = result.ranking()
+    answer = result.answer
+    rows = answer.rows
     console.print(_table(result, rows, baseline, console.width))
     console.print(f"\n{_caption(result, rows)}")
     if baseline is not None:
         console.print("+ apart from the baseline: paired t-test, Holm-corrected p below 0.05")
-    for remark in remarks(result, rows):
+    for remark in answer.remarks:
         console.print(remark)
     if any(whys := [result.why(row) for row in rows]):
         console.print()
         console.print(why_table(rows, whys))
         console.print(f"\n{CAPTION}")
     console.print()
-    if result.verdict():
-        console.print(Text(f"{result.verdict()}\n"))
-    for sentence in [*result.effects(), *result.interactions()[:MOST_INTERACTIONS]]:
+    if answer.verdict:
+        console.print(Text(f"{answer.verdict}\n"))
+    for sentence in (
+        *answer.effect_sentences,
+        *answer.interaction_sentences[:MOST_INTERACTIONS],
+    ):
         console.print(Text(f"- {sentence}"))
     for note in result.notes:
         console.print(Text(f"- {note}"))
@@ -47,26 +50,26 @@ def show(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
 
 def tell_failures(result: "Result") -> None:
     """A line on stderr for each combination that could not be trained."""
-    from jcnn.study.factors import told
+    from jcnn.analysis.labels import label
 
     for index, reason in result.failures.items():
-        levels = told(result.combinations[index])
+        levels = label(result.combinations[index])
         print(f"jcnn: {levels or 'the only combination'} failed: {reason}", file=sys.stderr)
 
 
 def _table(
-    result: "Result", rows: list["Row"], baseline: dict[str, str] | None, width: int
+    result: "Result", rows: Sequence["Row"], baseline: dict[str, str] | None, width: int
 ) -> object:
     """The ranking; a column that would be empty is left out."""
     from rich.table import Table
     from rich.text import Text
 
-    shown = result.measure
+    shown = result.metric
     columns = {
         "rate": [f"{row.learning_rate:g}{'*' if row.at_edge else ' '}" for row in rows],
         shown.title: [shown.show(row.mean) for row in rows],
         "over baseline": [
-            f"{shown.gap(one.difference)}{' +' if one.real else '  '}"
+            f"{shown.show_difference(one.difference)}{' +' if one.real else '  '}"
             for one in (result.comparisons(baseline) if baseline is not None else ())
         ],
         "95% interval": [shown.show_interval(row.interval) for row in rows],
@@ -91,10 +94,10 @@ def _table(
     return table
 
 
-def _caption(result: "Result", rows: list["Row"]) -> str:
+def _caption(result: "Result", rows: Sequence["Row"]) -> str:
     seeds = len(rows[0].values) if rows else 0
     text = (
-        f"mean, its 95% bootstrap interval and standard deviation of {result.measure.title} over "
+        f"mean, its 95% bootstrap interval and standard deviation of {result.metric.title} over "
         f"{seeds} seeds, at the learning rate chosen on validation for each combination"
     )
     if any(row.missed for row in rows):

@@ -19,7 +19,7 @@ def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.analysis.text import share
+    from jcnn.analysis.text import show_share
 
     table = Table(box=None, pad_edge=False)
     for head in ("step", "gradient", "saturated", "dead"):
@@ -31,8 +31,8 @@ def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
         table.add_row(
             str(one.step),
             f"{one.gradient_ratio:.2g}",
-            share(one.saturated),
-            share(one.dead),
+            show_share(one.saturated),
+            show_share(one.dead),
             Text(one.verdict),
         )
     return table
@@ -43,7 +43,7 @@ def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> obje
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.analysis.text import why_cells
+    from jcnn.analysis.text import moment_cells
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -52,6 +52,6 @@ def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> obje
         table.add_column(head, justify="right")
     table.add_column("what is wrong", overflow="fold")
     for place, (row, why) in enumerate(zip(rows, whys, strict=True), start=1):
-        cells = why_cells(why) if why else ["", "", "", "not measured"]
+        cells = moment_cells(why) if why else ["", "", "", "not measured"]
         table.add_row(str(place), *map(Text, [", ".join(row.levels.values()), *cells]))
     return table

@@ -1,10 +1,9 @@
-"""Figures of what was measured, and a study's report as one page."""
+"""Figures of results, and a study's report as one self-contained page."""
 
 from jcnn.report.curves import plot_curves as plot_curves
 from jcnn.report.effects import plot_effects as plot_effects
 from jcnn.report.effects import plot_interaction as plot_interaction
 from jcnn.report.gradients import plot_gradients as plot_gradients
-from jcnn.report.html import notebook as notebook
 from jcnn.report.html import render as render
 from jcnn.report.html import shows as shows
 from jcnn.report.html import write_figures as write_figures

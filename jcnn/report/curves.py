@@ -1,4 +1,4 @@
-"""How combinations learn, epoch by epoch."""
+"""Learning curves of combinations."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def plot_curves(result: "Result", row: "Row") -> "Figure":
-    """A combination's metric by epoch at its chosen rate: validation over its seeds, and training.
+    """Draw a combination's metric per epoch at its chosen learning rate: validation and training.
 
-    The band spans the seeds, from the least to the greatest; the line is their mean. The grey line
-    is the best combination's validation. A run that diverged ends where it did.
+    The line is the mean over seeds and the band spans them. The grey line is the best combination's
+    validation. The curve of a run that diverged ends there.
 
     >>> import jcnn
     >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
@@ -35,10 +35,10 @@ def plot_curves(result: "Result", row: "Row") -> "Figure":
     >>> result = study.run()
     >>> plot_curves(result, result.ranking()[0]).savefig("/dev/null", format="svg")
     """
-    metric = result.metric
+    metric = result.task_metric
     fig = figure(1.6, width=2.45, margins=(0.42, 0.25, 0.08, 0.25))
     axes = axes_of(fig)[0, 0]
-    best = result.ranking()[0]
+    best = result.answer.rows[0]
     if row.combination != best.combination:
         values = _by_seed(result, best, f"validation_{metric}")
         axes.plot(_epochs(values), _mean(values), color=FAINT, linewidth=1.2)
@@ -64,8 +64,8 @@ def plot_curves(result: "Result", row: "Row") -> "Figure":
 
 
 def _scale(axes: Any, result: "Result") -> None:
-    """One scale for all combinations, so that they compare."""
-    name = f"validation_{result.metric}"
+    """Use one scale for all combinations, so that they can be compared."""
+    name = f"validation_{result.task_metric}"
     finite = [
         value
         for record in result.records
@@ -74,15 +74,15 @@ def _scale(axes: Any, result: "Result") -> None:
     ]
     if not finite:
         return
-    low, high = (0.0, 1.0) if result.metric == "accuracy" else np.quantile(finite, [0, 0.95])
+    low, high = (0.0, 1.0) if result.task_metric == "accuracy" else np.quantile(finite, [0, 0.95])
     margin = 0.03 * (high - low) or 1.0
     axes.set_ylim(low - margin, high + margin)
-    if result.metric == "accuracy":
+    if result.task_metric == "accuracy":
         percent(axes.yaxis)
 
 
 def _by_seed(result: "Result", row: "Row", name: str) -> np.ndarray:
-    curves = [one.outcome.curves.get(name, []) for one in result.chosen(row)]
+    curves = [run.outcome.curves.get(name, []) for run in result.chosen(row)]
     return np.array([curve for curve in curves if curve], float)
 
 

@@ -1,10 +1,10 @@
-"""What the best network sees: its filters, what an image becomes in it, and what it gets wrong.
+"""Pictures of the best network: filters, feature maps, and the examples it gets wrong.
 
 >>> import jcnn
 >>> study = jcnn.Study(factors={"features": [(4,)]}, learning_rates=[0.1], seeds=1, epochs=1)
->>> one = jcnn.study.look_into(study, study.run()).portrait
+>>> inspection = jcnn.study.inspect_model(study, study.run())
 >>> for plot in (plot_confusion, plot_confused, plot_filters, plot_stages, plot_poolings):
-...     plot(one).savefig("/dev/null", format="svg")
+...     plot(inspection).savefig("/dev/null", format="svg")
 """
 
 import math
@@ -19,9 +19,9 @@ from jcnn.report.style import FAINT, GREY, INK, WIDTH, axes_of, figure, shortene
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.study.inspect_model import Portrait
+    from jcnn.study.inspect_model import ModelInspection
 
-# How many channels of a layer are drawn, and how many pictures stand side by side.
+# The number of channels drawn per layer, and of pictures per row.
 CHANNELS, ACROSS = 7, 8
 POOLINGS: dict[str, Callable[..., Any]] = {
     "max": pooling.max_pool,
@@ -34,21 +34,21 @@ POOLINGS: dict[str, Callable[..., Any]] = {
 WINDOWS: dict[str, Any] = {"window_shape": (3, 3), "strides": (2, 2), "padding": "SAME"}
 
 
-def plot_confusion(one: "Portrait") -> "Figure | None":
-    """Which classes are taken for which: test examples counted, by row what they are.
+def plot_confusion(inspection: "ModelInspection") -> "Figure | None":
+    """Draw the confusion matrix of the test examples: true classes are rows.
 
-    None for a regression.
+    None for regression.
     """
-    classes = one.dataset.classes
+    classes = inspection.dataset.classes
     if classes is None:
         return None
-    counts = one.confusion()
+    counts = inspection.confusion()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = len(classes)
     side = min(WIDTH, max(2.6, 0.3 * size + 0.9))
     fig = figure(0.94 * side, width=side)
     axes = axes_of(fig)[0, 0]
-    # The diagonal is most of all; what is off it is what a reader looks for.
+    # Only mistakes are coloured: the diagonal has most examples and would hide them.
     wrong = np.where(np.eye(size, dtype=bool), 0, shares)
     axes.imshow(wrong, cmap=_transparent("#d55e00"), vmin=0, vmax=max(wrong.max(), 1e-9))
     if size <= 15:
@@ -68,35 +68,35 @@ def plot_confusion(one: "Portrait") -> "Figure | None":
     axes.grid(which="minor", color=FAINT, linewidth=0.4)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
     return fig
 
 
-def plot_confused(one: "Portrait", *, most: int = 12) -> "Figure | None":
-    """The surest mistakes on the test set, as pictures; None where there are none to draw."""
-    if one.dataset.classes is None or picture(one.dataset.test_inputs[0]) is None:
+def plot_confused(inspection: "ModelInspection", *, most: int = 12) -> "Figure | None":
+    """Draw the most confident mistakes on the test set; None if there are none to draw."""
+    if inspection.dataset.classes is None or picture(inspection.dataset.test_inputs[0]) is None:
         return None
-    indices = one.most_confused(most)
+    indices = inspection.most_confused(most)
     if not indices:
         return None
-    sure, classes = one.probabilities(), one.dataset.classes
+    probabilities, classes = inspection.probabilities(), inspection.dataset.classes
     grid = _Grid(math.ceil(len(indices) / 6), 6, side=0.8, above=0.32)
     for place, index in enumerate(indices):
         at = divmod(place, 6)
-        grid.draw(at, picture(one.dataset.test_inputs[index]))
-        is_, taken = one.dataset.test_targets[index], one.predicted[index]
-        names = " for ".join(shortened(str(classes[i]), 8) for i in (is_, taken))
-        grid.head(at, f"{names}\n{100 * sure[index, taken]:.0f}%")
+        grid.draw(at, picture(inspection.dataset.test_inputs[index]))
+        true, predicted = inspection.dataset.test_targets[index], inspection.predicted[index]
+        names = " as ".join(shortened(str(classes[i]), 8) for i in (true, predicted))
+        grid.head(at, f"{names}\n{100 * probabilities[index, predicted]:.0f}%")
     return grid.figure
 
 
-def plot_filters(one: "Portrait", *, most: int = 32) -> "Figure | None":
-    """The first layer's kernels as pictures: grey ones from negative (black) to positive (white).
+def plot_filters(inspection: "ModelInspection", *, most: int = 32) -> "Figure | None":
+    """Draw the first layer's kernels, from negative (black) to positive (white).
 
-    Kernels of three channels are drawn in colour. None where the layer has no spatial window.
+    Kernels with three input channels are drawn in colour. None if the layer has no spatial window.
     """
-    kernel, shape = one.kernel, one.dataset.input_shape
+    kernel, shape = inspection.kernel, inspection.dataset.input_shape
     if kernel.ndim == 2 and len(shape) == 3:  # a dense layer on an image
         kernel = kernel.reshape(*shape, -1)
     if kernel.ndim != 4:
@@ -112,13 +112,14 @@ def plot_filters(one: "Portrait", *, most: int = 32) -> "Figure | None":
     return grid.figure
 
 
-def plot_stages(one: "Portrait", *, channels: int = CHANNELS) -> "Figure | None":
-    """What one test image becomes: a row for each layer and pooling, its most active channels.
+def plot_stages(inspection: "ModelInspection", *, channels: int = CHANNELS) -> "Figure | None":
+    """Draw the feature maps of one test image, with a row per layer and pooling.
 
-    Each picture runs from its own least to its greatest value. None for inputs that are no images.
+    A row shows the channels that vary most. Each picture is scaled from its own minimum to its own
+    maximum. None if inputs are not images.
     """
-    stages = [stage for stage in one.stages if stage.values.ndim == 3]
-    if len(stages) < 2 or picture(one.stages[0].values) is None:
+    stages = [stage for stage in inspection.stages if stage.values.ndim == 3]
+    if len(stages) < 2 or picture(inspection.stages[0].values) is None:
         return None
     rows = _thinned(stages, 12)
     grid = _Grid(len(rows), channels, side=0.5, left=1.15)
@@ -134,15 +135,15 @@ def plot_stages(one: "Portrait", *, channels: int = CHANNELS) -> "Figure | None"
     return grid.figure
 
 
-def plot_poolings(one: "Portrait") -> "Figure | None":
-    """The same image and the same activations, pooled four ways.
+def plot_poolings(inspection: "ModelInspection") -> "Figure | None":
+    """Draw the same image and the same activations, pooled in four ways.
 
-    A column for the input and each of the first layer's most active channels; windows are 3x3, two
-    apart. Every picture of a column has one scale, but the L2 norm, which sums, is a third of it:
-    what is equal everywhere then stays as it is.
+    One column for the input and one for each of the first layer's channels that vary most, with 3x3
+    windows at stride 2. The pictures of a column share one scale, except that the L2 norm, which
+    sums over the window, is divided by 3: constant inputs then keep their value.
     """
-    first = next((stage for stage in one.stages[1:] if stage.values.ndim == 3), None)
-    image = one.stages[0].values
+    first = next((stage for stage in inspection.stages[1:] if stage.values.ndim == 3), None)
+    image = inspection.stages[0].values
     if first is None or picture(image) is None or min(first.values.shape[:2]) < 4:
         return None
     grey = image.astype(np.float32).mean(axis=-1)
@@ -150,7 +151,7 @@ def plot_poolings(one: "Portrait") -> "Figure | None":
     columns = [grey, *(first.values[..., i] for i in channels)]
     names = ["input", *(f"channel {i + 1}" for i in channels)]
     grid = _Grid(len(POOLINGS) + 1, len(columns), side=0.75, left=0.85, above_first=0.2)
-    for i, name in enumerate(["as it was", *(name.replace(" ", "\n") for name in POOLINGS)]):
+    for i, name in enumerate(["before", *(name.replace(" ", "\n") for name in POOLINGS)]):
         grid.label(i, name)
     for j, values in enumerate(columns):
         low, high = float(values.min()), float(values.max())
@@ -158,16 +159,16 @@ def plot_poolings(one: "Portrait") -> "Figure | None":
         grid.head((0, j), names[j])
         grid.draw((0, j), (values - low) / reach)
         for i, (name, pool) in enumerate(POOLINGS.items(), start=1):
-            found = np.asarray(pool(values[None, :, :, None], **WINDOWS))[0, :, :, 0]
+            pooled = np.asarray(pool(values[None, :, :, None], **WINDOWS))[0, :, :, 0]
             scale = 1 / 3 if name == "L2 norm" else 1.0
-            grid.draw((i, j), np.clip((scale * found - low) / reach, 0, 1))
+            grid.draw((i, j), np.clip((scale * pooled - low) / reach, 0, 1))
     return grid.figure
 
 
 def picture(values: np.ndarray) -> np.ndarray | None:
-    """An example as an image of shares: `(height, width)` or `(height, width, 3)`.
+    """An example as an image with values from 0 to 1: `(height, width)` or `(height, width, 3)`.
 
-    Of a volume or a clip it is the slice in the middle; None for what has no two spatial axes.
+    For a volume or a clip, the middle slice. None for examples without two spatial axes.
     """
     if values.ndim == 4:
         values = values[len(values) // 2]
@@ -182,7 +183,7 @@ def picture(values: np.ndarray) -> np.ndarray | None:
 
 
 class _Grid:
-    """Square pictures side by side in one pair of axes, in inches: one for each would be slow."""
+    """Square pictures placed in inches in one pair of axes; separate axes would be slow."""
 
     def __init__(
         self,
@@ -209,7 +210,7 @@ class _Grid:
         return self._left + column * (self._side + 0.06), top
 
     def draw(self, at: tuple[int, int], shares: np.ndarray | None) -> None:
-        """Shares of full brightness, `(height, width)` or `(height, width, 3)`."""
+        """Draw values from 0 to 1, `(height, width)` or `(height, width, 3)`, in one cell."""
         if shares is None:
             return
         x, y = self._corner(at)
@@ -219,18 +220,18 @@ class _Grid:
         self._axes.set(xlim=self._limits[0], ylim=self._limits[1], aspect="auto")
 
     def head(self, at: tuple[int, int], words: str) -> None:
-        """Words above a picture."""
+        """Write above a picture."""
         x, y = self._corner(at)
         text(self._axes, x + self._side / 2, y - 0.03, words, ha="center", va="bottom", fontsize=7)
 
     def label(self, row: int, words: str) -> None:
-        """Words at the left of a row."""
+        """Write at the left of a row."""
         _, y = self._corner((row, 0))
         text(self._axes, 0, y + self._side / 2, words, va="center", fontsize=7)
 
 
 def _most_active(values: np.ndarray, most: int) -> list[int]:
-    """The channels that vary most, in their own order."""
+    """The channels that vary most, in channel order."""
     spread = values.reshape(-1, values.shape[-1]).std(axis=0)
     return sorted(np.argsort(-spread, kind="stable")[:most].tolist())
 

@@ -1,10 +1,9 @@
-"""The ranking as a figure: every combination's mean with its interval and its seeds."""
+"""The ranking as a figure: the mean of every combination with its interval and its seeds."""
 
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jcnn.analysis.text import apart_from_best
 from jcnn.report.style import BLUE, FAINT, GREY, INK, axes_of, figure, percent, shortened, text
 
 if TYPE_CHECKING:
@@ -13,15 +12,15 @@ if TYPE_CHECKING:
     from jcnn.study import Result, Row
 
 MOST = 20
-# What lies this many times farther behind than the better half spreads is drawn at the border.
+# Values behind the best by this many times the spread of the better half are drawn at the border.
 _FAR = 3.0
 
 
 def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
-    """The `most` best combinations: mean over seeds, its 95% interval, and each seed as a tick.
+    """Draw the `most` best combinations: mean, its 95% interval, and a tick per seed.
 
-    Blue are those that the corrected tests do not tell apart from the best. What lies far behind
-    the better half stands at the border, with its number.
+    Combinations that the corrected tests do not distinguish from the best one are blue. Means far
+    behind the better half are drawn at the border, with their number.
 
     >>> import jcnn
     >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
@@ -30,7 +29,7 @@ def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
     >>> len(plot_ranking(result).axes[0].get_yticklabels())
     2
     """
-    rows = [row for row in result.ranking() if math.isfinite(row.mean)]
+    rows = [row for row in result.answer.rows if math.isfinite(row.mean)]
     shown = rows[:most]
     left_out = len(rows) - len(shown)
     fig = figure(0.75 + 0.24 * max(len(shown), 1))
@@ -39,11 +38,11 @@ def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
         text(axes, 0.5, 0.5, "no combination was trained to the end", ha="center")
         axes.set_axis_off()
         return fig
-    apart = apart_from_best(result)
-    low, high = _limits(shown, result.measure.higher_is_better)
+    worse = result.answer.worse_than_best
+    low, high = _limits(shown, result.metric.higher_is_better)
     for place, row in enumerate(shown):
-        colour = GREY if row.combination in apart else BLUE
-        value = result.measure.show(row.mean)
+        colour = GREY if row.combination in worse else BLUE
+        value = result.metric.show(row.mean)
         inside = low <= row.mean <= high
         if inside:
             interval = row.interval
@@ -65,15 +64,15 @@ def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
     axes.grid(axis="x", color=FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
-    if result.measure.percent:
+    if result.metric.percent:
         percent(axes.xaxis)
     beyond = f"; {left_out} more below" if left_out else ""
-    axes.set_xlabel(f"{result.measure.title}: mean, 95% interval, seeds{beyond}")
+    axes.set_xlabel(f"{result.metric.title}: mean, 95% interval, seeds{beyond}")
     return fig
 
 
 def _limits(rows: Sequence["Row"], higher_is_better: bool) -> tuple[float, float]:
-    """What the axis spans: all, or the better half and somewhat beyond where the rest is far."""
+    """The range of the axis: all values, or the better half and its surroundings."""
     points = _points(rows)
     low, high = min(points), max(points)
     half = _points(rows[: max(2, math.ceil(len(rows) / 2))])
@@ -87,5 +86,5 @@ def _limits(rows: Sequence["Row"], higher_is_better: bool) -> tuple[float, float
 
 
 def _points(rows: Sequence["Row"]) -> list[float]:
-    """Every finite number that is drawn of these rows."""
+    """Every finite value that is drawn for these rows."""
     return [v for row in rows for v in (*row.values, *row.interval) if math.isfinite(v)]

@@ -1,10 +1,10 @@
-"""What a report says, section by section: headings, words and figures, no markup."""
+"""The sections of a report: headings, sentences and figures, without markup."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jcnn.analysis.interactions import Interaction, interactions, sentence
-from jcnn.analysis.text import spelled, why_cells
+from jcnn.analysis.labels import short_label
+from jcnn.analysis.text import interaction_sentence, moment_cells
 from jcnn.report.curves import plot_curves
 from jcnn.report.effects import plot_effects, plot_interaction
 from jcnn.report.gradients import plot_gradients
@@ -22,15 +22,15 @@ from jcnn.report.sensitivity import plot_sensitivity
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.study import Result
-    from jcnn.study.look import Look
+    from jcnn.analysis import Interaction, Result
+    from jcnn.study.inspect_model import ModelInspection
 
-# How many combinations have curves of their own, and a line in the table of why.
+# The number of combinations with a curve, and with a row in the table of causes.
 MOST_CURVES, MOST_WHY, MOST_INTERACTIONS = 24, 40, 3
 
 
 class Picture(NamedTuple):
-    """A figure, the name of its file, and what it shows in a few words."""
+    """A figure, its file name without ending, and a short description."""
 
     name: str
     label: str
@@ -38,14 +38,14 @@ class Picture(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table's head and lines."""
+    """The header and rows of a table."""
 
     head: Sequence[str]
-    lines: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str]]
 
 
 class Block(NamedTuple):
-    """A heading, a sentence, and what it is about: figures side by side, or a table."""
+    """A heading, a sentence, and its figures side by side or its table."""
 
     text: str
     pictures: Sequence[Picture] = ()
@@ -54,7 +54,7 @@ class Block(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One part of a report; `id` is its anchor, `short` its name in the list of sections."""
+    """One part of a report; `id` is its anchor, `short` its name in the navigation."""
 
     id: str
     short: str
@@ -62,21 +62,21 @@ class Section(NamedTuple):
     blocks: Sequence[Block]
 
 
-def sections(result: "Result", look: "Look | None") -> list[Section]:
-    """Every section that has something to show."""
-    found = [
-        Section("choices", "choices", "What each choice is worth", _choices(result)),
-        Section("rates", "learning rates", "How much the learning rate matters", _rates(result)),
-        Section("curves", "curves", "How they learn", _curves(result)),
-        Section("why", "why", "Why they rank as they do", _why(result, look)),
-        Section("mistakes", "mistakes", "What the best one gets wrong", _mistakes(look)),
-        Section("sees", "inside", "What the best one sees", _sees(look)),
+def sections(result: "Result", inspection: "ModelInspection | None") -> list[Section]:
+    """The sections that have something to show."""
+    parts = [
+        Section("choices", "choices", "The effect of each choice", _choices(result)),
+        Section("rates", "learning rates", "Sensitivity to the learning rate", _rates(result)),
+        Section("curves", "curves", "Learning curves", _curves(result)),
+        Section("why", "why", "Why they rank in this order", _why(result, inspection)),
+        Section("mistakes", "mistakes", "The mistakes of the best network", _mistakes(inspection)),
+        Section("sees", "inside", "Inside the best network", _sees(inspection)),
     ]
-    return [section for section in found if section.blocks]
+    return [section for section in parts if section.blocks]
 
 
-def _pictures(*found: tuple[str, str, "Figure | None"]) -> list[Picture]:
-    return [Picture(name, label, figure) for name, label, figure in found if figure is not None]
+def _pictures(*figures: tuple[str, str, "Figure | None"]) -> list[Picture]:
+    return [Picture(name, label, figure) for name, label, figure in figures if figure is not None]
 
 
 def _choices(result: "Result") -> list[Block]:
@@ -85,24 +85,21 @@ def _choices(result: "Result") -> list[Block]:
         return []
     blocks = [
         Block(
-            "Each level's mean over the combinations that differ in nothing else, with its 95% "
-            "interval over seeds; blue is the best of its factor.",
+            "The mean of each level over the combinations that differ in nothing else, with its "
+            "95% interval over seeds; the best level of each factor is blue.",
             effects,
         )
     ]
-    # One figure shows all that two factors do together; the largest contrast is put in words.
-    real = interactions(result) if result.measure.tested else []
+    # One figure shows all levels of two factors; the sentence is about their largest contrast.
     largest: dict[tuple[str, str], Interaction] = {}
-    for one in real:
-        largest.setdefault((one.factor, one.other), one)
-    for i, one in enumerate(list(largest.values())[:MOST_INTERACTIONS]):
-        picture = (
-            f"interaction{i + 1}",
-            f"{one.factor} by {one.other}",
-            plot_interaction(result, one),
-        )
-        words = f"It depends: {one.factor} by {one.other}".replace("_", " ")
-        blocks.append(Block(f"{sentence(result, one)}.", _pictures(picture), words))
+    for interaction in result.answer.interactions:
+        largest.setdefault((interaction.factor, interaction.other), interaction)
+    for i, interaction in enumerate(list(largest.values())[:MOST_INTERACTIONS], start=1):
+        names = f"{interaction.factor} by {interaction.other}"
+        pictures = _pictures((f"interaction{i}", names, plot_interaction(result, interaction)))
+        sentence = f"{interaction_sentence(interaction, result.metric)}."
+        heading = f"Interaction of {names}".replace("_", " ")
+        blocks.append(Block(sentence, pictures, heading))
     return blocks
 
 
@@ -114,100 +111,109 @@ def _rates(result: "Result") -> list[Block]:
         return []
     return [
         Block(
-            "Validation at the end of training, by learning rate; a filled dot is the rate that "
-            "was chosen. A combination that does well at many rates asks for less tuning than one "
-            "that does well at one. A line ends where a run diverged.",
+            "Validation at the end of training, by learning rate; the filled dot is the chosen "
+            "rate. A combination that does well at many learning rates needs less tuning than one "
+            "that does well at a single one. A line ends where a run diverged.",
             pictures,
         )
     ]
 
 
 def _curves(result: "Result") -> list[Block]:
-    rows = [row for row in result.ranking() if row.combination not in result.failures]
+    rows = result.answer.rows
     shown = rows[:MOST_CURVES]
-    metric = result.metric
-    left = f" The {len(shown)} best are drawn." if len(rows) > len(shown) else ""
+    metric = result.task_metric
+    left = f" Only the {len(shown)} best are drawn." if len(rows) > len(shown) else ""
     pictures = [
-        Picture(f"curve{i + 1}", f"learning curve of {spelled(row)}", plot_curves(result, row))
-        for i, row in enumerate(shown)
+        Picture(
+            f"curve{i}", f"learning curve of {short_label(row.levels)}", plot_curves(result, row)
+        )
+        for i, row in enumerate(shown, start=1)
     ]
     return [
         Block(
-            f"Validation {metric} by epoch (line: mean over seeds; band: from the worst seed to "
-            f"the best), training {metric} (dotted), and the best combination's validation for "
-            f"comparison (grey).{left}",
+            f"Validation {metric} per epoch (line: mean over seeds; band: from the worst seed to "
+            f"the best), training {metric} (dotted), and the best combination's validation "
+            f"{metric} for comparison (grey).{left}",
             pictures,
         )
     ]
 
 
-def _why(result: "Result", look: "Look | None") -> list[Block]:
-    rows = result.ranking()
-    lines = [
-        (str(place), spelled(row), *why_cells(why))
-        for place, row in enumerate(rows[:MOST_WHY], start=1)
-        if (why := result.why(row))
-    ]
-    blocks = []
-    if lines:
-        head = ("", "combination", "gradient left", "saturated", "dead", "what is wrong")
+def _why(result: "Result", inspection: "ModelInspection | None") -> list[Block]:
+    blocks = _layer_blocks(result)
+    if inspection is not None and inspection.gradients:
+        figure = plot_gradients(inspection.gradients)
         blocks.append(
             Block(
-                "Measured inside the training step, from the first measurement to the last: the "
-                "gradient at the first layer over that at the last hidden one, elements where the "
-                "activation is flat, units active for no example (in the layer that has most).",
-                table=Table(head, lines),
-            )
-        )
-        for name, row in (("best", rows[0]), ("worst", rows[-1]))[: len(rows)]:
-            title = f"{spelled(row)}, learning rate {row.learning_rate:g}"
-            figure = plot_layers(result.followed(row)) if result.followed(row) else None
-            pictures = _pictures((f"layers-{name}", f"layers of {title}", figure))
-            if pictures:
-                blocks.append(Block("", pictures, f"The {name}: {title}"))
-    if look is not None and look.flows:
-        figure = plot_gradients(look.flows)
-        blocks.append(
-            Block(
-                "How far the gradient comes before the first step, and what mean-field theory "
-                "expects of these networks.",
+                "The gradient at each layer before the first step, and the prediction of "
+                "mean-field theory for these networks.",
                 _pictures(("gradients", "gradient by layer, measured and predicted", figure)),
                 "Measured and predicted",
             )
         )
-    if look is not None:
-        pictures = _pictures(("activations", "histograms", plot_samples(look.portrait)))
+    if inspection is not None:
+        pictures = _pictures(("activations", "histograms", plot_samples(inspection)))
         if pictures:
             blocks.append(
                 Block(
                     "The best network's activations, layer by layer, as it trains: values that "
-                    "pile up at an end are saturated, a peak at 0 is what relu turns off.",
+                    "pile up at an end are saturated; a peak at 0 is what relu turns off.",
                     pictures,
-                    "What its activations do",
+                    "Its activations",
                 )
             )
     return blocks
 
 
-def _mistakes(look: "Look | None") -> list[Block]:
-    if look is None or look.portrait.dataset.classes is None:
+def _layer_blocks(result: "Result") -> list[Block]:
+    """The table of causes, and the layers of the best and the worst combination."""
+    rows = result.answer.rows
+    cells = [
+        (str(place), short_label(row.levels), *moment_cells(moments))
+        for place, row in enumerate(rows[:MOST_WHY], start=1)
+        if (moments := result.why(row))
+    ]
+    if not cells:
         return []
-    one = look.portrait
-    wrong = int((one.predicted != one.dataset.test_targets).sum())
-    count = len(one.dataset.test_targets)
+    head = ("", "combination", "gradient left", "saturated", "dead", "verdict")
     blocks = [
         Block(
-            f"{spelled(one.row)}, trained once more from seed {one.seed}: {wrong} of {count} test "
-            "examples are taken for something else.",
-            _pictures(("confusion", "confusion matrix", plot_confusion(one))),
+            "Measured during training, from the first measurement to the last: the gradient at the "
+            "first layer divided by that at the last hidden layer, the share of elements where the "
+            "activation is flat, and the share of units that are active for no example (in the "
+            "layer with the largest share).",
+            table=Table(head, cells),
         )
     ]
-    pictures = _pictures(("mistakes", "the surest mistakes", plot_confused(one)))
+    for name, row in (("best", rows[0]), ("worst", rows[-1]))[: len(rows)]:
+        title = f"{short_label(row.levels)}, learning rate {row.learning_rate:g}"
+        followed = result.followed(row)
+        figure = plot_layers(followed) if followed else None
+        pictures = _pictures((f"layers-{name}", f"layers of {title}", figure))
+        if pictures:
+            blocks.append(Block("", pictures, f"The {name}: {title}"))
+    return blocks
+
+
+def _mistakes(inspection: "ModelInspection | None") -> list[Block]:
+    if inspection is None or inspection.dataset.classes is None:
+        return []
+    targets = inspection.dataset.test_targets
+    wrong, count = int((inspection.predicted != targets).sum()), len(targets)
+    blocks = [
+        Block(
+            f"{short_label(inspection.row.levels)}, trained once more from seed "
+            f"{inspection.seed}: {wrong} of {count} test examples are misclassified.",
+            _pictures(("confusion", "confusion matrix", plot_confusion(inspection))),
+        )
+    ]
+    pictures = _pictures(("mistakes", "the most confident mistakes", plot_confused(inspection)))
     if pictures:
         blocks.append(
             Block(
-                "The mistakes it was surest of: what the picture is, what it was taken for, and "
-                "how sure of that the network was.",
+                "The most confident mistakes: the true class, the predicted class, and the "
+                "predicted probability.",
                 pictures,
                 "The most confused pictures",
             )
@@ -215,34 +221,32 @@ def _mistakes(look: "Look | None") -> list[Block]:
     return blocks
 
 
-def _sees(look: "Look | None") -> list[Block]:
-    if look is None:
+def _sees(inspection: "ModelInspection | None") -> list[Block]:
+    if inspection is None:
         return []
-    one = look.portrait
-    told: list[tuple[str, str, Any]] = [
+    parts: list[tuple[str, str, Any]] = [
         (
-            "What an image becomes",
-            "One test image on its way through the network: the channels that vary most after "
-            "each layer with its activation, and after each pooling.",
-            ("stages", "feature maps", plot_stages(one)),
+            "An image on its way through the network",
+            "One test image: the channels that vary most after each layer with its activation, and "
+            "after each pooling.",
+            ("stages", "feature maps", plot_stages(inspection)),
         ),
         (
-            "What pooling keeps",
-            "The same picture pooled four ways, in windows of 3x3, two apart: the maximum keeps "
-            "edges and single bright points, the average blurs them, the L2 norm (a third of it, "
-            "since it sums) lies between, and the weighted average keeps most of what is in the "
-            "middle of its window.",
-            ("poolings", "four poolings", plot_poolings(one)),
+            "Four poolings",
+            "The same picture pooled in four ways, with 3x3 windows at stride 2: the maximum keeps "
+            "edges and single bright points, the average blurs them, the L2 norm (divided by 3, "
+            "since it sums over the window) lies between, and the weighted average keeps mostly "
+            "the centre of its window.",
+            ("poolings", "four poolings", plot_poolings(inspection)),
         ),
         (
-            "What the first layer looks for",
-            "Its learned kernels, from negative (black) to positive (white).",
-            ("filters", "first-layer filters", plot_filters(one)),
+            "First-layer filters",
+            "The learned kernels of the first layer, from negative (black) to positive (white).",
+            ("filters", "first-layer filters", plot_filters(inspection)),
         ),
     ]
-    blocks = []
-    for heading, text, picture in told:
-        pictures = _pictures(picture)
-        if pictures:
-            blocks.append(Block(text, pictures, heading))
-    return blocks
+    return [
+        Block(text, pictures, heading)
+        for heading, text, picture in parts
+        if (pictures := _pictures(picture))
+    ]

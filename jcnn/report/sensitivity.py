@@ -1,4 +1,4 @@
-"""How much each combination minds its learning rate, as a figure."""
+"""How sensitive each combination is to its learning rate, as a figure."""
 
 import math
 from typing import TYPE_CHECKING
@@ -26,10 +26,10 @@ NAMED = 5
 
 
 def plot_sensitivity(result: "Result", *, named: int = NAMED) -> "Figure | None":
-    """The mean validation metric over the learning rate, a line for each combination.
+    """Draw the mean validation metric over the learning rate, a line per combination.
 
-    The `named` best ones are in colour, their chosen rates filled. A rate at which a run diverged
-    is a gap. None where one rate alone was tried.
+    The `named` best ones are in colour, with the chosen rate filled. A learning rate at which a run
+    diverged is a gap. None if only one learning rate was tried.
 
     >>> import jcnn
     >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
@@ -38,7 +38,7 @@ def plot_sensitivity(result: "Result", *, named: int = NAMED) -> "Figure | None"
     >>> plot_sensitivity(result).axes[0].get_xscale()
     'log'
     """
-    rows = [row for row in result.ranking() if len(row.by_rate) > 1]
+    rows = [row for row in result.answer.rows if len(row.by_rate) > 1]
     if not rows:
         return None
     fig = figure(3.3)
@@ -53,10 +53,10 @@ def plot_sensitivity(result: "Result", *, named: int = NAMED) -> "Figure | None"
         last = next((value for value in reversed(values) if math.isfinite(value)), 0.0)
         labels.append((last, colour, shortened(", ".join(row.levels.values()) or "all", 26)))
     axes.set_xscale("log")
-    if result.measure.percent:
+    if result.metric.percent:
         stretch(axes)
         percent(axes.yaxis)
-    # Labels are placed by where lines end on the screen, whatever the scale.
+    # Labels are placed by where lines end on the screen, on any scale.
     ends = axes.transAxes.inverted().transform(
         axes.transData.transform([(1, y) for y, *_ in labels])
     )
@@ -71,6 +71,6 @@ def plot_sensitivity(result: "Result", *, named: int = NAMED) -> "Figure | None"
         axes.set_xticks(tried, [f"{rate:g}" for rate in tried])
         axes.set_xticks([], minor=True)
     axes.set_xlabel("learning rate" + (" (grey: the other combinations)" if rows[named:] else ""))
-    axes.set_ylabel(f"validation {result.measure.name}")
+    axes.set_ylabel(f"validation {result.metric.name}")
     axes.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.6)
     return fig

@@ -1,6 +1,6 @@
-"""How jcnn's figures look, and how they become part of a page.
+"""The style of jcnn's figures, and how they are embedded in a page.
 
-Colours are Okabe and Ito's (2008), which people who are colour-blind tell apart.
+Colours are from Okabe and Ito (2008), whose palette is safe for colour-blind readers.
 """
 
 import html
@@ -26,7 +26,7 @@ BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = (
 )
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW)
 INK, GREY, FAINT = "#20242a", "#7b828c", "#c9ced6"
-# A page has these in its style sheet, in a light and a dark form.
+# CSS variables of the page, each with a light and a dark value.
 _IN_PAGE = {
     BLUE: "var(--blue)",
     ORANGE: "var(--orange)",
@@ -38,15 +38,15 @@ _IN_PAGE = {
     GREY: "var(--grey)",
     FAINT: "var(--faint)",
 }
-# Inches: words of 8 points can be read on a telephone still, which shows four fifths of it.
+# Inches; a telephone shows this width at 80%, at which text of 8 points is still readable.
 WIDTH = 4.8
 
 
 def figure(height: float, *, width: float = WIDTH, margins: Sequence[float] = ()) -> "Figure":
-    """An empty figure in inches, which `axes_of` fills.
+    """An empty figure with its size in inches; `axes_of` adds axes.
 
-    `margins` are those at the left, the bottom, the right and the top, also in inches; without them
-    words decide, which takes longer to draw.
+    `margins` are left, bottom, right and top, in inches. Without them a layout that measures all
+    text is used, which takes longer to draw.
     """
     from matplotlib.figure import Figure
 
@@ -59,15 +59,15 @@ def figure(height: float, *, width: float = WIDTH, margins: Sequence[float] = ()
 
 
 def axes_of(fig: "Figure", rows: int = 1, columns: int = 1, **keywords: Any) -> Any:
-    """Axes `(rows, columns)` without frames, labels in ink, and ticks in grey."""
-    found = fig.subplots(rows, columns, squeeze=False, **keywords)
-    for axes in found.flat:
+    """Add an array of axes `(rows, columns)` without frames."""
+    grid = fig.subplots(rows, columns, squeeze=False, **keywords)
+    for axes in grid.flat:
         plain(axes)
-    return found
+    return grid
 
 
 def plain(axes: Any) -> None:
-    """Take the frame away that says nothing."""
+    """Remove the frame at the top and the right."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=GREY, labelcolor=INK, labelsize=8)
@@ -77,24 +77,24 @@ def plain(axes: Any) -> None:
 
 
 def title(axes: Any, words: str, **keywords: Any) -> None:
-    """A heading at the left of some axes, in words as they are given."""
-    given = {"loc": "left", "color": INK, "fontsize": 8.5, "parse_math": False} | keywords
-    axes.set_title(words, **given)
+    """Set a title at the left, without interpreting dollar signs as formulas."""
+    style = {"loc": "left", "color": INK, "fontsize": 8.5, "parse_math": False} | keywords
+    axes.set_title(words, **style)
 
 
 def plain_numbers(axis: Any) -> None:
-    """A logarithmic axis whose ticks read 0.001 rather than a power in a formula."""
+    """Format the ticks of a logarithmic axis as 0.001 instead of as powers."""
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_formatter(lambda value, _: "")
 
 
-# What still shows of an accuracy of 1 on a scale that stretches towards it.
+# The error at which the scale of `stretch` ends, so that an accuracy of 1 can be drawn.
 _LEAST_ERROR = 0.002
 _TICKS = (0, 0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
 
 def stretch(axes: Any) -> None:
-    """Let an axis of accuracies stretch towards 100%: it is even in the logarithm of the error."""
+    """Use a scale for accuracies that is linear in the logarithm of the error."""
 
     def forward(value: Any) -> Any:
         return -np.log10(np.clip(1 - np.asarray(value, float), 0, None) + _LEAST_ERROR)
@@ -111,17 +111,17 @@ def stretch(axes: Any) -> None:
 
 
 def percent(axis: Any) -> None:
-    """Ticks that are shares, as percentages."""
+    """Format the ticks of an axis as percentages."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
 def text(axes: Any, x: float | int, y: float | int, words: str, **keywords: Any) -> Any:
-    """Words on a figure as they are given: a dollar sign begins no formula."""
+    """Write text without interpreting dollar signs as formulas."""
     return axes.text(x, y, words, **{"color": INK, "fontsize": 8, "parse_math": False} | keywords)
 
 
 def shortened(words: str, most: int) -> str:
-    """Words of at most so many letters, the middle left out where there are more."""
+    """Shorten `words` to at most `most` characters by leaving out the middle."""
     if len(words) <= most:
         return words
     tail = (most - 1) // 3
@@ -129,24 +129,24 @@ def shortened(words: str, most: int) -> str:
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Heights near those given, at least `gap` apart, for labels that would cover each other."""
+    """Move heights apart to a distance of at least `gap`, so that labels do not overlap."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
-    found = [float(one) for one in heights]
+    places = [float(height) for height in heights]
     for _ in range(200):
         moved = False
         for low, high in itertools.pairwise(order):
-            lack = gap - (found[high] - found[low])
+            lack = gap - (places[high] - places[low])
             if lack > 1e-9:
-                found[low] -= lack / 2
-                found[high] += lack / 2
+                places[low] -= lack / 2
+                places[high] += lack / 2
                 moved = True
         if not moved:
             break
-    return found
+    return places
 
 
 def save(fig: "Figure", path: str | Path) -> None:
-    """Write a figure; the file's ending (.svg, .png, .pdf) is its format.
+    """Write a figure; the suffix (.svg, .png, .pdf) selects the format.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +158,7 @@ def save(fig: "Figure", path: str | Path) -> None:
 
 
 def inline_svg(fig: "Figure", label: str) -> str:
-    """A figure as an SVG element whose colours are the page's, read aloud as `label`."""
+    """A figure as an SVG element in the colours of the page; `label` is its accessible name."""
     import matplotlib
 
     file = io.BytesIO()
@@ -176,7 +176,7 @@ def inline_svg(fig: "Figure", label: str) -> str:
     for colour, name in _IN_PAGE.items():
         svg = svg.replace(colour, name)
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
+    svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = re.sub(r"'DejaVu Sans'[^;\"]*sans-serif", "var(--sans)", svg)
     head = f'<svg role="img" aria-label="{html.escape(label)}"'
     return re.sub(r"\n\s*", "\n", svg.replace("<svg", head, 1))

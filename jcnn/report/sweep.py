@@ -1,4 +1,4 @@
-"""How a training's cost grows, as a figure."""
+"""The speed and memory of training as it grows, as a figure."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,14 +8,14 @@ from jcnn.report.style import BLUE, FAINT, YELLOW, axes_of, figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LABELS = {"runs": "runs trained together", "width": "channels, times", "batch": "batch size"}
+_LABELS = {"runs": "runs trained together", "width": "channels, factor", "batch": "batch size"}
 
 
 def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> "Figure":
-    """Rate above, memory below, a column for each quantity that grew.
+    """Draw speed above and memory below, with one column per quantity that grows.
 
     `sweep` maps "runs", "width" and "batch" to points with `value`, `steps_per_second` (of all
-    models together; `low` and `high` are its quartiles) and `megabytes` of a device.
+    models together, with quartiles `low` and `high`) and `megabytes` per device.
 
     >>> rates = {"steps_per_second": 100.0, "low": 90.0, "high": 110.0, "megabytes": 5.0}
     >>> points = [{"value": 1.0, **rates}, {"value": 2.0, **rates}]
@@ -59,6 +59,6 @@ def plot_sweep(sweep: Mapping[str, Sequence[Mapping[str, float]]], title: str) -
         below.set_xticks(values, [f"{value:g}" for value in values])
         below.set_xlabel(_LABELS.get(name, name))
     axes[0, 0].set_ylabel("model steps per second")
-    axes[1, 0].set_ylabel("memory of a device, MB")
+    axes[1, 0].set_ylabel("memory per device, MB")
     fig.suptitle(title, fontsize=11)
     return fig

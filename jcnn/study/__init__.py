@@ -1,12 +1,12 @@
-"""Studies: factors, the plan, the runs, and what they say."""
+"""Studies: what is planned, and how it is run, stored, resumed and trained again."""
 
+from jcnn.analysis.ranking import Row as Row
+from jcnn.analysis.records import RunRecord as RunRecord
 from jcnn.analysis.result import Result as Result
-from jcnn.analysis.result import Row as Row
-from jcnn.analysis.result import RunRecord as RunRecord
 from jcnn.study.factors import Combination as Combination
-from jcnn.study.inspect_model import Portrait as Portrait
-from jcnn.study.look import Look as Look
-from jcnn.study.look import look_into as look_into
+from jcnn.study.inspect_model import ModelInspection as ModelInspection
+from jcnn.study.inspect_model import inspect_model as inspect_model
+from jcnn.study.plan import Plan as Plan
 from jcnn.study.progress import Progress as Progress
 from jcnn.study.retrain import train_one as train_one
 from jcnn.study.retrain import train_seeds as train_seeds

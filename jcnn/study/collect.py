@@ -1,17 +1,18 @@
-"""What of a study's runs is finished, what has failed, and whether anything can be trained."""
+"""The state of a study's runs: finished, failed, or missing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from jcnn.analysis.ranking import RunRecord
+from jcnn.analysis.records import RunRecord
 from jcnn.analysis.result import Result
 from jcnn.study.job import Job
 from jcnn.study.storage.directory import Memory, StudyDirectory
 
 
 def check_missing(jobs: Sequence[Job], keep: Memory | StudyDirectory) -> int:
-    """Check the models of runs that are missing; how many runs are there already.
+    """Check the models of the missing runs, and return the number of finished runs.
 
-    Raises ValueError where no combination can be trained.
+    Raises ValueError if no combination can be trained.
     """
     finished = keep.outcomes([run.key for job in jobs for run in job.runs])
     for job in jobs:
@@ -22,10 +23,10 @@ def check_missing(jobs: Sequence[Job], keep: Memory | StudyDirectory) -> int:
     return len(finished)
 
 
-def collect(result: Result, jobs: Sequence[Job], keep: Memory | StudyDirectory) -> None:
-    """Put what is finished into the result, in the study's order, and what has failed."""
+def collect(result: Result, jobs: Sequence[Job], keep: Memory | StudyDirectory) -> Result:
+    """`result` with the runs that are finished, in the study's order, and the failures."""
     finished = keep.outcomes([run.key for job in jobs for run in job.runs])
-    result.records = sorted(
+    records = sorted(
         (
             RunRecord(job.indices[run.member], run.learning_rate, run.seed, finished[run.key])
             for job in jobs
@@ -34,9 +35,9 @@ def collect(result: Result, jobs: Sequence[Job], keep: Memory | StudyDirectory) 
         ),
         key=lambda record: (record.combination, record.learning_rate, record.seed),
     )
-    result.failures = failed(jobs)
+    return replace(result, records=records, failures=failed(jobs))
 
 
 def failed(jobs: Sequence[Job]) -> dict[int, str]:
-    """The combinations of all jobs that cannot be trained, and why."""
+    """The combinations that cannot be trained, and the reasons."""
     return {index: reason for job in jobs for index, reason in job.failures.items()}

@@ -3,19 +3,17 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 
 from jcnn import engine
+from jcnn.analysis.labels import label
 from jcnn.study.collect import failed
-from jcnn.study.factors import told
 from jcnn.study.job import Job
 from jcnn.study.runner import AHEAD
 from jcnn.study.storage.ledger import NAME, Ledger
-
-if TYPE_CHECKING:
-    from jcnn.study.study import Study
+from jcnn.study.study import Study
 
 
 class Estimate(NamedTuple):
@@ -35,7 +33,7 @@ class Estimate(NamedTuple):
     failures: dict[str, str]
 
 
-def estimate(study: "Study", directory: Path) -> Estimate:
+def estimate(study: Study, directory: Path) -> Estimate:
     """Compile what is missing in `directory` and time one call of each; nothing is kept."""
     jobs = study.jobs(study.prepare())
     keys = [run.key for job in jobs for run in job.runs]
@@ -58,7 +56,7 @@ def estimate(study: "Study", directory: Path) -> Estimate:
         sum(_seconds(group) for group in compiled),
         max((group.memory for group in compiled), default=0),
         jax.local_device_count(),
-        {told(study.combinations[i].names()): why for i, why in failed(jobs).items()},
+        {label(study.combinations[i].names()): why for i, why in failed(jobs).items()},
     )
 
 

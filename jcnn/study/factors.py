@@ -1,4 +1,4 @@
-"""What a study trains: combinations of factor levels, and the groups that share a program."""
+"""Factors and levels: their combinations, and the groups that share a program."""
 
 import functools
 import inspect
@@ -12,35 +12,36 @@ from jcnn.initializers import DataDriven
 from jcnn.names import UsageError
 from jcnn.study import settings
 
-# Factors of the training recipe; every other factor is a keyword of the model.
+# Numeric factors that are inputs of the compiled program.
 TRACED = ("momentum", "weight_decay")
 RESERVED = {
     "learning_rate": "every combination tries all of learning_rates (--learning-rate)",
     "learning_rates": "every combination tries all learning rates (--learning-rate)",
-    "rngs": "the model is given its random keys by seed",
-    "input_shape": "the model is given the data's shape",
-    "outputs": "the model is given the number of outputs",
+    "rngs": "the study passes random keys to the model, by seed",
+    "input_shape": "the study passes the data's shape to the model",
+    "outputs": "the study passes the number of outputs to the model",
 }
-# What combinations have unless a factor says otherwise.
+# The values of recipe factors that a study does not set.
 DEFAULTS: dict[str, Any] = {
     "optimizer": training.optimizers.momentum,
     "schedule": "constant",
     "momentum": 0.9,
     "weight_decay": 0.0,
 }
+# Factors of the training recipe; every other factor is a keyword argument of the model.
 RECIPE = ("optimizer", "schedule", "augmentation", "batch_size", *TRACED)
 
 
 @dataclass(frozen=True)
 class Level:
-    """One value of a factor, and the name it goes by."""
+    """One value of a factor, and its name."""
 
     name: str
     value: Any
     looked_up: bool = False
 
     def in_file(self) -> Any:
-        """What stands for it in a study file: its value where TOML has the like, else its name."""
+        """Its form in a study file: the value if TOML can represent it, else the name."""
         plain = (bool, int, float, str)
         if isinstance(self.value, plain):
             return self.value
@@ -49,7 +50,7 @@ class Level:
         return self.name
 
     def readable(self, factor: str) -> bool:
-        """Whether a study file that holds `in_file` gives this value back."""
+        """Whether a study file with `in_file` restores this value."""
         if self.looked_up or self.in_file() is not self.name or isinstance(self.value, str):
             return True
         try:
@@ -70,7 +71,7 @@ class Combination:
     levels: tuple[tuple[str, Level], ...]
 
     def value(self, factor: str, default: Any = None) -> Any:
-        """The value of a factor, or `default` where the study does not vary or set it."""
+        """The value of a factor, or `default` if the study does not set it."""
         return next((level.value for name, level in self.levels if name == factor), default)
 
     def names(self) -> dict[str, str]:
@@ -78,7 +79,7 @@ class Combination:
         return {factor: level.name for factor, level in self.levels}
 
     def structure(self) -> tuple[tuple[str, str], ...]:
-        """What decides the program: all but initial values (`*_init`) and traced numbers."""
+        """The levels that determine the program: all but initializers and traced numbers."""
         return tuple(
             (factor, level.name)
             for factor, level in self.levels
@@ -87,28 +88,28 @@ class Combination:
 
 
 def levels(factor: str, values: Any) -> list[Level]:
-    """The levels of a factor: names are looked up, other values stand for themselves.
+    """The levels of a factor: names are looked up, other values are used as they are.
 
-    A mapping gives names to values of one's own.
+    A mapping names values explicitly.
     """
     if factor in RESERVED:
         raise UsageError(f"{RESERVED[factor]}; {factor!r} is not a factor")
     if isinstance(values, Mapping):
-        found = [Level(str(name), _value(factor, value)) for name, value in values.items()]
+        result = [Level(str(name), _value(factor, value)) for name, value in values.items()]
     else:
         if hasattr(values, "tolist"):
             values = values.tolist()
-        one = isinstance(values, str) or not isinstance(values, Iterable)
-        found = [_level(factor, value) for value in ([values] if one else values)]
-    if not found:
+        single = isinstance(values, str) or not isinstance(values, Iterable)
+        result = [_level(factor, value) for value in ([values] if single else values)]
+    if not result:
         raise UsageError(f"factor {factor!r} has no values; give at least one or drop the factor")
-    seen = [level.name for level in found]
-    if len(set(seen)) < len(seen):
+    level_names = [level.name for level in result]
+    if len(set(level_names)) < len(level_names):
         raise UsageError(
-            f"factor {factor!r} names a value twice: {', '.join(seen)}; where the values differ, "
-            "give a mapping of names to them"
+            f"factor {factor!r} has two values of the same name: {', '.join(level_names)}; if they "
+            "differ, pass a mapping of names to values"
         )
-    return found
+    return result
 
 
 def combinations(factors: Mapping[str, Sequence[Level]]) -> list[Combination]:
@@ -117,13 +118,8 @@ def combinations(factors: Mapping[str, Sequence[Level]]) -> list[Combination]:
     return [Combination(tuple(zip(factors, chosen, strict=True))) for chosen in products]
 
 
-def told(levels: Mapping[str, str]) -> str:
-    """A combination's levels with their factors, for where no table's head names these."""
-    return ", ".join(f"{factor}={name}" for factor, name in levels.items())
-
-
 def group(combined: Sequence[Combination]) -> list[list[int]]:
-    """Indices of combinations that share a structure, in order of first appearance."""
+    """Group the indices of combinations that share a structure, in order of first appearance."""
     groups: dict[Any, list[int]] = {}
     for index, combination in enumerate(combined):
         groups.setdefault(combination.structure(), []).append(index)
@@ -135,9 +131,10 @@ def model_arguments(
     combination: Combination,
     context: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Keywords for the model: the combination's, and what of `context` its signature takes.
+    """Keyword arguments for the model: its factors, and the parts of `context` that it takes.
 
-    Raises ValueError for a factor that the model does not take, with the nearest it does.
+    Raises ValueError for a factor that the model does not take, with the nearest names that it
+    does.
     """
     parameters = _parameters(model)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -153,31 +150,31 @@ def model_arguments(
 
 
 def model_defaults(model: Callable[..., Any]) -> dict[str, Any]:
-    """The values of the model's arguments that have one by default."""
-    found = _parameters(model).values()
-    return {one.name: one.default for one in found if one.default is not one.empty}
+    """The default values of the model's arguments."""
+    parameters = _parameters(model).values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def is_data_driven(model: Callable[..., Any], combination: Combination) -> bool:
-    """Whether an argument of the model is an initializer that wants its data."""
-    given = model_defaults(model) | {name: level.value for name, level in combination.levels}
-    return any(isinstance(value, DataDriven) for value in given.values())
+    """Whether an argument of the model is an initializer that needs the data."""
+    arguments = model_defaults(model) | {name: level.value for name, level in combination.levels}
+    return any(isinstance(value, DataDriven) for value in arguments.values())
 
 
 def _parameters(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    # The signature of an NNX class is its metaclass's, which takes anything.
+    # The signature of an NNX class is the one of its metaclass, which takes anything.
     return inspect.signature(
         functools.partial(model.__init__, None) if isinstance(model, type) else model
     ).parameters
 
 
-def _level(factor: str, given: Any) -> Level:
-    value = _value(factor, given)
-    if isinstance(given, str):
-        return Level(given, value, looked_up=factor in names.TABLES)
+def _level(factor: str, item: Any) -> Level:
+    value = _value(factor, item)
+    if isinstance(item, str):
+        return Level(item, value, looked_up=factor in names.TABLES)
     if isinstance(value, (list, tuple)):
         return Level(",".join(map(str, value)), tuple(value))
-    return Level("none" if value is None else names.name_of(factor, given), value)
+    return Level("none" if value is None else names.name_of(factor, item), value)
 
 
 def _value(factor: str, value: Any) -> Any:

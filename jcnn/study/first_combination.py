@@ -1,4 +1,4 @@
-"""A combination of a study diagnosed before it is trained, and its remedies tried."""
+"""Diagnose, summarize and try remedies on a study's first combination."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from jcnn.analysis.metric import at_end
+from jcnn.analysis.labels import label
 from jcnn.diagnosis import (
     Diagnosis,
     Examination,
@@ -23,17 +23,17 @@ from jcnn.diagnosis import (
 from jcnn.diagnosis.examination import with_singular_values
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.names import UsageError
-from jcnn.study.factors import told
 from jcnn.study.job import Job
-from jcnn.study.study import Prepared, Study
+from jcnn.study.prepare import Prepared
+from jcnn.study.study import Study
 from jcnn.training.run import normalize
 
 
 class Tried(NamedTuple):
-    """What a change came to: the verdict at initialization, and the test metric after training.
+    """The outcome of a change: the verdict at initialization and the test metric after training.
 
-    `change` is empty for the combination as it was. `mean` is over seeds at the best rate; `error`
-    says why a change could not be trained.
+    `change` is empty for the unchanged combination. `mean` is over seeds at the best learning rate;
+    `error` is the reason if a change could not be trained.
     """
 
     change: Mapping[str, str]
@@ -73,20 +73,19 @@ def diagnose_first(
 ) -> Diagnosis:
     """Diagnose the study's first combination at its first seed, on training examples.
 
-    Updates are judged by the study's optimizer at its first learning rate. Raises UsageError where
-    the combination cannot be built.
+    Updates are those of the study's optimizer at its first learning rate. Raises UsageError if the
+    combination cannot be built.
     """
     first = _first(study)
     x, targets = first.batch(examples)
     optimizer = first.job.optimizer(0, study.learning_rates[0])
-    found = Examination(first.model, x, targets, first.prepared.task.loss, optimizer=optimizer)(
-        first.model
-    )
-    return with_singular_values(found, first.model, x) if singular_values else found
+    examine = Examination(first.model, x, targets, first.prepared.task.loss, optimizer=optimizer)
+    diagnosis = examine(first.model)
+    return with_singular_values(diagnosis, first.model, x) if singular_values else diagnosis
 
 
 def predict_first(study: Study, *, examples: int = 256) -> Prediction:
-    """What theory predicts for the layers that `diagnose_first` measures."""
+    """The mean-field prediction for the layers that `diagnose_first` measures."""
     first = _first(study)
     return predict(first.model, *first.batch(examples), first.prepared.task.loss)
 
@@ -101,7 +100,7 @@ def summarize_first(study: Study) -> Summary:
 def find_rate_first(study: Study, **numbers: Any) -> FoundRate:
     """The learning rate for the study's first combination, its optimizer and batches.
 
-    `numbers` are those of `jcnn.diagnosis.find_learning_rate`.
+    `numbers` are keyword arguments of `jcnn.diagnosis.find_learning_rate`.
     """
     first = _first(study)
     return find_learning_rate(
@@ -115,16 +114,18 @@ def find_rate_first(study: Study, **numbers: Any) -> FoundRate:
     )
 
 
-def try_remedies(study: Study, found: Diagnosis) -> list[Tried]:
-    """Train the study's first combination as it is and with each remedy of what was found."""
+def try_remedies(study: Study, diagnosis: Diagnosis) -> list[Tried]:
+    """Train the study's first combination unchanged and with each remedy for the first verdict."""
     changes: list[dict[str, str]] = [{}]
-    for verdict in found.verdicts[:1]:
+    for verdict in diagnosis.verdicts[:1]:
         now = study.combinations[0].names()
-        changes += [dict(one) for one in CHANGES[verdict.kind] if not one.items() <= now.items()]
-    return [_tried(study, change) for change in changes]
+        changes += [
+            dict(change) for change in CHANGES[verdict.kind] if not change.items() <= now.items()
+        ]
+    return [_try(study, change) for change in changes]
 
 
-def _tried(study: Study, change: Mapping[str, str]) -> Tried:
+def _try(study: Study, change: Mapping[str, str]) -> Tried:
     factors = {name: {level.name: level.value} for name, (level, *_) in study.levels.items()}
     changed = replace(study, factors=factors | {name: [value] for name, value in change.items()})
     try:
@@ -135,10 +136,9 @@ def _tried(study: Study, change: Mapping[str, str]) -> Tried:
     if result.failures:
         return Tried(change, verdict, math.nan, "", next(iter(result.failures.values())))
     (row,) = result.ranking()
-    shown = at_end(result.metric, result.higher_is_better).show(row.mean)
-    return Tried(change, verdict, row.mean, shown, "")
+    return Tried(change, verdict, row.mean, result.metric.show(row.mean), "")
 
 
-def told_change(change: Mapping[str, str]) -> str:
-    """A change in words."""
-    return told(change) or "as it is"
+def change_label(change: Mapping[str, str]) -> str:
+    """A change as text."""
+    return label(change) or "unchanged"

@@ -1,9 +1,9 @@
-"""What the best network of a study does with single examples, layer by layer."""
+"""The best network of a study, trained once more and inspected layer by layer."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,38 +11,42 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from jcnn.analysis.labels import short_label
 from jcnn.analysis.ranking import Row
+from jcnn.analysis.result import Result
 from jcnn.data import Dataset
+from jcnn.diagnosis import Diagnosis, Prediction
 from jcnn.names import UsageError
+from jcnn.study.first_combination import diagnose_first, predict_first
 from jcnn.study.retrain import train_one
+from jcnn.study.study import Study
 from jcnn.tracing.blocks import Traced, trace
 from jcnn.tracing.program import evaluate
 from jcnn.training import network_outputs, normalize
 
-if TYPE_CHECKING:
-    from jcnn.analysis.result import Result
-    from jcnn.study.study import Study
-
-# Examples whose layers are kept; values of each layer that stand for all.
-_WATCHED, _SAMPLE = 128, 4000
+# The number of examples whose layers are recorded, of values recorded per layer, and of examples on
+# which gradients are measured.
+_RECORDED, _SAMPLE, _GRADIENT_EXAMPLES = 128, 4000, 128
 
 
 class Stage(NamedTuple):
-    """What stands somewhere in the network for one example: `values` without a batch axis."""
+    """The values at one place of the network for one example, without a batch axis."""
 
     name: str
     values: np.ndarray
 
 
 @dataclass(frozen=True)
-class Portrait:
+class ModelInspection:
     """The best combination trained once more at its chosen rate, from the study's first seed.
 
     `outputs` are those for the test inputs. `example` is the index of a test example that the
-    network gets right, and `stages` what it becomes on its way: after each layer with its
-    activation, and after each pooling. `kernel` is that of the first layer. `layers` name the
-    activations of which `samples[epoch][layer]` are values over several examples, before the first
-    epoch and after each.
+    network classifies correctly, and `stages` are its values on the way through the network: after
+    each layer with its activation, and after each pooling. `kernel` is the first layer's kernel.
+    `layers` names the activations; `samples[epoch][layer]` holds values of each over several
+    examples, before the first epoch and after each epoch. `gradients` maps the labels of the best
+    and the worst combination to their diagnosis before training and the theory's prediction; it is
+    empty if the study's `diagnose` is off.
     """
 
     row: Row
@@ -54,51 +58,57 @@ class Portrait:
     kernel: np.ndarray
     layers: Sequence[str]
     samples: Sequence[Sequence[np.ndarray]]
+    gradients: Mapping[str, tuple[Diagnosis, Prediction]] = field(default_factory=dict)
 
     @property
     def predicted(self) -> np.ndarray:
-        """The class that each test example is taken for (one output: whether it is positive)."""
+        """The predicted class of each test example (with one output: whether it is positive)."""
         if self.outputs.shape[-1] == 1:
             return (self.outputs[:, 0] > 0).astype(np.int32)
-        found: np.ndarray = self.outputs.argmax(axis=-1)
-        return found
+        classes: np.ndarray = self.outputs.argmax(axis=-1)
+        return classes
 
     def probabilities(self) -> np.ndarray:
-        """What the network gives each class, `(examples, classes)`."""
+        """The predicted probability of each class, `(examples, classes)`."""
         outputs = self.outputs.astype(np.float64)
         if outputs.shape[-1] == 1:
             outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=-1)
-        raised = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-        found: np.ndarray = raised / raised.sum(axis=-1, keepdims=True)
-        return found
+        exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        shares: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return shares
 
     def confusion(self) -> np.ndarray:
-        """How many test examples of each class (rows) are taken for each (columns)."""
+        """The confusion matrix of the test examples: true classes are rows."""
         classes = self.dataset.num_classes or 0
         counts = np.zeros((classes, classes), np.int64)
         np.add.at(counts, (self.dataset.test_targets, self.predicted), 1)
         return counts
 
     def most_confused(self, most: int = 12) -> list[int]:
-        """Test examples that are taken for another class, the surest mistakes first."""
+        """Misclassified test examples, the most confident mistakes first."""
         wrong = np.flatnonzero(self.predicted != self.dataset.test_targets)
-        sure = self.probabilities()[wrong, self.predicted[wrong]]
-        return wrong[np.argsort(-sure, kind="stable")][:most].tolist()
+        confidence = self.probabilities()[wrong, self.predicted[wrong]]
+        return wrong[np.argsort(-confidence, kind="stable")][:most].tolist()
 
 
-def portrait(study: "Study", result: "Result") -> Portrait:
-    """Train the best combination of a result once more, and look at what it does.
+def inspect_model(study: Study, result: Result) -> ModelInspection:
+    """Train the best combination of a study's result once more, and inspect it.
 
-    Raises UsageError where it cannot be trained, or nothing was.
+    Raises UsageError if no combination was trained to the end, or if it cannot be trained again.
+
+    >>> from jcnn.study import Study
+    >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=1, epochs=1)
+    >>> inspect_model(study, study.run()).confusion().shape
+    (10, 10)
     """
-    rows = result.ranking()
+    rows = result.answer.rows
     if not rows:
-        raise UsageError("nothing was trained to the end, so there is no best network")
+        raise UsageError("no combination was trained to the end, so there is no best network")
     row, seed = rows[0], study.seed_values[0]
     prepared = study.prepare()
     dataset, data = prepared.dataset, prepared.data
-    few = normalize(jnp.asarray(dataset.train_inputs[:_WATCHED]), data)
-    look = _Look(few)
+    inputs = normalize(jnp.asarray(dataset.train_inputs[:_RECORDED]), data)
+    recorder = _LayerRecorder(inputs)
     samples: list[Sequence[np.ndarray]] = []
     model = train_one(
         study,
@@ -106,28 +116,42 @@ def portrait(study: "Study", result: "Result") -> Portrait:
         row.learning_rate,
         seed=seed,
         prepared=prepared,
-        on_epoch=lambda _, model: samples.append(look.sample(model)),
+        on_epoch=lambda _, model: samples.append(recorder.sample(model)),
     )
     outputs = network_outputs(model, dataset.test_inputs, data)
-    example = _right(outputs, dataset)
+    example = _correct_example(outputs, dataset)
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)
-    values = look(model, jnp.concatenate([picture] * len(few)))
-    traced = look.traced
+    values = recorder(model, jnp.concatenate([picture] * len(inputs)))
+    traced = recorder.traced
     kernel = jax.tree.leaves(nnx.state(model))[traced.blocks[0].weights[0]]
-    return Portrait(
+    return ModelInspection(
         row,
         seed,
         dataset,
         outputs,
         example,
-        _stages(traced, values, dataset.test_inputs[example]),
-        np.asarray(kernel, np.float32),
-        [block.name for block in traced.blocks if block.activation is not None],
-        samples,
+        stages=_stages(traced, values, dataset.test_inputs[example]),
+        kernel=np.asarray(kernel, np.float32),
+        layers=[block.name for block in traced.blocks if block.activation is not None],
+        samples=samples,
+        gradients={} if study.diagnose is None else _gradients(study, rows),
     )
 
 
-class _Look:
+def _gradients(study: Study, rows: Sequence[Row]) -> dict[str, tuple[Diagnosis, Prediction]]:
+    """The best and the worst combination before training: measured, and predicted by theory."""
+    gradients = {}
+    for row in {rows[0].combination: rows[0], rows[-1].combination: rows[-1]}.values():
+        levels = study.combinations[row.combination].levels
+        only = replace(study, factors={name: {level.name: level.value} for name, level in levels})
+        gradients[short_label(row.levels)] = (
+            diagnose_first(only, examples=_GRADIENT_EXAMPLES),
+            predict_first(only, examples=_GRADIENT_EXAMPLES),
+        )
+    return gradients
+
+
+class _LayerRecorder:
     """The values at every layer of models of one structure, on batches of one shape."""
 
     def __init__(self, x: Array) -> None:
@@ -140,52 +164,51 @@ class _Look:
             places = {place for b in traced.blocks for place in (b.input, b.weighted, b.output)}
 
             def values(leaves: Sequence[Any], x: Array) -> dict[int, Any]:
-                found = evaluate(traced.program, [*leaves, x], {})
-                return {place: found[place] for place in places}
+                everything = evaluate(traced.program, [*leaves, x], {})
+                return {place: everything[place] for place in places}
 
             self._values = jax.jit(values)
-        found = self._values(jax.tree.leaves(nnx.state(model)), x)
-        return {place: np.asarray(value, np.float32) for place, value in found.items()}
+        recorded = self._values(jax.tree.leaves(nnx.state(model)), x)
+        return {place: np.asarray(value, np.float32) for place, value in recorded.items()}
 
     def sample(self, model: nnx.Module) -> list[np.ndarray]:
         """Some values of each activation."""
-        found = self(model, self.x)
+        recorded = self(model, self.x)
         blocks = [block for block in self.traced.blocks if block.activation is not None]
-        flat = [found[block.output].reshape(-1) for block in blocks]
-        return [one[:: max(1, len(one) // _SAMPLE)] for one in flat]
+        flat = [recorded[block.output].reshape(-1) for block in blocks]
+        return [values[:: max(1, len(values) // _SAMPLE)] for values in flat]
 
 
 def _stages(traced: Traced, values: dict[int, np.ndarray], raw: np.ndarray) -> list[Stage]:
-    """The input, then what each layer gives, and what the next one reads where that is smaller."""
-    found = [Stage("input", raw)]
-    for block, after in zip(traced.blocks, [*traced.blocks[1:], None], strict=True):
+    """The input, each layer's output, and the next layer's input if pooling made it smaller."""
+    stages = [Stage("input", raw)]
+    for block, following in zip(traced.blocks, [*traced.blocks[1:], None], strict=True):
         activation = block.activation.name() if block.activation else None
         name = f"{block.name}, {activation}" if activation else block.name
         output = values[block.output][0]
-        found.append(Stage(name, output))
-        if after is not None and output.ndim > 1:
-            read_next = _unflattened(values[after.input][0], output.shape)
-            if read_next.ndim == output.ndim and read_next.shape[:-1] != output.shape[:-1]:
-                found.append(Stage("pooled", read_next))
-    return found
+        stages.append(Stage(name, output))
+        if following is not None and output.ndim > 1:
+            pooled = _unflattened(values[following.input][0], output.shape)
+            if pooled.ndim == output.ndim and pooled.shape[:-1] != output.shape[:-1]:
+                stages.append(Stage("pooled", pooled))
+    return stages
 
 
 def _unflattened(values: np.ndarray, before: tuple[int, ...]) -> np.ndarray:
-    """What a dense layer reads of a map that was pooled by one whole factor, as a map again."""
+    """The flat input of a dense layer as the feature map, pooled by one integer factor, it was."""
     *spatial, channels = before
     if values.ndim > 1 or values.size % channels:
         return values
     factor = round((math.prod(spatial) * channels / values.size) ** (1 / len(spatial)))
     shape = [length // max(factor, 1) for length in spatial]
-    return (
-        values.reshape(*shape, channels) if math.prod(shape) * channels == values.size else values
-    )
+    fits = math.prod(shape) * channels == values.size
+    return values.reshape(*shape, channels) if fits else values
 
 
-def _right(outputs: np.ndarray, dataset: Dataset) -> int:
-    """A test example that is taken for what it is, if there is one."""
+def _correct_example(outputs: np.ndarray, dataset: Dataset) -> int:
+    """A test example that is classified correctly, if there is one."""
     if dataset.num_classes is None:
         return 0
-    guessed = outputs.argmax(axis=-1) if outputs.shape[-1] > 1 else outputs[:, 0] > 0
-    right = np.flatnonzero(guessed == dataset.test_targets)
-    return int(right[0]) if len(right) else 0
+    predicted = outputs.argmax(axis=-1) if outputs.shape[-1] > 1 else outputs[:, 0] > 0
+    correct = np.flatnonzero(predicted == dataset.test_targets)
+    return int(correct[0]) if len(correct) else 0

@@ -1,4 +1,4 @@
-"""One group of a study's combinations: what it trains, checked and compiled."""
+"""One group of a study's combinations: its models checked, its runs planned and compiled."""
 
 import copy
 import operator
@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,23 +16,22 @@ from flax import nnx
 
 from jcnn import data as datasets
 from jcnn import engine, names, training
+from jcnn.analysis.labels import label
 from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import watch_of
 from jcnn.names import UsageError
-from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments, told
+from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments
+from jcnn.study.plan import Plan
 from jcnn.study.storage import run_key
 from jcnn.training.optimizers import Schedule
 
-if TYPE_CHECKING:
-    from jcnn.study.study import Study
-
 
 class ModelError(ValueError):
-    """A combination whose model cannot be trained, with the reason."""
+    """Raised when a combination's model cannot be trained; the message is the reason."""
 
 
 class Planned(NamedTuple):
-    """One run of a job: which member, at which rate, from which seed, and its ledger key."""
+    """One run of a job: its member, learning rate, seed and ledger key."""
 
     member: int
     learning_rate: float
@@ -41,79 +40,79 @@ class Planned(NamedTuple):
 
 
 class Job:
-    """One group of combinations of a `Study`: its builders, recipe and runs.
+    """One group of combinations of a study: its model builders, recipe and runs.
 
-    `failures` maps combinations that cannot be trained to the reason; their runs are not in `runs`.
+    `failures` maps combinations that cannot be trained to the reason; `runs` omits their runs.
     """
 
     def __init__(
         self,
-        study: "Study",
+        plan: Plan,
         dataset: datasets.Dataset,
         task: training.Task,
         data: training.Data,
         members: Sequence[int],
         rates: Mapping[int, Sequence[float]],
     ) -> None:
-        first = study.combinations[members[0]]
-        self.members = [study.combinations[index] for index in members]
+        first = plan.combinations[members[0]]
+        self.members = [plan.combinations[index] for index in members]
         self.indices = members
         self.task = task
-        self.study, self.dataset, self.data = study, dataset, data
+        self.plan, self.dataset, self.data = plan, dataset, data
         self.outputs = _outputs(dataset, task)
-        self.batch_size = first.value("batch_size", study.batch_size)
-        self.epochs = operator.index(study.epochs)
-        self.dtype = None if study.dtype is None else names.lookup("dtype", study.dtype)
+        self.batch_size = first.value("batch_size", plan.batch_size)
+        self.epochs = operator.index(plan.epochs)
+        self.dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
         self.recipe = training.Recipe(
             task,
             first.value("optimizer", DEFAULTS["optimizer"]),
             first.value("schedule", DEFAULTS["schedule"]),
             engine.steps_per_epoch(len(data.inputs), self.batch_size) * self.epochs,
-            study.warmup_steps,
-            study.gradient_clip,
-            first.value("augmentation", study.augment),
+            plan.warmup_steps,
+            plan.gradient_clip,
+            first.value("augmentation", plan.augment),
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.failures: dict[int, str] = {}
         self._checked: set[int] = set()
         self.runs = [
-            Planned(m, rate, seed, run_key.digest([known, rate, seed]))
+            Planned(m, rate, seed, run_key.digest([identity, rate, seed]))
             for m, index in enumerate(members)
-            if (known := self._identity(m)) is not None
-            for rate in rates.get(index, study.learning_rates)
-            for seed in study.seed_values
+            if (identity := self._identity(m)) is not None
+            for rate in rates.get(index, plan.learning_rates)
+            for seed in plan.seed_values
         ]
 
     def missing(self, finished: Container[str]) -> "Job":
-        """The same group with the runs that are not finished."""
+        """The same group with its unfinished runs only."""
         return self._with([run for run in self.runs if run.key not in finished])
 
     def only(self, combination: int) -> "Job":
-        """The same group with the runs of one combination."""
+        """The same group with the runs of one combination only."""
         return self._with([run for run in self.runs if self.indices[run.member] == combination])
 
     def halves(self) -> tuple["Job", "Job"]:
-        """The same group as two, of half the runs each."""
+        """Split the group into two with half of the runs each."""
         middle = len(self.runs) // 2
         return self._with(self.runs[:middle]), self._with(self.runs[middle:])
 
     def check(self) -> None:
-        """Build the models abstractly, and leave out the runs of those that cannot be trained."""
+        """Build the models abstractly, and drop the runs of models that cannot be trained."""
         for m in sorted({run.member for run in self.runs}):
             self._checks(m)
         self.runs = [run for run in self.runs if self.indices[run.member] not in self.failures]
 
     @property
     def trained(self) -> int:
-        """How many of its runs did not fail, once it has been carried out."""
+        """The number of runs that did not fail, after the job has run."""
         return sum(self.indices[run.member] not in self.failures for run in self.runs)
 
     def fail(self, reason: str) -> None:
-        """Every combination that still has runs to train has failed."""
+        """Record `reason` for every combination that still has runs to train."""
         self.failures |= {self.indices[run.member]: reason for run in self.runs}
 
     def compile(self) -> engine.CompiledGroup:
-        """Initialize and compile."""
+        """Initialize the models and compile the training program."""
         used = sorted({run.member for run in self.runs})
         runs = [
             engine.Run(
@@ -129,18 +128,18 @@ class Job:
             self._recipe(used[0]),
             self.batch_size,
             self.epochs,
-            self.study.data_memory,
+            self.plan.data_memory,
         )
         return engine.CompiledGroup(group, self.data)
 
     def model(self, m: int, seed: int) -> nnx.Module:
-        """A member's model as a run of this seed begins with it."""
+        """The initial model of a member's run from this seed."""
         build = self._builder(m)
         return engine.first_model(build, seed, engine.first_examples([build], self.data))
 
     def _recipe(self, m: int) -> training.Recipe:
-        """The recipe, with a watch where there is one on a member's layers: those of them all."""
-        every = self.study.diagnose
+        """The recipe; with `diagnose`, layers are measured, which are the same in all members."""
+        every = self.plan.diagnose
         if every is None:
             return self.recipe
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
@@ -150,11 +149,11 @@ class Job:
         return replace(self.recipe, watch=watch)
 
     def optimizer(self, m: int, learning_rate: float) -> optax.GradientTransformation:
-        """A member's optimizer at a constant rate."""
+        """A member's optimizer at a constant learning rate."""
         return self.optimizer_at(m)(optax.constant_schedule(learning_rate))
 
     def optimizer_at(self, m: int) -> Callable[[Schedule], optax.GradientTransformation]:
-        """A member's optimizer, of a schedule of rates."""
+        """A member's optimizer as a function of the learning-rate schedule."""
         numbers = self._numbers(self.members[m], 0.0)
         return partial(
             self.recipe.optimizer,
@@ -165,7 +164,7 @@ class Job:
     def rows(
         self, outcomes: Sequence[engine.Outcome]
     ) -> list[tuple[str, dict[str, Any], engine.Outcome]]:
-        """The finished runs as the ledger keeps them."""
+        """The finished runs as rows of the ledger."""
         return [
             (
                 run.key,
@@ -177,9 +176,9 @@ class Job:
         ]
 
     def _with(self, runs: list[Planned]) -> "Job":
-        found = copy.copy(self)  # failures and what was checked are shared
-        found.runs = runs
-        return found
+        job = copy.copy(self)  # failures and checked members are shared
+        job.runs = runs
+        return job
 
     def _identity(self, m: int) -> str | None:
         def program_text() -> str:
@@ -189,7 +188,7 @@ class Job:
             return engine.program_text(self._builder(m), self.recipe, self.batch_size, self.data)
 
         try:
-            return run_key.of_combination(self.study, self.members[m], self.dataset, program_text)
+            return run_key.of_combination(self.plan, self.members[m], self.dataset, program_text)
         except ModelError:
             return None
 
@@ -208,7 +207,7 @@ class Job:
         few = engine.first_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
         try:
-            found = jax.eval_shape(
+            outputs = jax.eval_shape(
                 lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
             )
         except names.UsageError:
@@ -217,20 +216,24 @@ class Job:
             reason = " ".join(str(error).split())[:400]
             raise ModelError(
                 f"the model raised {type(error).__name__}{_place(error)} with "
-                f"{_spelled(member)} on inputs of shape {batch.shape}: {reason}"
+                f"{_label(member)} on inputs of shape {batch.shape}: {reason}"
             ) from error
-        shape = getattr(found, "shape", type(found).__name__)
+        shape = getattr(outputs, "shape", type(outputs).__name__)
         if shape != (self.batch_size, self.outputs):
-            takes = "outputs" in model_arguments(self.study.build_model, member, {"outputs": 0})
+            takes = "outputs" in model_arguments(self.plan.build_model, member, {"outputs": 0})
             raise ModelError(
-                f"the model with {_spelled(member)} maps inputs of shape {batch.shape} to "
+                f"the model with {_label(member)} maps inputs of shape {batch.shape} to "
                 f"{shape}; expected {(self.batch_size, self.outputs)} for {self.task.name}: "
-                + ("end it with `outputs` units" if takes else "take `outputs` as an argument")
+                + (
+                    "its last layer needs `outputs` units"
+                    if takes
+                    else "add the argument `outputs`"
+                )
             )
 
     def _builder(self, m: int) -> engine.Builder:
         build = partial(self._build, self.members[m])
-        fitted = is_data_driven(self.study.build_model, self.members[m])
+        fitted = is_data_driven(self.plan.build_model, self.members[m])
         return engine.Fitted(build, lsuv) if fitted else build
 
     def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
@@ -241,10 +244,10 @@ class Job:
         }
         if self.dtype is not None:
             context["dtype"] = self.dtype
-        arguments = model_arguments(self.study.build_model, member, context)
+        arguments = model_arguments(self.plan.build_model, member, context)
         if self.dtype is not None and "dtype" not in arguments:
             raise UsageError("the model does not take dtype; add the argument, or drop the setting")
-        model = self.study.build_model(**arguments)
+        model = self.plan.build_model(**arguments)
         if not isinstance(model, nnx.Module):
             raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
         return model
@@ -277,12 +280,12 @@ def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
     return 1 if dataset.train_targets.ndim == 1 else dataset.train_targets.shape[1]
 
 
-def _spelled(member: Combination) -> str:
-    return told(member.names()) or "no factors"
+def _label(member: Combination) -> str:
+    return label(member.names()) or "no factors"
 
 
 def _place(error: BaseException) -> str:
-    """Where in the user's own code an error arose, if it is there."""
+    """The line of the user's own code that raised an error, if there is one."""
     library = Path(__file__).resolve().parents[1]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)

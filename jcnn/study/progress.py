@@ -1,17 +1,17 @@
-"""Where a running study stands."""
+"""The progress of a running study."""
 
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jcnn.analysis.labels import short_label
 from jcnn.analysis.result import Result
-from jcnn.analysis.text import spelled
 from jcnn.study.job import Job
 
 
 class GroupProgress(NamedTuple):
-    """How far the runs of one compiled program are, and the best of its combinations so far."""
+    """The progress of one group: `done` of its `runs`, and its best combination so far."""
 
     label: str
     done: float
@@ -21,10 +21,10 @@ class GroupProgress(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a running study stands: runs are counted in whole and part trainings.
+    """The progress of a running study; `runs_done` includes fractions of running trainings.
 
-    `combination` is the label of the group that trains now, `found` how many runs were there
-    before.
+    `combination` is the label of the group that is training now; `found` counts the runs that were
+    stored before.
     """
 
     runs_done: float
@@ -39,27 +39,27 @@ class Progress:
 def progress(
     result: Result, jobs: Sequence[Job], job: Job, runs_done: float, seconds: float
 ) -> Progress:
-    """That of a study whose finished runs are in `result`, and `runs_done` of `job`'s under way."""
-    rows = result.ranking()
+    """The progress when `result` has the finished runs, and `runs_done` of `job` are running."""
+    rows = result.answer.rows
     finished = Counter(record.combination for record in result.records)
 
     def best(indices: Container[int]) -> str:
         row = next((row for row in rows if row.combination in indices), None)
-        return f"{spelled(row)} {result.measure.show(row.mean)}" if row else ""
+        return f"{short_label(row.levels)} {result.metric.show(row.mean)}" if row else ""
 
     groups = [
         GroupProgress(
-            one.label,
-            sum(finished[index] for index in one.indices)
-            + (runs_done if one.label == job.label else 0),
-            len(one.runs),
-            best(one.indices),
+            each.label,
+            sum(finished[index] for index in each.indices)
+            + (runs_done if each.label == job.label else 0),
+            len(each.runs),
+            best(each.indices),
         )
-        for one in jobs
+        for each in jobs
     ]
     return Progress(
         len(result.records) + runs_done,
-        sum(len(one.runs) for one in jobs),
+        sum(len(each.runs) for each in jobs),
         job.label,
         seconds,
         best(range(len(result.combinations))),

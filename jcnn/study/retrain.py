@@ -1,4 +1,4 @@
-"""Runs of a study trained once more by themselves, for their models rather than their numbers."""
+"""Train runs of a study once more, to obtain their models."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,7 +7,8 @@ from flax import nnx
 
 from jcnn import engine
 from jcnn.names import UsageError
-from jcnn.study.study import Prepared, Study
+from jcnn.study.prepare import Prepared
+from jcnn.study.study import Study
 
 
 def train_one(
@@ -19,14 +20,14 @@ def train_one(
     prepared: Prepared | None = None,
     on_epoch: Callable[[int, nnx.Module], None] | None = None,
 ) -> nnx.Module:
-    """Train one combination of a study, by its index, at one rate; its model as it is evaluated.
+    """Train one combination of a study, given by its index, and return the model for evaluation.
 
-    `seed` is the study's first by default. `on_epoch(epochs, model)` sees the model before the
-    first epoch and after each. The run is the study's own, though a program for one run alone may
-    round differently from one for many. Inputs are to be normalized as the study does: by
+    `seed` is the study's first seed by default. `on_epoch(epochs, model)` is called before the
+    first epoch and after each epoch. The run is the same as in the study, except that a program for
+    a single run may round differently from one for many. The model expects inputs normalized by
     `jcnn.training.normalize(inputs, prepared.data)`.
 
-    Raises UsageError where the combination cannot be trained.
+    Raises UsageError if the combination cannot be trained.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=1, epochs=1)
     >>> row = study.run().ranking()[0]
@@ -53,9 +54,9 @@ def train_seeds(
     *,
     prepared: Prepared | None = None,
 ) -> list[nnx.Module]:
-    """Train one combination of a study at one rate from each of its seeds, as one program.
+    """Train one combination of a study from each of its seeds, as one program.
 
-    The models come in the order of the study's seeds; otherwise as `train_one`.
+    The models are in the order of the study's seeds. See `train_one`.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=2, epochs=1)
     >>> len(train_seeds(study, 0, 0.1))
@@ -77,10 +78,10 @@ def _training(
 ) -> engine.Training:
     unknown = sorted(set(seeds) - set(study.seed_values))
     if unknown:
-        raise UsageError(f"seed {unknown[0]} is none of the study's")
+        raise UsageError(f"seed {unknown[0]} is not one of the study's seeds")
     study = replace(study, diagnose=None, seeds=seeds)
     jobs = study.jobs(prepared or study.prepare(), {combination: [learning_rate]})
-    job = next(one for one in jobs if combination in one.indices).only(combination)
+    job = next(job for job in jobs if combination in job.indices).only(combination)
     job.check()
     if not job.runs:
         raise UsageError(job.failures[combination])

@@ -1,4 +1,4 @@
-"""How a study's groups are carried out: claimed, compiled ahead in threads, trained, and kept."""
+"""Run a study's groups: lock, compile ahead in threads, train, checkpoint and store."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +14,10 @@ from jcnn.study.storage.checkpoint import Checkpoints
 from jcnn.study.storage.directory import Memory, StudyDirectory
 from jcnn.study.storage.run_key import digest
 
-# How many groups are compiled ahead of the one that trains.
+# The number of groups that are compiled ahead of the one that is training.
 AHEAD = 2
-# A group under way is checkpointed this often, or less often where that would cost more than a
-# twentieth of its time: an interruption loses what was trained since.
+# The time between checkpoints of a running group; longer if checkpoints would take more than this
+# share of the time. An interruption loses what was trained since the last one.
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_SHARE = 0.05
 
@@ -27,11 +27,10 @@ Show = Callable[[Job, float], None]
 def run_jobs(
     jobs: Sequence[Job], keep: Memory | StudyDirectory, notes: list[str], show: Show
 ) -> Iterator[Job]:
-    """Train what is missing of each job and keep it; a job that fails says so and others go on.
+    """Train and store the missing runs of each job; yield each job when it is finished.
 
-    Gives each job when it is done with.
-
-    A group that another process is training is left until there is nothing else to do.
+    If a job fails, the reason is recorded in it and the other jobs go on. A group that another
+    process is training is deferred until nothing else is left to do.
     """
     left = list(jobs)
     claimed: list[tuple[Job, FileLock, Future[engine.CompiledGroup]]] = []
@@ -39,10 +38,10 @@ def run_jobs(
 
     def claim(*, wait: bool) -> None:
         while len(claimed) < AHEAD:
-            found = _claim(left, keep, show, wait=wait and not claimed)
-            if found is None:
+            next_job = _claim(left, keep, show, wait=wait and not claimed)
+            if next_job is None:
                 return
-            job, lock = found
+            job, lock = next_job
             claimed.append((job, lock, pool.submit(job.compile)))
 
     try:
@@ -62,7 +61,7 @@ def run_jobs(
             yield job
             claim(wait=True)
     finally:
-        # Who interrupts does not wait for what still compiles.
+        # An interruption does not wait for running compilations.
         pool.shutdown(wait=False, cancel_futures=True)
         for _, lock, _ in claimed:
             lock.release()
@@ -71,9 +70,9 @@ def run_jobs(
 def _claim(
     left: list[Job], keep: Memory | StudyDirectory, show: Show, *, wait: bool
 ) -> tuple[Job, FileLock] | None:
-    """The next job that has something to train and that no other process has, and its lock.
+    """The next job with missing runs that no other process is training, and its lock.
 
-    None where there is none, or where others have all that is left and we do not `wait`.
+    None if there is none, or if other processes hold all remaining jobs and `wait` is false.
     """
     while left:
         for job in left:
@@ -103,7 +102,7 @@ def _train(
     notes: list[str],
     show: Show,
 ) -> None:
-    """Train a job and keep its runs; where a device has not the memory, in halves one by one."""
+    """Train a job and store its runs; if the device runs out of memory, split it and retry."""
     checkpoints = keep.checkpoints([run.key for run in job.runs])
     try:
         training = _training(job, compiled(), checkpoints, notes)
@@ -124,7 +123,7 @@ def _train(
         return
     notes.append(
         f"{job.label}: {len(job.runs)} runs together did not fit the device's memory, so they "
-        "were trained in halves"
+        "were trained as two groups"
     )
     for half in job.halves():
         _train(half, half.compile, keep, notes, show)
@@ -138,7 +137,7 @@ def _training(
         try:
             return engine.Training(compiled, snapshot)
         except ValueError as error:
-            notes.append(f"{job.label}: its checkpoint was left out: {error}")
+            notes.append(f"{job.label}: its checkpoint was not used: {error}")
     return engine.Training(compiled)
 
 
@@ -149,7 +148,7 @@ def _advance(
     notes: list[str],
     show: Show,
 ) -> None:
-    """Train to the end, leaving checkpoints on the way."""
+    """Train to the end, with checkpoints on the way."""
     total = job.recipe.total_steps
     last, pause = time.perf_counter(), CHECKPOINT_SECONDS
     for steps in training.run():
@@ -159,7 +158,7 @@ def _advance(
             continue
         try:
             checkpoints.keep(training.snapshot())
-        except Exception as error:  # Orbax raises what its storage raises, of many types
+        except Exception as error:  # Orbax raises whatever its storage raises
             checkpoints = None
             notes.append(
                 f"{job.label}: not checkpointed ({' '.join(str(error).split())[:200]}), so an "

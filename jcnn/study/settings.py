@@ -1,4 +1,4 @@
-"""The settings of a study, each checked alike whether it comes from Python, a file or a flag."""
+"""Checks of a study's settings, the same for Python, study files and command-line flags."""
 
 import math
 import operator
@@ -13,7 +13,7 @@ MOST = 1_000_000
 
 
 def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
-    """`value` as an int of at least `least` and at most `most`."""
+    """`value` as an int from `least` to `most`; UsageError otherwise."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -30,42 +30,42 @@ def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
 def number(
     name: str, value: Any, expected: str, fits: Callable[[float], bool] = math.isfinite
 ) -> float:
-    """`value` as a finite float that `fits`; `expected` says which do."""
+    """`value` as a finite float that `fits`; UsageError says that `expected` was expected."""
     try:
         if isinstance(value, (bool, str)):
             raise TypeError
-        found = float(value)
+        result = float(value)
     except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found) or not fits(found):
+        result = math.nan
+    if not math.isfinite(result) or not fits(result):
         raise UsageError(f"{name}={value!r}; expected {expected}")
-    return found
+    return result
 
 
 def learning_rates(values: Any) -> tuple[float, ...]:
-    """Different positive rates, from one number or several."""
-    given = _several(values)
+    """Distinct positive learning rates, from one number or several."""
+    rates_given = _several(values)
     rates = tuple(
-        number("learning_rates", rate, "positive numbers", lambda v: v > 0) for rate in given
+        number("learning_rates", rate, "positive numbers", lambda v: v > 0) for rate in rates_given
     )
     if not rates or len(set(rates)) < len(rates):
-        raise UsageError(f"learning_rates={given}; expected different positive numbers")
+        raise UsageError(f"learning_rates={rates_given}; expected distinct positive numbers")
     return rates
 
 
 def seed_values(seeds: Any) -> list[int]:
     """The seeds, from a count or from whole numbers."""
-    given = _several(seeds)
-    if given == [seeds]:
+    numbers = _several(seeds)
+    if numbers == [seeds]:
         return list(range(whole("seeds", seeds, most=MOST)))
-    values = [whole("seeds", seed, least=0) for seed in given]
+    values = [whole("seeds", seed, least=0) for seed in numbers]
     if not values or len(set(values)) < len(values) or max(values) >= 2**31:
-        raise UsageError(f"seeds={given}; expected a count, or different numbers below 2^31")
+        raise UsageError(f"seeds={numbers}; expected a count, or distinct numbers below 2^31")
     return values
 
 
 def named(kind: str, value: Any) -> Any:
-    """What a name of this kind stands for; a callable or None stands for itself."""
+    """Look up a name of this kind; a callable or None is returned as it is."""
     if isinstance(value, str):
         return names.lookup(kind, value)
     if value is None or callable(value):
@@ -111,7 +111,7 @@ def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
 
-# Each setting as it is kept; those that are not here take Python objects and are checked by use.
+# Checks that return the stored form. Settings that take Python objects are checked when used.
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "learning_rates": learning_rates,
     "epochs": _whole("epochs", most=MOST),

@@ -1,47 +1,26 @@
-"""Study files: TOML with the fields of `Study`, unknown keys being errors."""
+"""Study files: TOML with the fields of `Study`; unknown keys are errors."""
 
-import os
 import tomllib
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jcnn import names
+from jcnn.data import Dataset
 from jcnn.names import UsageError
 from jcnn.study import settings
 from jcnn.study.factors import Level, levels
+from jcnn.study.plan import Plan
 
-if TYPE_CHECKING:
-    from jcnn.data import Dataset
-    from jcnn.study.study import Study
-
-# How a study file begins that cannot give all of its study back.
+# The first line of a study file that cannot restore all of its study.
 OBJECTS = "# Python objects, to be given again: "
-KEYS = (
-    "data",
-    "model",
-    "factors",
-    "learning_rates",
-    "seeds",
-    "epochs",
-    "batch_size",
-    "task",
-    "validation_fraction",
-    "warmup_steps",
-    "gradient_clip",
-    "label_smoothing",
-    "extend_learning_rates",
-    "augmentation",
-    "dtype",
-    "data_memory",
-    "diagnose",
-    "data_dir",
-)
+KEYS = tuple(field.name for field in fields(Plan))
 
 
 def read_study(path: str | Path) -> dict[str, Any]:
-    """The keywords for `Study` that a study file gives, which checks their values.
+    """The keyword arguments for `Study` in a study file, checked.
 
-    Raises UsageError naming the file and the key, with the nearest known keys.
+    Raises UsageError that names the file and the key, with the nearest known keys.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -51,16 +30,16 @@ def read_study(path: str | Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a TOML file: {error}") from None
     if text.startswith(OBJECTS):
-        lacking = text.partition("\n")[0].removeprefix(OBJECTS)
+        missing = text.partition("\n")[0].removeprefix(OBJECTS)
         raise UsageError(
-            f"{path} cannot hold the Python objects of its study ({lacking}): run it again from "
-            "Python, or put names in their place and take the first line away"
+            f"{path} cannot store the Python objects of its study ({missing}): run it again from "
+            "Python, or replace them by names and remove the first line"
         )
     return check_study(content, str(path))
 
 
 def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
-    """Keywords for `Study` as a file spells them, checked; `source` begins an error's line."""
+    """Check keyword arguments for `Study` as a file spells them; errors begin with `source`."""
     try:
         for key, value in content.items():
             if key not in KEYS:
@@ -80,46 +59,33 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
     return content
 
 
-def described(study: "Study", dataset: "Dataset | None" = None) -> dict[str, Any]:
-    """The study as its file has it: names and numbers alone."""
-    named_data = isinstance(study.data, (str, os.PathLike))
-    described = {
-        "data": str(study.data) if named_data else dataset.name if dataset else "arrays",
-        "model": names.name_of("model", study.model),
-        "learning_rates": list(study.learning_rates),
-        "seeds": study.seed_values
-        if study.seed_values != list(range(len(study.seed_values)))
-        else len(study.seed_values),
-        "epochs": study.epochs,
-        "batch_size": study.batch_size,
-        "task": study.task,
-        "validation_fraction": study.validation_fraction,
-        "warmup_steps": study.warmup_steps,
-        "gradient_clip": study.gradient_clip,
-        "label_smoothing": study.label_smoothing,
-        "extend_learning_rates": study.extend_learning_rates,
-        "augmentation": None
-        if study.augmentation is None
-        else names.name_of("augmentation", study.augmentation),
-        "dtype": study.dtype,
-        "data_memory": study.data_memory,
-        "diagnose": study.diagnose,
-        "data_dir": study.data_dir,
-        "factors": {
-            factor: [level.in_file() for level in found] for factor, found in study.levels.items()
-        },
+def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
+    """A study as its file holds it: names and numbers only; settings that are None are left out."""
+    seeds, count = plan.seed_values, len(plan.seed_values)
+    data = str(plan.data) if plan.named_data else dataset.name if dataset else "arrays"
+    content = {key: getattr(plan, key) for key in KEYS if key != "factors"}
+    content |= {
+        "data": data,
+        "model": names.name_of("model", plan.model),
+        "learning_rates": list(plan.learning_rates),
+        "seeds": count if seeds == list(range(count)) else seeds,
     }
-    return {key: value for key, value in described.items() if value is not None}
+    if plan.augmentation is not None:
+        content["augmentation"] = names.name_of("augmentation", plan.augmentation)
+    content["factors"] = {
+        factor: [level.in_file() for level in values] for factor, values in plan.levels.items()
+    }
+    return {key: value for key, value in content.items() if value is not None}
 
 
-def unreadable(study: "Study") -> list[str]:
-    """What a study file cannot give back, since it has no name: to be given again by hand."""
-    found = [] if isinstance(study.data, (str, os.PathLike)) else ["data"]
-    for kind, value in (("model", study.model), ("augmentation", study.augmentation)):
-        if not isinstance(value, str) and not Level(names.name_of(kind, value), value).readable(
-            kind
-        ):
-            found.append(kind)
-    for factor, own in study.levels.items():
-        found += [f"{factor}={level.name}" for level in own if not level.readable(factor)]
-    return found
+def unreadable(plan: Plan) -> list[str]:
+    """The parts that a study file cannot restore: Python objects without a name."""
+    parts = [] if plan.named_data else ["data"]
+    for kind, value in (("model", plan.model), ("augmentation", plan.augmentation)):
+        if isinstance(value, str):
+            continue
+        if not Level(names.name_of(kind, value), value).readable(kind):
+            parts.append(kind)
+    for factor, values in plan.levels.items():
+        parts += [f"{factor}={level.name}" for level in values if not level.readable(factor)]
+    return parts

@@ -53,7 +53,7 @@ def test_the_answer_in_words_says_what_is_real():
     against = found.comparisons({"activation": "tanh", "norm": "none"})
     assert [c.real for c in against] == [True, True, True, False]
     assert against[-1].difference == 0
-    with pytest.raises(UsageError, match="fits 2 combinations"):
+    with pytest.raises(UsageError, match="matches 2 combinations"):
         found.comparisons({"activation": "tanh"})
     with pytest.raises(UsageError, match="did you mean norm"):
         found.comparisons({"nomr": "none"})

@@ -164,7 +164,7 @@ def test_a_baseline_is_compared_with_and_checked_before_training(tmp_path, capsy
     command = [*study, *factors, "none", "--quiet", "--out", str(tmp_path / "out")]
     for baseline, message in [
         ("activation", "expected FACTOR=LEVEL"),
-        ("kernel_init=he_normal", "fits 2 combinations"),
+        ("kernel_init=he_normal", "matches 2 combinations"),
         ("activaton=relu", "did you mean activation"),
     ]:
         assert main([*command, "--baseline", baseline]) == 2

@@ -19,7 +19,7 @@ def test_the_commands(finished_study, tmp_path, capsys):
     assert main(["runs", "export", str(finished_study), str(tmp_path / "r.csv")]) == 0
     assert "12 runs" in capsys.readouterr().out
     assert main(["runs", "show", str(tmp_path)]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "contains no study" in capsys.readouterr().err
 
 
 def test_a_run_that_never_gets_there_is_counted(finished_study, capsys):

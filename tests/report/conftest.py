@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jcnn import engine
-from jcnn.study import Result, RunRecord, Study, look_into
+from jcnn.study import Result, RunRecord, Study, inspect_model
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def result(study):
 
 
 @pytest.fixture(scope="session")
-def look(study, result):
-    return look_into(study, result)
+def inspection(study, result):
+    return inspect_model(study, result)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ pytestmark = NEEDS_A_BROWSER
 
 
 @pytest.fixture(scope="module")
-def whole(result, look, tmp_path_factory):
+def whole(result, inspection, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    report.write_report(result, path, look)
+    report.write_report(result, path, inspection)
     return path
 
 

@@ -8,7 +8,7 @@ import pytest
 import jcnn
 from jcnn import report
 from jcnn.report.style import inline_svg, shortened, spread
-from jcnn.study import Study, look_into
+from jcnn.study import Study, inspect_model
 
 
 def svg_of(figure):
@@ -133,8 +133,8 @@ def test_long_names_lose_their_middle():
     assert shortened("abcdefghijk", 10) == "abcdef…ijk"
 
 
-def test_pictures_of_the_network(look):
-    one = look.portrait
+def test_pictures_of_the_network(inspection):
+    one = inspection
     for plot in (
         report.plot_confusion,
         report.plot_confused,
@@ -146,8 +146,8 @@ def test_pictures_of_the_network(look):
         assert svg_of(plot(one)).startswith("<svg")
 
 
-def test_pooling_pictures_are_poolings_of_the_image(look):
-    one = look.portrait
+def test_pooling_pictures_are_poolings_of_the_image(inspection):
+    one = inspection
     figure = report.plot_poolings(one)
     grey = one.stages[0].values.astype(np.float32).mean(axis=-1)
     drawn = [image.get_array() for image in figure.axes[0].images]
@@ -172,9 +172,9 @@ def test_pooling_pictures_are_poolings_of_the_image(look):
         np.testing.assert_allclose(drawn[place], np.clip((values - low) / reach, 0, 1), atol=1e-5)
 
 
-def test_gradients_measured_and_predicted(look):
-    axes = report.plot_gradients(look.flows).axes[0]
-    name, (diagnosis, prediction) = next(iter(look.flows.items()))
+def test_gradients_measured_and_predicted(inspection):
+    axes = report.plot_gradients(inspection.gradients).axes[0]
+    name, (diagnosis, prediction) = next(iter(inspection.gradients.items()))
     np.testing.assert_allclose(
         axes.lines[0].get_ydata(), [layer.gradient for layer in diagnosis.layers]
     )
@@ -190,9 +190,9 @@ def test_other_tasks_and_shapes(data):
         epochs=1,
     )  # fmt: skip
     result = study.run()
-    look = look_into(study, result)
-    page = report.render(result, look)
-    assert ("What the best one gets wrong" in page) == (data == "moving-digits")
+    inspection = inspect_model(study, result)
+    page = report.render(result, inspection)
+    assert ("The mistakes of the best network" in page) == (data == "moving-digits")
 
 
 def test_inputs_without_an_image_have_no_pictures():
@@ -201,7 +201,7 @@ def test_inputs_without_an_image_have_no_pictures():
     study = Study(data=data, model="mlp", factors={}, learning_rates=[0.1], seeds=1, epochs=1,
                   batch_size=16)  # fmt: skip
     result = study.run()
-    one = look_into(study, result).portrait
+    one = inspect_model(study, result)
     for plot in (report.plot_confused, report.plot_filters, report.plot_stages):
         assert plot(one) is None
     assert jcnn.report.plot_confusion(one) is not None

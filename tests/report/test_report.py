@@ -8,7 +8,7 @@ import pytest
 
 from jcnn import report
 from jcnn.cli.main import main
-from jcnn.study import Study, look_into, train_one
+from jcnn.study import Study, inspect_model, train_one
 from tests.slow import short_first
 
 
@@ -16,28 +16,28 @@ def without_data(page):
     return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=\s]*", "", page)
 
 
-def test_it_says_what_was_found(result, look):
-    page = report.render(result, look)
+def test_it_says_what_was_found(result, inspection):
+    page = report.render(result, inspection)
     for words in (
         result.verdict()[:40].replace("not enough", "Not enough"),
         "Which activation and normalization for lenet on digits?",
         "Every combination",
-        "What each choice is worth",
-        "How much the learning rate matters",
-        "How they learn",
-        "Why they rank as they do",
-        "What the best one gets wrong",
-        "What pooling keeps",
+        "The effect of each choice",
+        "Sensitivity to the learning rate",
+        "Learning curves",
+        "Why they rank in this order",
+        "The mistakes of the best network",
+        "Four poolings",
         "Measured and predicted",
-        "Where this comes from",
+        "Provenance",
     ):
         assert words in page
     for row in result.ranking():
         assert f"{100 * row.mean:.2f}%" in page
 
 
-def test_it_stands_alone(result, look):
-    page = without_data(report.render(result, look))
+def test_it_stands_alone(result, inspection):
+    page = without_data(report.render(result, inspection))
     addresses = set(re.findall(r"https?://[^\s\"'<)]+", page))
     # Names of XML vocabularies, which nothing fetches.
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -97,11 +97,11 @@ def test_notebooks(made):
     shown = found._repr_html_()
     assert "<table>" in shown
     assert "&lt;b&gt;" in shown
-    assert found.plot_ranking().axes
+    assert report.plot_ranking(found).axes
 
 
-def test_the_portrait_is_of_the_studys_own_run(study, result, look):
-    one = look.portrait
+def test_the_portrait_is_of_the_studys_own_run(study, result, inspection):
+    one = inspection
     row = result.ranking()[0]
     assert one.row.levels == row.levels
     (record,) = [r for r in result.chosen(row) if r.seed == one.seed]
@@ -125,14 +125,14 @@ def test_a_binary_task(tmp_path):
     study = Study(data=(x, labels), model="lenet", factors={}, learning_rates=[0.1], seeds=1,
                   epochs=4, batch_size=16, task="binary")  # fmt: skip
     result = study.run()
-    one = look_into(study, result).portrait
+    one = inspect_model(study, result)
     accuracy = np.mean(one.predicted == one.dataset.test_targets)
     assert accuracy == pytest.approx(result.ranking()[0].mean, abs=1e-6)
     np.testing.assert_allclose(one.probabilities().sum(axis=1), 1, rtol=1e-6)
 
 
 def test_training_one_run_of_another_seed_is_refused(study):
-    with pytest.raises(ValueError, match="seed 7 is none of the study's"):
+    with pytest.raises(ValueError, match="seed 7 is not one of the study's seeds"):
         train_one(study, 0, 0.1, seed=7)
 
 
@@ -149,7 +149,7 @@ def test_the_commands(tmp_path, capsys, monkeypatch):
     assert not (out / "report.html").exists()
     assert compare("--out", str(out)) == 0
     page = (out / "report.html").read_text()
-    assert "What pooling keeps" in page
+    assert "Four poolings" in page
     before = (out / "report.html").stat().st_mtime_ns
     assert compare("--out", str(out)) == 0  # nothing changed, so nothing is drawn again
     assert (out / "report.html").stat().st_mtime_ns == before
@@ -160,11 +160,11 @@ def test_the_commands(tmp_path, capsys, monkeypatch):
     assert (figures / "poolings.svg").exists()
     assert str(written) in capsys.readouterr().out
     assert main(["report", str(out), "--no-pictures", "--metric", "loss", "--json"]) == 0
-    assert "What pooling keeps" not in (out / "report.html").read_text()
+    assert "Four poolings" not in (out / "report.html").read_text()
     assert "test loss" in (out / "report.html").read_text()
     capsys.readouterr()
     assert main(["report", str(tmp_path)]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "contains no study" in capsys.readouterr().err
     assert main(["report", str(out), "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "is not a directory" in capsys.readouterr().err
 
@@ -175,14 +175,14 @@ def test_what_keeps_the_network_from_being_pictured_is_said(tmp_path, capsys, mo
 
     out = tmp_path / "study"
     with monkeypatch.context() as patched:
-        patched.setattr("jcnn.study.look.look_into", broken)
+        patched.setattr("jcnn.study.inspect_model", broken)
         assert compare("--out", str(out)) == 0
         assert (
             "the report has no pictures of the network: no room for it" in capsys.readouterr().err
         )
-    assert "What pooling keeps" not in (out / "report.html").read_text()
+    assert "Four poolings" not in (out / "report.html").read_text()
     assert compare("--out", str(out)) == 0  # so it is drawn again
-    assert "What pooling keeps" in (out / "report.html").read_text()
+    assert "Four poolings" in (out / "report.html").read_text()
 
 
 def test_a_study_of_python_objects_has_a_report_without_pictures(tmp_path, capsys):
@@ -197,4 +197,4 @@ def test_a_study_of_python_objects_has_a_report_without_pictures(tmp_path, capsy
     assert "no pictures of the network" in capsys.readouterr().err
     page = (tmp_path / "report.html").read_text()
     assert "mine: test accuracy" in page
-    assert "What pooling keeps" not in page
+    assert "Four poolings" not in page

@@ -14,7 +14,7 @@ from jax.experimental import io_callback
 
 import jcnn
 from jcnn import engine, initializers, layers, pooling
-from jcnn.study import Study, look_into
+from jcnn.study import Study, inspect_model
 from jcnn.study.storage import run_key
 from jcnn.training.run import advance, normalize
 from tests.slow import short_first
@@ -165,15 +165,15 @@ def test_runs_sharded_over_devices_are_those_of_one(mode, monkeypatch):
 def test_what_a_report_shows_of_such_a_model():
     one = study(diagnose=3)
     result = one.run()
-    look = look_into(one, result)
-    assert [stage.name for stage in look.portrait.stages][:3] == ["input", "conv, relu", "pooled"]
-    pooled = look.portrait.stages[2].values
+    inspection = inspect_model(one, result)
+    assert [stage.name for stage in inspection.stages][:3] == ["input", "conv, relu", "pooled"]
+    pooled = inspection.stages[2].values
     assert pooled.shape == (2, 2, 4)
-    activated = look.portrait.stages[1].values  # in evaluation: the mean, by the probabilities
+    activated = inspection.stages[1].values  # in evaluation: the mean, by the probabilities
     tiles = activated.reshape(2, 3, 2, 3, 4).transpose(0, 2, 1, 3, 4).reshape(2, 2, 9, 4)
     total = np.maximum(tiles.sum(2), 1e-30)
     np.testing.assert_allclose(pooled, (tiles**2).sum(2) / total, rtol=1e-4, atol=1e-6)
-    ((found, _),) = look.flows.values()
+    ((found, _),) = inspection.gradients.values()
     assert [layer.name for layer in found.layers] == ["conv", "output"]
     assert result.records[0].outcome.followed["layers"] == ["conv", "output"]
 
@@ -245,9 +245,11 @@ def test_what_tells_a_fitted_run_from_others(monkeypatch):
     assert of(own(initializers.he_normal)) == different[2]
     assert of({"other": initializers.lsuv_orthogonal}) == different[0]
     # What fits it is part of the key, and of no other's.
-    sources = run_key._sources
+    sources = run_key.of_sources
     monkeypatch.setattr(
-        run_key, "_sources", lambda packages=None: "changed" if packages else sources(packages)
+        run_key,
+        "of_sources",
+        lambda packages: "changed" if packages == run_key.FITTED else sources(packages),
     )
     assert not of(["lsuv"]) & different[0]
     assert of(["orthogonal"]) == different[1]

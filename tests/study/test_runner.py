@@ -105,7 +105,7 @@ def test_an_interrupted_group_goes_on_from_its_checkpoint(tmp_path, monkeypatch)
 
 def test_a_directory_that_cannot_be_written_or_goes_away(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cannot keep results in .*name another directory"):
+    with pytest.raises(OSError, match="cannot store results in .*choose another directory"):
         study().run(tmp_path / "file" / "x")
 
     def remove(event):

@@ -1,1 +1,1 @@
-"""What a study keeps: the ledger of finished runs, checkpoints, locks, and what is read back."""
+"""A study's storage: ledger, checkpoints, locks, run keys, loading and exporting results."""

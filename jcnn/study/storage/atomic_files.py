@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and are on the disk when the call returns."""
+"""Atomic file writes: whole or not at all, and on the disk when the call returns."""
 
 import os
 import tempfile
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 class StorageError(OSError):
-    """A study's directory cannot be read or written; what was kept before is kept."""
+    """Raised when a study's directory cannot be read or written; stored runs are unaffected."""
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write text as UTF-8; see `write_whole_bytes`."""
-    write_whole_bytes(path, text.encode())
+def write_atomic(path: Path, text: str) -> None:
+    """Write text as UTF-8; see `write_atomic_bytes`."""
+    write_atomic_bytes(path, text.encode())
 
 
-def write_whole_bytes(path: Path, content: bytes) -> None:
-    """Write a file aside, sync it and rename it into place; StorageError where that fails."""
+def write_atomic_bytes(path: Path, content: bytes) -> None:
+    """Write a temporary file, sync it and rename it into place. Raises StorageError on failure."""
     try:
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     try:
@@ -25,10 +25,10 @@ def write_whole_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
     except BaseException as error:
-        Path(aside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise StorageError(f"cannot write {path}: {error.strerror}") from error
         raise
@@ -36,11 +36,11 @@ def write_whole_bytes(path: Path, content: bytes) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Have the names in a directory on the disk, where the platform can do that."""
+    """Sync the entries of a directory to the disk, if the platform supports it."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
-        return  # Windows opens no directories
+        return  # Windows cannot open directories
     try:
         os.fsync(handle)
     finally:
@@ -48,7 +48,7 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """Have every file and name under a directory on the disk."""
+    """Sync every file and directory below `path` to the disk."""
     for root, _, files in os.walk(path):
         for name in files:
             handle = os.open(Path(root, name), os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Checkpoints of a group under way: two generations, each hashed, the newest that verifies used."""
+"""Checkpoints of a running group: two generations with hashes; the newest valid one is used."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jcnn.engine import Snapshot
-from jcnn.study.storage.atomic_files import sync_directory, sync_tree, write_whole
+from jcnn.study.storage.atomic_files import sync_directory, sync_tree, write_atomic
 from jcnn.study.storage.run_key import digest
 
 GENERATIONS = 2
@@ -17,47 +17,48 @@ _MANIFEST = "manifest.json"
 
 
 class Checkpoints:
-    """The snapshots of one group of runs, in a directory of its own, by Orbax.
+    """The snapshots of one group of runs, written by Orbax into the group's own directory.
 
-    A snapshot is written aside, synced and renamed; then the manifest that names it with its
-    SHA-256 is, and then what is older than `GENERATIONS` goes. So a process may die anywhere in
-    between, and bytes may rot: `newest` gives the newest snapshot that verifies, or None.
+    A snapshot is written to a temporary directory, synced and renamed; then the manifest that lists
+    it with its SHA-256 is written, and snapshots beyond `GENERATIONS` are deleted. A process may
+    therefore be killed at any point, and files may be damaged: `newest` returns the newest snapshot
+    whose hash matches, or None.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory
 
     def newest(self) -> Snapshot | None:
-        """The newest snapshot whose bytes are those that were written."""
+        """The newest snapshot whose hash matches; None if there is none."""
         for name, expected, place in self._generations():
             path = self.path / name
-            if path.is_dir() and _of_tree(path) == expected:
+            if path.is_dir() and _hash_tree(path) == expected:
                 return Snapshot(_read(path, place["arrays"]), place)
         return None
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Write a snapshot. Raises OSError where that fails; what was kept before stays."""
-        kept = [one for one in self._generations() if (self.path / one[0]).is_dir()]
+        """Write a snapshot. Raises OSError on failure; earlier snapshots stay."""
+        kept = [entry for entry in self._generations() if (self.path / entry[0]).is_dir()]
         number = max([0, *(int(name) for name, _, _ in kept)]) + 1
-        aside, name = self.path / "aside", f"{number:06d}"
+        temporary, name = self.path / "temporary", f"{number:06d}"
         self.path.mkdir(parents=True, exist_ok=True)
-        for left in (*self.path.glob("aside*"), self.path / name):
+        for left in (*self.path.glob("temporary*"), self.path / name):
             shutil.rmtree(left, ignore_errors=True)
-        _write(aside, snapshot.arrays)
-        sync_tree(aside)
+        _write(temporary, snapshot.arrays)
+        sync_tree(temporary)
         place = snapshot.place | {"arrays": len(snapshot.arrays)}
-        entry = (name, _of_tree(aside), place)
-        aside.rename(self.path / name)
+        entry = (name, _hash_tree(temporary), place)
+        temporary.rename(self.path / name)
         sync_directory(self.path)
-        self._list([entry, *kept[: GENERATIONS - 1]])
+        self._write_manifest([entry, *kept[: GENERATIONS - 1]])
 
     def remove(self) -> None:
-        """Forget them all: the group has finished."""
+        """Delete all snapshots, because the group has finished."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _list(self, generations: list[tuple[str, str, dict[str, Any]]]) -> None:
+    def _write_manifest(self, generations: list[tuple[str, str, dict[str, Any]]]) -> None:
         content = {"generations": generations, "digest": digest(generations)}
-        write_whole(self.path / _MANIFEST, json.dumps(content))
+        write_atomic(self.path / _MANIFEST, json.dumps(content))
         listed = {name for name, _, _ in generations}
         for path in self.path.iterdir():
             if path.is_dir() and path.name not in listed:
@@ -82,19 +83,19 @@ def _write(path: Path, arrays: list[np.ndarray]) -> None:
 def _read(path: Path, count: int) -> list[np.ndarray]:
     from orbax.checkpoint import PyTreeCheckpointer
 
-    found = PyTreeCheckpointer().restore(path.absolute())
-    return [np.asarray(found[name]) for name in _names(count)]
+    arrays = PyTreeCheckpointer().restore(path.absolute())
+    return [np.asarray(arrays[name]) for name in _names(count)]
 
 
 def _names(count: int) -> list[str]:
     return [f"{i:05d}" for i in range(count)]
 
 
-def _of_tree(path: Path) -> str:
-    """The SHA-256 of all files under a directory, with their names."""
-    found = hashlib.sha256()
+def _hash_tree(path: Path) -> str:
+    """The SHA-256 of all files below a directory, with their names."""
+    result = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            found.update(f"{file.relative_to(path).as_posix()} {file.stat().st_size} ".encode())
-            found.update(file.read_bytes())
-    return found.hexdigest()
+            result.update(f"{file.relative_to(path).as_posix()} {file.stat().st_size} ".encode())
+            result.update(file.read_bytes())
+    return result.hexdigest()

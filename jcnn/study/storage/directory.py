@@ -1,4 +1,4 @@
-"""The directory that a study keeps: its file, ledger, checkpoints, locks and results."""
+"""The directory of a study: study file, ledger, checkpoints, locks and results."""
 
 import json
 import os
@@ -13,9 +13,10 @@ from typing import Any
 import tomli_w
 from filelock import FileLock, Timeout
 
+from jcnn.analysis.result import Result
 from jcnn.engine import Outcome
 from jcnn.names import UsageError
-from jcnn.study.storage.atomic_files import write_whole
+from jcnn.study.storage.atomic_files import write_atomic
 from jcnn.study.storage.checkpoint import Checkpoints
 from jcnn.study.storage.ledger import NAME, Ledger
 from jcnn.study.storage.run_key import digest
@@ -27,47 +28,48 @@ ENVIRONMENT = "environment.json"
 
 
 class Memory:
-    """Where a study without a directory keeps its runs: nowhere but here."""
+    """In-memory storage for a study without a directory."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self._outcomes: dict[str, Outcome] = {}
 
     def outcomes(self, keys: Iterable[str]) -> dict[str, Outcome]:
-        """Those of `keys` that are finished."""
+        """The outcomes of the finished runs among `keys`."""
         return {key: self._outcomes[key] for key in keys if key in self._outcomes}
 
     def add(self, finished: Sequence[tuple[str, Mapping[str, Any], Outcome]]) -> None:
-        """Keep finished runs."""
+        """Store finished runs."""
         self._outcomes |= {key: outcome for key, _, outcome in finished}
 
     def claim(self, group: str, *, wait: bool) -> FileLock | None:
-        """Nobody else can ask."""
+        """Return a lock; no other process can compete for it."""
         return FileLock(os.devnull)
 
     def checkpoints(self, keys: Sequence[str]) -> Checkpoints | None:
-        """None are kept."""
+        """Return None: no checkpoints are stored."""
         return None
 
 
 class StudyDirectory:
-    """`runs/<name>/`, created at once so that an unwritable place is known before training.
+    """A directory such as `runs/<name>/`, created at once so that errors show before training.
 
-    Finished runs are in the ledger; `study.toml`, `environment.json` and `results.json` are of the
-    study that was run last, and follow from the ledger.
+    Finished runs are in the ledger. `study.toml`, `environment.json` and `results.json` describe
+    the study that was run last; `results.json` follows from the ledger.
 
-    Raises UsageError where the directory is of another make, OSError where it cannot be written.
+    Raises UsageError if the directory belongs to something else, OSError if it cannot be written.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory)
         if (self.path / "results.json").exists() and not (self.path / NAME).exists():
             raise UsageError(
-                f"{self.path} holds results but no {NAME}; name another directory, or remove it"
+                f"{self.path} contains results but no {NAME}; choose another "
+                "directory, or remove it"
             )
-        made, missing = [], self.path
+        created, missing = [], self.path
         while not missing.exists():
-            made.append(missing)
+            created.append(missing)
             missing = missing.parent
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -75,18 +77,18 @@ class StudyDirectory:
                 pass
             self.ledger = Ledger(self.path)
         except OSError as error:
-            for path in made:
+            for path in created:
                 if path.is_dir() and not any(path.iterdir()):
                     path.rmdir()
             raise OSError(
-                f"cannot keep results in {self.path}: {error.strerror or error}; name another "
-                "directory, or make room"
+                f"cannot store results in {self.path}: {error.strerror or error}; choose another "
+                "directory, or free space"
             ) from error
         self.notes = self.ledger.notes
         self.outcomes, self.add = self.ledger.outcomes, self.ledger.add
 
     def claim(self, group: str, *, wait: bool) -> FileLock | None:
-        """A lock on a group of runs, or None where another process has it; it ends with ours."""
+        """Lock a group of runs; None if another process holds it. It is released if ours ends."""
         directory = self.path / _HIDDEN
         directory.mkdir(exist_ok=True)
         lock = FileLock(directory / f"{group[:16]}.lock")
@@ -97,42 +99,49 @@ class StudyDirectory:
         return lock
 
     def checkpoints(self, keys: Sequence[str]) -> Checkpoints:
-        """Where the group of exactly these runs leaves its snapshots."""
+        """The checkpoints of the group of exactly these runs."""
         return Checkpoints(self.path / _HIDDEN / digest(sorted(keys))[:16])
 
     def write_study(self, study: Mapping[str, Any], unreadable: Sequence[str] = ()) -> None:
-        """The study file, which `jcnn compare` reads back, but for what it says it cannot."""
+        """Write the study file; `jcnn compare` can read it unless it has `unreadable` parts."""
         note = f"{OBJECTS}{', '.join(unreadable)}\n" if unreadable else ""
-        write_whole(self.path / "study.toml", note + tomli_w.dumps(dict(study)))
+        write_atomic(self.path / "study.toml", note + tomli_w.dumps(dict(study)))
 
     def environment(self) -> dict[str, Any]:
-        """What `write_environment` left; empty where it cannot be read."""
+        """The content of `environment.json`; empty if it cannot be read."""
         return read_environment(self.path)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
-        """Versions, device, command and time."""
-        write_whole(self.path / ENVIRONMENT, json.dumps(environment, indent=1))
+        """Write versions, device, command and times."""
+        write_atomic(self.path / ENVIRONMENT, json.dumps(environment, indent=1))
 
-    def write_results(self, text: str) -> None:
-        """The answer: the same runs give the same bytes."""
-        write_whole(self.path / "results.json", text)
+    def write_result(self, result: Result) -> None:
+        """Write `results.json`, which is the same for the same runs, and versions and times.
+
+        If nothing was trained, the versions and times of the stored runs stay.
+        """
+        write_atomic(self.path / "results.json", result.to_json(provenance=False))
+        trained = result.environment["runs_trained"]
+        ran = result.environment if trained else self.environment() or result.environment
+        seconds = [record.outcome.seconds for record in result.records]
+        self.write_environment(ran | {"notes": list(result.notes), "run_seconds": seconds})
 
 
 def read_environment(directory: Path) -> dict[str, Any]:
-    """The versions, device, command and times of a study; empty where they cannot be read."""
+    """The versions, device, command and times of a study; empty if they cannot be read."""
     try:
-        found = json.loads((directory / ENVIRONMENT).read_bytes())
+        content = json.loads((directory / ENVIRONMENT).read_bytes())
     except (OSError, ValueError):
         return {}
-    # Lists are lists where they are there at all, and the rest is only shown.
-    lists = isinstance(found, dict) and all(
-        isinstance(found.get(name, []), list) for name in ("run_seconds", "notes")
+    # Only these two are read by code; everything else is just displayed.
+    valid = isinstance(content, dict) and all(
+        isinstance(content.get(name, []), list) for name in ("run_seconds", "notes")
     )
-    return found if lists else {}
+    return content if valid else {}
 
 
 def environment() -> dict[str, Any]:
-    """What the figures depend on beside the study: versions, device and command."""
+    """What the results depend on in addition to the study: versions, device and command."""
     import jax
 
     devices = jax.local_devices()

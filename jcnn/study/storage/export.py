@@ -1,4 +1,4 @@
-"""All runs of a study as a table in a file: CSV, JSON or Parquet."""
+"""Export all runs of a study as a table: CSV, JSON or Parquet."""
 
 import csv
 import io
@@ -8,34 +8,35 @@ from typing import Any, cast
 from jcnn import strict_json
 from jcnn.analysis.result import Result
 from jcnn.names import UsageError
-from jcnn.study.storage.atomic_files import write_whole, write_whole_bytes
+from jcnn.study.storage.atomic_files import write_atomic, write_atomic_bytes
 
 FORMATS = (".csv", ".json", ".parquet")
 
 
 def export(result: Result, path: Path) -> int:
-    """Write a row for every run; how many there were. The file's ending says in which format.
+    """Write a row per run, and return the number of runs. The file's suffix selects the format.
 
-    Columns are the factors, learning_rate, seed, diverged_at (empty: it did not), steps, seconds,
-    `test_<metric>`, and `<part>_<metric>` for training and validation: the last epoch's value in
-    CSV, one value an epoch in JSON and Parquet. What is not finite is empty or null.
+    Columns are the factors, learning_rate, seed, diverged_at (empty if the run did not diverge),
+    steps, seconds, `test_<metric>`, and `<part>_<metric>` for training and validation: the last
+    epoch's value in CSV, one value per epoch in JSON and Parquet. Values that are not finite are
+    empty or null.
 
-    Raises UsageError for another ending, or Parquet without pyarrow.
+    Raises UsageError for any other suffix, and for Parquet without pyarrow.
     """
     kind = path.suffix.lower()
     if kind not in FORMATS:
-        raise UsageError(f"{path}: expected a file that ends in {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: expected a file name that ends in {', '.join(FORMATS)}")
     rows = [_row(result, index, last=kind == ".csv") for index in range(len(result.records))]
     if kind == ".json":
-        write_whole(path, strict_json.dumps(rows))
+        write_atomic(path, strict_json.dumps(rows))
     elif kind == ".csv":
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_whole(path, text.getvalue())
+        write_atomic(path, text.getvalue())
     else:
-        write_whole_bytes(path, _parquet(rows))
+        write_atomic_bytes(path, _parquet(rows))
     return len(rows)
 
 
@@ -63,6 +64,6 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
         raise UsageError(
             "Parquet needs pyarrow: pip install 'jcnn[parquet]', or write .csv or .json"
         ) from error
-    found = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(rows), found)
-    return found.getvalue()
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The ledger: one row for every finished run, in SQLite, keyed by what determined the run."""
+"""The ledger: one row per finished run in SQLite, under a key of everything that determines it."""
 
 import json
 import os
@@ -23,26 +23,27 @@ _SCHEMA = """create table if not exists runs (
     outcome text not null,
     digest text not null
 )"""
-# What SQLite raises for a damaged file: its own errors, or a message that is not text.
+# What SQLite raises for a damaged file: its own errors, or text that cannot be decoded.
 _DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
-# Bytes that a row takes at least: its key and digest.
+# The least number of bytes of a row: its key and its digest.
 _LEAST_ROW = 128
-# How long a reader waits for a process that is writing.
+# The time that a reader waits for a writing process.
 _WAIT_SECONDS = 60
 
 
 class Ledger:
-    """The finished runs of a directory; each call opens the file anew, and leaves it closed.
+    """The finished runs of a directory. Each call opens the file and closes it again.
 
-    A row is its run's key, its levels, rate and seed as people read them, its outcome, and a digest
-    of all that. Rows that do not verify are not used: `notes` say so, and the damaged file is put
-    aside. Rows are written in one transaction, which is on the disk when `add` returns.
+    A row holds the run's key, its levels, learning rate and seed in readable form, its outcome, and
+    a digest of all of them. Rows whose digest does not match are not used: `notes` report it, and
+    the damaged file is kept under another name. Rows are written in one transaction, which is on
+    the disk when `add` returns.
 
-    Raises StorageError where the file cannot be read or written.
+    Raises StorageError if the file cannot be read or written.
     """
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
-        """Open or create the ledger; mend it from what verifies where it is damaged."""
+        """Open or create the ledger; if it is damaged, rebuild it from the rows that verify."""
         self.path = directory / NAME
         self.notes: list[str] = []
         if read_only:
@@ -53,30 +54,32 @@ class Ledger:
                 return
             rows, whole = self._verified()
             if not whole or not _is_writable(self.path):
-                self._mend(rows | self._salvaged())
+                self._rebuild(rows | self._salvaged())
 
     def outcomes(self, keys: Iterable[str]) -> dict[str, Outcome]:
-        """The outcomes of those of `keys` that are finished."""
+        """The outcomes of the finished runs among `keys`."""
         rows, _ = self._verified()
         return {key: Outcome(**json.loads(rows[key][1])) for key in keys if key in rows}
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every finished run: its levels, rate and seed, and its outcome."""
+        """Every finished run: its levels, learning rate, seed and outcome."""
         rows, _ = self._verified()
         return [json.loads(run) | {"outcome": json.loads(out)} for run, out in rows.values()]
 
     def add(self, finished: Sequence[tuple[str, Mapping[str, Any], Outcome]]) -> None:
-        """Keep finished runs: all of them, or none where this fails. A run kept already stays."""
+        """Store finished runs: all, or none on failure. Runs that are stored already stay."""
         rows = {
             key: (json.dumps(run), json.dumps(asdict(outcome))) for key, run, outcome in finished
         }
         if not self.path.exists():
-            raise StorageError(f"{self.path} has gone: {len(rows)} finished runs could not be kept")
+            raise StorageError(
+                f"{self.path} was removed: {len(rows)} finished runs could not be stored"
+            )
         with self._locked():
             _insert(self.path, rows)
 
     def _verified(self) -> tuple[dict[str, tuple[str, str]], bool]:
-        """The rows that verify, and whether that is all that the file should hold."""
+        """The rows that verify, and whether they are all the rows that the file should hold."""
         rows: dict[str, tuple[str, str]] = {}
         try:
             with _transaction(self.path, "begin") as file:
@@ -89,48 +92,48 @@ class Ledger:
             return rows, False
 
     def _salvaged(self) -> dict[str, tuple[str, str]]:
-        """Rows that verify of a file that SQLite may refuse to open.
+        """The rows that verify in a file that SQLite may refuse to open.
 
-        The first page of every ledger is alike but for counts, so that of an empty one takes its
-        place; the rows are in the others.
+        The first page is the same in every ledger except for counts, so the first page of an empty
+        ledger replaces it; the rows are in the other pages.
         """
-        aside = self.path.with_name(f".{NAME}.salvaged")
-        aside.unlink(missing_ok=True)
-        _insert(aside, {})
-        content = aside.read_bytes()
+        temporary = self.path.with_name(f".{NAME}.salvaged")
+        temporary.unlink(missing_ok=True)
+        _insert(temporary, {})
+        content = temporary.read_bytes()
         page = int.from_bytes(content[16:18], "big")
-        found = bytearray(content[:page] + self.path.read_bytes()[page:])
-        found += bytes(-len(found) % page)
-        found[28:32] = (len(found) // page).to_bytes(4, "big")
-        aside.write_bytes(found)
+        repaired = bytearray(content[:page] + self.path.read_bytes()[page:])
+        repaired += bytes(-len(repaired) % page)
+        repaired[28:32] = (len(repaired) // page).to_bytes(4, "big")
+        temporary.write_bytes(repaired)
         rows: dict[str, tuple[str, str]] = {}
         try:
-            with _transaction(aside, "begin") as file:
-                _read(file, len(found) // _LEAST_ROW, rows)
+            with _transaction(temporary, "begin") as file:
+                _read(file, len(repaired) // _LEAST_ROW, rows)
         except _DAMAGE:
-            pass  # what was read before is what there is
-        aside.unlink()
+            pass  # the rows that were read before the error are used
+        temporary.unlink()
         return rows
 
-    def _mend(self, rows: Mapping[str, tuple[str, str]]) -> None:
+    def _rebuild(self, rows: Mapping[str, tuple[str, str]]) -> None:
         damaged = self.path.with_name(DAMAGED)
         damaged.unlink(missing_ok=True)
         os.link(self.path, damaged)
         self._replace(rows)
         self.notes.append(
-            f"{NAME} was damaged: the {len(rows)} runs in it that verify were kept, others are "
+            f"{NAME} was damaged: {len(rows)} runs could be read and were kept, the others are "
             f"trained again; the damaged file is {DAMAGED}"
         )
 
     def _replace(self, rows: Mapping[str, tuple[str, str]]) -> None:
-        """Put a new file of these rows in the ledger's place, whole or not at all."""
-        aside = self.path.with_name(f".{NAME}.new")
-        for name in (aside, aside.with_name(f"{aside.name}-journal")):
+        """Replace the ledger atomically by a new file with these rows."""
+        temporary = self.path.with_name(f".{NAME}.new")
+        for name in (temporary, temporary.with_name(f"{temporary.name}-journal")):
             name.unlink(missing_ok=True)
-        _insert(aside, rows)
-        # A journal belongs to the file that it stood beside.
+        _insert(temporary, rows)
+        # A journal belongs to the file that is replaced.
         self.path.with_name(f"{NAME}-journal").unlink(missing_ok=True)
-        os.replace(aside, self.path)
+        os.replace(temporary, self.path)
         sync_directory(self.path.parent)
 
     @contextmanager
@@ -155,12 +158,14 @@ def _insert(path: Path, rows: Mapping[str, tuple[str, str]]) -> None:
                 [(key, *texts, digest((key, *texts))) for key, texts in rows.items()],
             )
     except _DAMAGE as error:
-        raise StorageError(f"cannot write {path}: {error}; what it held before is kept") from error
+        raise StorageError(
+            f"cannot write {path}: {error}; the runs stored before are unaffected"
+        ) from error
 
 
 @contextmanager
 def _transaction(path: Path, begin: str) -> Iterator[sqlite3.Connection]:
-    """A connection in one transaction, rolled back where the block raises."""
+    """A connection in one transaction, which is rolled back if the block raises."""
     with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as file:
         file.execute("pragma synchronous = extra")
         file.execute(begin)
@@ -169,7 +174,7 @@ def _transaction(path: Path, begin: str) -> Iterator[sqlite3.Connection]:
 
 
 def _is_storage(error: Exception, path: Path) -> bool:
-    """Whether the place is at fault (full, locked, not readable) rather than the file's bytes."""
+    """Whether the disk is at fault (full, locked, not readable) and not the file's content."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith("SQLITE_READONLY"):
         return not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
@@ -177,7 +182,7 @@ def _is_storage(error: Exception, path: Path) -> bool:
 
 
 def _is_writable(path: Path) -> bool:
-    """Whether the file says that it may be written, which a damaged one may not."""
+    """Whether SQLite can write the file; a damaged one may claim to be read-only."""
     try:
         with _transaction(path, "begin immediate") as file:
             file.execute("delete from runs where false")
@@ -189,7 +194,10 @@ def _is_writable(path: Path) -> bool:
 
 
 def _read(file: sqlite3.Connection, last: int, rows: dict[str, tuple[str, str]]) -> bool:
-    """Add the rows that verify; whether all did. One lookup each: a bad page hides no others."""
+    """Add the rows that verify to `rows`; return whether all did.
+
+    Each row is looked up separately, so that a damaged page does not hide rows on other pages.
+    """
     whole = True
     for rowid in range(1, last + 1):
         try:

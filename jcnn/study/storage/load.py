@@ -1,4 +1,4 @@
-"""A study's result read back from the directory that it left, without data or training."""
+"""Load a study's result from its directory, without data or training."""
 
 import json
 import math
@@ -14,17 +14,17 @@ from jcnn.study.storage.ledger import NAME, Ledger
 
 
 def read_result(directory: Path) -> Result:
-    """The result of the study that was finished last in a directory.
+    """Read the result of the study that finished last in a directory.
 
-    Raises UsageError where there is none, with what to do, or where its files are damaged.
+    Raises UsageError if there is none or if its files are damaged, with what to do.
     """
     path = directory / "results.json"
     if not path.exists():
         if not (directory / NAME).exists():
-            raise UsageError(f"{directory} holds no study; see `jcnn runs list`")
+            raise UsageError(f"{directory} contains no study; see `jcnn runs list`")
         kept = len(Ledger(directory, read_only=True).runs())
         raise UsageError(
-            f"the study in {directory} is not finished: {kept} runs are kept; go on with "
+            f"the study in {directory} is not finished: {kept} runs are stored; resume it with "
             f"`jcnn compare {directory}`"
         )
     content, environment = _json(path), read_environment(directory)
@@ -32,37 +32,37 @@ def read_result(directory: Path) -> Result:
         return _result(content, environment)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(
-            f"{path} is damaged ({type(error).__name__}: {error}); write it anew with "
-            f"`jcnn compare {directory}`, which trains nothing that is in the ledger"
+            f"{path} is damaged ({type(error).__name__}: {error}); write it again with "
+            f"`jcnn compare {directory}`, which does not repeat stored runs"
         ) from error
 
 
 def summary(directory: Path) -> dict[str, Any]:
-    """What a directory holds, as far as it can be read: study, runs, their state, and the best.
+    """A summary of a directory, as far as it can be read: study, runs, state, and the best.
 
-    `runs` are those of the study that was finished last, or, while none is, all in the ledger.
+    `runs` counts the runs of the study that finished last, or all runs in the ledger if none has.
     """
-    found: dict[str, Any] = {"directory": str(directory)}
+    content: dict[str, Any] = {"directory": str(directory)}
     try:
-        found["study"] = tomllib.loads((directory / "study.toml").read_text(encoding="utf-8"))
+        content["study"] = tomllib.loads((directory / "study.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        found["study"] = {}
+        content["study"] = {}
     try:
-        found["runs"] = len(Ledger(directory, read_only=True).runs())
+        content["runs"] = len(Ledger(directory, read_only=True).runs())
     except OSError:
-        return found | {"runs": 0, "state": "damaged"}
+        return content | {"runs": 0, "state": "damaged"}
     if not (directory / "results.json").exists():
-        return found | {"state": "not finished"}
+        return content | {"state": "not finished"}
     try:
         result = read_result(directory)
-        row = result.ranking()[0]
+        row = result.answer.rows[0]
     except (UsageError, IndexError):
-        return found | {"state": "damaged"}
-    found |= {"runs": len(result.records), "state": "finished"}
-    return found | {
+        return content | {"state": "damaged"}
+    content |= {"runs": len(result.records), "state": "finished"}
+    return content | {
         "best": dict(row.levels),
         "mean": row.mean,
-        "shown": result.measure.show(row.mean),
+        "shown": result.metric.show(row.mean),
     }
 
 
@@ -76,11 +76,12 @@ def _json(path: Path) -> Any:
 def _result(content: Any, environment: dict[str, Any]) -> Result:
     combinations = [dict(levels) for levels in content["combinations"]]
     failures = {
-        combinations.index(one["levels"]): str(one["reason"]) for one in content["failures"]
+        combinations.index(failure["levels"]): str(failure["reason"])
+        for failure in content["failures"]
     }
     seconds, notes = environment.pop("run_seconds", []), environment.pop("notes", None)
-    known = [isinstance(one, (int, float)) for one in seconds]
-    if len(known) != len(content["runs"]) or not all(known):
+    numbers = [isinstance(value, (int, float)) for value in seconds]
+    if len(numbers) != len(content["runs"]) or not all(numbers):
         seconds = [math.nan] * len(content["runs"])
     if not isinstance(notes, list):
         notes = [f"{ENVIRONMENT} cannot be read: no versions, no times"]
@@ -89,9 +90,9 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
             range(len(combinations))[run["combination"]],
             float(run["learning_rate"]),
             int(run["seed"]),
-            _outcome(run["outcome"], float(taken)),
+            _outcome(run["outcome"], float(duration)),
         )
-        for run, taken in zip(content["runs"], seconds, strict=True)
+        for run, duration in zip(content["runs"], seconds, strict=True)
     ]
     return Result(
         content["study"],

@@ -1,8 +1,9 @@
-"""What determines a run, as one hash of its content: the key that the ledger keeps it under.
+"""The key of a run in the ledger: a hash of everything that determines the run.
 
 The key covers the data, the model with all its arguments, the recipe, the seed, and the versions
-and settings on which the numbers depend. What is jcnn's own goes by its name, since jcnn's sources
-are part of the key; anything of the user's own goes by what it computes: the text of its program.
+and settings on which the numbers depend. Parts of jcnn are identified by name, because the sources
+of jcnn's numeric packages are hashed too; a user's own object is identified by the text of the
+program that is compiled with it.
 """
 
 import functools
@@ -11,28 +12,44 @@ import json
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 
 import jcnn
 from jcnn import names
+from jcnn.data import Dataset
 from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_defaults
+from jcnn.study.plan import Plan
 
-if TYPE_CHECKING:
-    from jcnn.data import Dataset
-    from jcnn.study.study import Study
-
-# Parts of jcnn that change no run's numbers (diagnosis does where a model is fitted or followed).
-_NO_NUMBERS = ("analysis", "bench", "cli", "diagnosis", "report", "study", "theory", "tracing")
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")  # shuffling is NumPy's
+# The modules and packages of jcnn on which every run's numbers depend.
+NUMERIC = (
+    "activations",
+    "arguments",
+    "convolution",
+    "data",
+    "dense",
+    "engine",
+    "initializers",
+    "layers",
+    "losses",
+    "models",
+    "names",
+    "normalization",
+    "pooling",
+    "training",
+    "vma",
+)
+# Those on which they depend if layers are measured during training, or a model is fitted to data.
+FITTED = ("diagnosis", "tracing")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")  # NumPy shuffles
 _SETTINGS = (
     "jax_default_matmul_precision",
     "jax_default_prng_impl",
     "jax_enable_x64",
     "jax_threefry_partitionable",
 )
-# A study's own settings that change numbers; its factors and defaults are spelled apart.
+# A study's settings that change numbers; its factors and their defaults are handled separately.
 _STUDY = (
     "epochs",
     "validation_fraction",
@@ -41,96 +58,96 @@ _STUDY = (
     "label_smoothing",
     "dtype",
 )
-# Arguments that a model is given beside factors.
-_GIVEN = ("input_shape", "outputs", "rngs", "dtype")
+# Arguments of a model that are not factors.
+_CONTEXT = ("input_shape", "outputs", "rngs", "dtype")
 
 
 def of_combination(
-    study: "Study", member: Combination, dataset: "Dataset", program_text: Callable[[], str]
+    plan: Plan, member: Combination, dataset: Dataset, program_text: Callable[[], str]
 ) -> str:
-    """A hash of what determines a combination's runs, beside their rate and seed.
+    """A hash of what determines a combination's runs, except for learning rate and seed.
 
-    Every argument of the model counts, whether a factor gives it or the model's default does, so
-    that a factor may be added to a study without its runs being other ones.
+    Every argument of the model counts, whether a factor sets it or it has its default value, so
+    adding a factor to a study does not change the keys of the runs that have the default.
     """
     values: dict[str, tuple[Any, Any]] = {
         **{
             name: (value, None)
-            for name, value in model_defaults(study.build_model).items()
-            if name not in _GIVEN
+            for name, value in model_defaults(plan.build_model).items()
+            if name not in _CONTEXT
         },
         **{name: (value, None) for name, value in DEFAULTS.items()},
-        "model": (study.build_model, study.model),
-        "augmentation": (study.augment, study.augmentation),
-        "batch_size": (study.batch_size, None),
+        "model": (plan.build_model, plan.model),
+        "augmentation": (plan.augment, plan.augmentation),
+        "batch_size": (plan.batch_size, None),
         **{
             factor: (level.value, level.name if level.looked_up else None)
             for factor, level in member.levels
         },
     }
-    found = {
-        name: of_value(name, value, under if isinstance(under, str) else None)
-        for name, (value, under) in values.items()
+    identified = {
+        name: of_value(name, value, alias if isinstance(alias, str) else None)
+        for name, (value, alias) in values.items()
     }
-    whole = {
+    content = {
         "data": dataset.digest(),
-        "task": study.task or dataset.task,
+        "task": plan.task or dataset.task,
         "numerics": of_numerics(),
-        "values": {name: spelled for name, (spelled, _) in found.items()},
-        **{name: getattr(study, name) for name in _STUDY},
+        "values": {name: identity for name, (identity, _) in identified.items()},
+        **{name: getattr(plan, name) for name in _STUDY},
     }
-    if study.diagnose is not None:
-        whole["diagnose"] = [study.diagnose, _sources(("diagnosis", "tracing"))]
-    if is_data_driven(study.build_model, member):
-        whole["fitted"] = _sources(("diagnosis", "tracing"))
-    if not all(known for _, known in found.values()):
-        whole["program"] = program_text()
-    return digest(whole)
+    if plan.diagnose is not None:
+        content["diagnose"] = [plan.diagnose, of_sources(FITTED)]
+    if is_data_driven(plan.build_model, member):
+        content["fitted"] = of_sources(FITTED)
+    if not all(complete for _, complete in identified.values()):
+        content["program"] = program_text()
+    return digest(content)
 
 
 def digest(content: Any) -> str:
-    """The SHA-256 of something that JSON can spell."""
-    spelled = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(spelled.encode()).hexdigest()
+    """The SHA-256 of a value that JSON can represent."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @functools.cache
 def of_numerics() -> dict[str, Any]:
-    """Versions and settings on which the numbers depend, and the kind of device."""
+    """The versions and settings on which the numbers depend, and the kind of device."""
     return {
-        "jcnn": _sources(),
+        "jcnn": of_sources(NUMERIC),
         **{package: metadata.version(package) for package in _PACKAGES},
         **{name: str(getattr(jax.config, name, None)) for name in _SETTINGS},
         "platform": jax.default_backend(),
     }
 
 
-def of_value(kind: str, value: Any, looked_up: str | None = None) -> tuple[Any, bool]:
-    """What stands for a value in a key, and whether that says all there is to know of it.
+def of_value(kind: str, value: Any, alias: str | None = None) -> tuple[Any, bool]:
+    """The identity of a value in a key, and whether it identifies the value completely.
 
-    `looked_up` is the name under which it was found, if it was. Two names of one value are one.
+    `alias` is the name under which the value was looked up, if it was. Two names of the same value
+    have one identity.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return [type(value).__name__, value], True
     if isinstance(value, (tuple, list)):
         parts = [of_value(kind, part) for part in value]
-        return [part for part, _ in parts], all(known for _, known in parts)
-    found = names.name_of(kind, value)
-    for name in (found, looked_up or found):
+        return [identity for identity, _ in parts], all(complete for _, complete in parts)
+    canonical = names.name_of(kind, value)
+    for name in (canonical, alias or canonical):
         if names.is_own(kind, name):
             return name, True
-    # Its program tells it from others; a name may hold an address, which every process has anew.
+    # The program's text distinguishes it; its name may hold an address, which differs per process.
     return "own", False
 
 
-def _sources(packages: Sequence[str] | None = None) -> str:
-    """A hash of the sources of these packages, by default of all on which numbers depend."""
-    package = Path(jcnn.__file__).resolve().parent
-    found = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        place = path.relative_to(package)
-        part = place.parts[0]
-        if part not in _NO_NUMBERS if packages is None else part in packages:
-            found.update(f"{place.as_posix()} ".encode())
-            found.update(path.read_bytes())
-    return found.hexdigest()
+def of_sources(packages: Sequence[str]) -> str:
+    """A hash of the sources of these modules and packages of jcnn."""
+    root = Path(jcnn.__file__).resolve().parent
+    result = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root)
+        if place.parts[0].removesuffix(".py") in packages:
+            result.update(f"{place.as_posix()} ".encode())
+            result.update(path.read_bytes())
+    return result.hexdigest()

@@ -36,7 +36,7 @@ def test_output_directory(tmp_path):
     assert not events
     assert (out / "results.json").read_bytes() == kept
     (out / "ledger.sqlite").unlink()
-    with pytest.raises(UsageError, match="holds results but no ledger"):
+    with pytest.raises(UsageError, match="contains results but no ledger"):
         study.run(out)
 
 

@@ -1,0 +1,80 @@
+"""The plan of a study: what it trains, every setting checked; no data is read."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, SupportsIndex
+
+from flax import nnx
+
+from jcnn.names import UsageError
+from jcnn.study import settings
+from jcnn.study.factors import Combination, Level, combinations, group, levels
+
+DEFAULT_FACTORS: dict[str, Sequence[str]] = {
+    "activation": ("sigmoid", "tanh", "relu"),
+    "kernel_init": ("glorot_normal", "he_normal"),
+    "normalization": ("none", "batch"),
+}
+
+
+@dataclass
+class Plan:
+    """The fields of `jcnn.Study`, where they are documented, and what follows from them alone.
+
+    `seed_values`, `levels` and `combinations` spell out `seeds` and `factors`; `build_model` and
+    `augment` are the callables that `model` and `augmentation` stand for.
+    """
+
+    data: Any = "digits"
+    model: Any = "lenet"
+    factors: Mapping[str, Any] = field(default_factory=lambda: dict(DEFAULT_FACTORS))
+    learning_rates: Any = (1.0, 0.3, 0.1, 0.03, 0.01)
+    seeds: Any = 5
+    epochs: SupportsIndex = 15
+    batch_size: SupportsIndex = 64
+    task: str | None = None
+    validation_fraction: float = 0.2
+    warmup_steps: int = 0
+    gradient_clip: float | None = None
+    label_smoothing: float = 0.0
+    extend_learning_rates: bool = False
+    augmentation: Any = None
+    dtype: str | None = None
+    data_memory: int | None = None
+    diagnose: int | None = None
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check everything that can be checked without data."""
+        for name, check in settings.CHECKS.items():
+            setattr(self, name, check(getattr(self, name)))
+        self.seed_values: list[int] = settings.seed_values(self.seeds)
+        self.build_model: Callable[..., nnx.Module] = settings.named("model", self.model)
+        self.augment = settings.named("augmentation", self.augmentation)
+        if not isinstance(self.factors, Mapping):
+            raise UsageError(f"factors={self.factors!r}; expected a mapping of names to values")
+        self.levels: dict[str, list[Level]] = {
+            factor: levels(factor, values) for factor, values in self.factors.items()
+        }
+        self.combinations: list[Combination] = combinations(self.levels)
+
+    @property
+    def runs(self) -> int:
+        """The number of trainings."""
+        return len(self.combinations) * len(self.learning_rates) * len(self.seed_values)
+
+    @property
+    def compilations(self) -> int:
+        """The number of training programs that are compiled."""
+        return len(self.groups)
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Indices of the combinations that share a training program."""
+        return group(self.combinations)
+
+    @property
+    def named_data(self) -> bool:
+        """Whether `data` is a name or a path, and not arrays."""
+        return isinstance(self.data, (str, os.PathLike))

@@ -1,0 +1,56 @@
+"""A study's data, loaded and split, and its task."""
+
+from typing import NamedTuple
+
+from jcnn import data as datasets
+from jcnn import engine, training
+from jcnn.names import UsageError
+from jcnn.study.plan import Plan
+
+
+class Prepared(NamedTuple):
+    """A study's data, whole and split, and its task."""
+
+    dataset: datasets.Dataset
+    task: training.Task
+    data: training.Data
+
+
+def prepare(plan: Plan) -> Prepared:
+    """Load and split the data. Raises ValueError if it does not fit the task."""
+    dataset = _load(plan)
+    task = _task(plan, dataset)
+    return Prepared(dataset, task, engine.prepare(dataset, plan.validation_fraction))
+
+
+def _load(plan: Plan) -> datasets.Dataset:
+    if isinstance(plan.data, datasets.Dataset):
+        return plan.data
+    if plan.named_data:
+        return datasets.load(plan.data, data_dir=plan.data_dir)
+    arrays = tuple(plan.data) if isinstance(plan.data, (tuple, list)) else ()
+    if len(arrays) not in (2, 4):
+        raise UsageError(
+            f"data is {type(plan.data).__name__} of {len(arrays)} arrays; expected a name, a "
+            "path, (inputs, targets) or (inputs, targets, test_inputs, test_targets)"
+        )
+    test = dict(zip(("test_inputs", "test_targets"), arrays[2:], strict=False))
+    return datasets.from_arrays(arrays[0], arrays[1], **test)
+
+
+def _task(plan: Plan, dataset: datasets.Dataset) -> training.Task:
+    name = plan.task or dataset.task
+    fitting = [dataset.task, *(["binary"] if dataset.num_classes == 2 else [])]
+    if name not in fitting:
+        kind = "numbers" if dataset.num_classes is None else f"{dataset.num_classes} classes"
+        raise UsageError(
+            f"task={name!r} does not fit data set {dataset.name!r}, whose targets are {kind}; "
+            f"expected {' or '.join(fitting)}"
+        )
+    if plan.label_smoothing and name != "classification":
+        raise UsageError(f"label_smoothing applies to classification, and the task is {name}")
+    if name == "binary":
+        return training.binary()
+    if name == "regression":
+        return training.regression()
+    return training.classification(label_smoothing=plan.label_smoothing)
