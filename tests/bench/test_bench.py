@@ -63,7 +63,9 @@ def test_peaks_and_hardware_are_those_of_a_machine():
 def test_flax_does_the_same_work(op):
     small = replace(op, shape=(2, 9, 9, op.shape[-1]))
     operands = small.operands()
-    ours, theirs = (jax.jit(ops._both(f))(*operands) for f in (small.function, small.flax))
+    ours, theirs = (
+        jax.jit(ops.forward_backward(f))(*operands) for f in (small.function, small.flax)
+    )
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
@@ -72,7 +74,7 @@ def test_flax_does_the_same_work(op):
 def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
     small = replace(op, shape=(2, 8, 8, op.shape[-1]))
     operands = small.operands()
-    out = jax.jit(ops._looped(small.function))(2, *operands)
+    out = jax.jit(ops.forward_backward_loop(small.function))(2, *operands)
     assert all(jnp.isfinite(leaf).all() for leaf in out)
     assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
 
@@ -89,8 +91,9 @@ def test_the_flops_of_a_step():
     assert digits.flops() == 64 * (first + rest)
 
 
-def test_losses_agree_with_flax_and_pytorch(tmp_path):
-    result = next(iter([steps._run(SMALL, Peaks(100.0, 10.0), 1, ("flax",), None, None)]))
+def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "WORKLOADS", [SMALL])
+    (result,) = steps.run_steps(Peaks(100.0, 10.0), rounds=1, versus=("flax",))
     assert set(result.losses) == {"jcnn", "flax"}
     assert result.losses["jcnn"] == pytest.approx(result.losses["flax"], rel=1e-4)
     assert result.ratios["flax"] > 0
@@ -110,7 +113,7 @@ def test_losses_agree_with_flax_and_pytorch(tmp_path):
     path = tmp_path / "work.npz"
     np.savez(path, inputs=inputs, targets=data.targets, batches=batches, **arrays)
     with TorchSide(sys.executable) as torch:
-        for name, way in steps._torch_ways(torch, path).items():
+        for name, way in steps.torch_ways(torch, path).items():
             if "eager" in name:
                 losses = way.losses(len(batches))
                 np.testing.assert_allclose(losses, flax.losses(), rtol=1e-3)
@@ -155,11 +158,11 @@ def test_bad_input_is_one_line(arguments, code, message, capsys):
 
 def test_a_process_is_measured_alone(tmp_path):
     code = "import time; b = bytearray(200_000_000); time.sleep(0.2); print(len(b))"
-    ended = processes._ended([sys.executable, "-c", code], {})
+    ended = processes.run_process([sys.executable, "-c", code], {})
     assert ended.output == "200000000\n"
     assert ended.seconds > 0.2
     assert ended.peak_bytes > 200e6
-    small = processes._ended([sys.executable, "-c", "import time; time.sleep(0.2)"], {})
+    small = processes.run_process([sys.executable, "-c", "import time; time.sleep(0.2)"], {})
     assert small.peak_bytes < 100e6
 
 
