@@ -46,7 +46,7 @@ def study_directory(tmp_path):
     """What a small study left, without its report; its rate is beyond the page's slider."""
     out = tmp_path / "runs"
     quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.000001", "--quiet"]
-    factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
+    factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "features", "4,"]
     assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
     return out
 

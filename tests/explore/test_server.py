@@ -116,12 +116,15 @@ def test_what_is_no_images_is_refused(capsys, tmp_path):
     assert "nowhere" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_study_gives_its_winner_and_its_report(served, study_directory):
+def test_a_study_gives_its_winner(study_directory):
     subject = subject_of(None, study_directory)
     # A rate beyond what the page's slider has: its end is taken.
     assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=1e-5)
     assert subject.directory == study_directory
+
+
+@pytest.mark.slow
+def test_a_study_gives_its_report(served, study_directory):
     with served(study_directory) as address:  # without a report of its own
         status, page, headers = fetched(f"{address}report")
         assert (status, "tanh" in page) == (200, True)
