@@ -5,10 +5,7 @@ import shutil
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-IN_A_BROWSER = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+NEEDS_A_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 PATIENCE = 120_000  # milliseconds; a machine that does other work compiles slowly
 
 

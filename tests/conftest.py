@@ -4,8 +4,11 @@ import os
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# What is compiled here runs a few times at most: LLVM's lower effort halves the suite's time.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+# What is compiled here runs a few times at most, so LLVM's effort would be lost.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 # Nothing is read from or left in the user's cache.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
 
@@ -21,6 +24,30 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Folders whose files share a fixture that takes long to make.
+TOGETHER = ("explore", "report")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """One process runs all tests of a file, and of a folder in `TOGETHER`."""
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder in TOGETHER else f"{folder}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory):
+    """The directory of `STUDY_OF_DIGITS`, finished; tests that change it take a copy."""
+    from jcnn.study import Study
+    from tests.small import STUDY_OF_DIGITS
+
+    directory = tmp_path_factory.mktemp("finished") / "x"
+    Study(**STUDY_OF_DIGITS).run(directory)
+    return directory
+
+
 @pytest.fixture
 def key() -> jax.Array:
     return jax.random.key(0)
@@ -32,7 +59,7 @@ def unchecked_types(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, to which elsewhere.example is another name of this machine."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

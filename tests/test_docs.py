@@ -132,10 +132,23 @@ def test_assigned_names_are_listed_and_aliases_named_after_the_first(tmp_path, m
     ]
 
 
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_valid_and_its_code_is_python(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    for source in cells:
+        ast.parse(source)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["first_study", "vanishing_gradient"])
-def test_a_notebook_runs_from_top_to_bottom(name, tmp_path):
-    notebook = nbformat.read(DOCS / "notebooks" / f"{name}.ipynb", as_version=4)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
                             ).execute()  # fmt: skip
     shown = [

@@ -192,8 +192,8 @@ def _run(
     operands = op.operands()
     began = time.perf_counter()
     forward = jax.jit(op.function).lower(*operands).compile()
-    both = jax.jit(_both(op.function)).lower(*operands).compile()
-    loop = jax.jit(_looped(op.function)).lower(LOOP, *operands).compile()
+    both = jax.jit(forward_backward(op.function)).lower(*operands).compile()
+    loop = jax.jit(forward_backward_loop(op.function)).lower(LOOP, *operands).compile()
     result = OpResult(op.name, time.perf_counter() - began, _temporary(both))
     sides = {
         "forward": _alone(forward, operands),
@@ -201,8 +201,10 @@ def _run(
         "both in loop": _in_loop(loop, operands, LOOP),
     }
     if "flax" in versus and op.flax is not None:
-        sides["flax both"] = _alone(jax.jit(_both(op.flax)), operands)
-        sides["flax both in loop"] = _in_loop(jax.jit(_looped(op.flax)), operands, RIVALS_LOOP)
+        sides["flax both"] = _alone(jax.jit(forward_backward(op.flax)), operands)
+        sides["flax both in loop"] = _in_loop(
+            jax.jit(forward_backward_loop(op.flax)), operands, RIVALS_LOOP
+        )
     if torch is not None and op.torch is not None:
         for layout in ("nchw", "channels_last"):
             sides[f"torch both, {layout}"] = torch.op(op.kind, op.shape, op.torch, layout)
@@ -218,7 +220,9 @@ def _run(
     return result
 
 
-def _both(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
+def forward_backward(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
+    """A forward and a backward pass: the gradients for every operand, given the output."""
+
     def run(*operands: Array) -> tuple[Array, ...]:
         y, pullback = jax.vjp(function, *operands)
         return pullback(y)
@@ -226,7 +230,7 @@ def _both(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
     return run
 
 
-def _looped(function: Callable[..., Array]) -> Callable[..., Any]:
+def forward_backward_loop(function: Callable[..., Array]) -> Callable[..., Any]:
     """Forward and backward so many times, each on the gradients of the one before.
 
     So no iteration can be left out, nor any part of one moved out of the loop.

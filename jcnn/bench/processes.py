@@ -83,7 +83,7 @@ def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:
         for start in ("first", "second"):
             out = Path(folder) / start
             command = [*_JCNN, "compare", *arguments, "--quiet", "--no-report", "--out", str(out)]
-            ended = _ended(command, {"XDG_CACHE_HOME": folder})
+            ended = run_process(command, {"XDG_CACHE_HOME": folder})
             if not (out / "environment.json").exists():
                 raise ValueError(f"jcnn compare failed: {ended.output.strip()[-300:]}")
             result.figures |= {
@@ -92,7 +92,7 @@ def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:
             }
             if ended.peak_bytes:
                 result.figures[f"{start} start, peak GB"] = ended.peak_bytes / 1e9
-        report = _ended([*_JCNN, "report", str(out)], {"XDG_CACHE_HOME": folder})
+        report = run_process([*_JCNN, "report", str(out)], {"XDG_CACHE_HOME": folder})
         result.figures["its report, s"] = report.seconds
     return result
 
@@ -103,10 +103,11 @@ def _compilations(out: Path) -> int:
 
 
 def _seconds_of(command: Sequence[str]) -> Callable[[], float]:
-    return lambda: _ended(command, {}).seconds
+    return lambda: run_process(command, {}).seconds
 
 
-def _ended(command: Sequence[str], environment: dict[str, str]) -> Ended:
+def run_process(command: Sequence[str], environment: dict[str, str]) -> Ended:
+    """Run a command to its end: seconds, peak memory and what it printed."""
     with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
         process = subprocess.Popen(

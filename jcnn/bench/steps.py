@@ -240,7 +240,7 @@ def _run(
             }
             arrays = {"inputs": inputs, "targets": targets, "batches": batches, **weights}
             np.savez(path, allow_pickle=False, **arrays)
-            for name, way in _torch_ways(torch, path).items():
+            for name, way in torch_ways(torch, path).items():
                 try:
                     result.losses[name] = float(np.mean(way.losses(len(batches))))
                 except RuntimeError as error:
@@ -257,7 +257,8 @@ def _run(
     return result
 
 
-def _torch_ways(torch: TorchSide, path: Path) -> dict[str, TorchTraining]:
+def torch_ways(torch: TorchSide, path: Path) -> dict[str, TorchTraining]:
+    """Every way in which PyTorch trains the work at `path`, by name."""
     ways = {}
     for compiled, layout, processes in itertools.product(
         (False, True), ("nchw", "channels_last"), ("all", "each")

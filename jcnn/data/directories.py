@@ -6,7 +6,7 @@ from pathlib import Path
 from jcnn.data.errors import DataError
 from jcnn.data.fetch import cache_dir
 
-_SYSTEM_DIR = Path("/usr/share/datasets")
+SYSTEM_DIR = Path("/usr/share/datasets")
 
 
 def given_places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
@@ -16,7 +16,7 @@ def given_places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
 
 def common_places() -> list[Path]:
     """The directories that many data sets share, one beside the other: the system's, the cache."""
-    return [_SYSTEM_DIR, cache_dir()]
+    return [SYSTEM_DIR, cache_dir()]
 
 
 def check_directories(data_dir: str | os.PathLike[str] | None) -> None:

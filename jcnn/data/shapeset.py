@@ -79,11 +79,11 @@ def _examples(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndar
     images = np.empty((count, SIDE, SIDE, 1), np.uint8)
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
-        images[part, ..., 0] = _paint(rng, _scenes(rng, labels[part])[1])
+        images[part, ..., 0] = paint(rng, scenes(rng, labels[part])[1])
     return images, labels
 
 
-def _scenes(rng: np.random.Generator, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def scenes(rng: np.random.Generator, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Kinds `(n, 2)` in the order of painting, -1 for none, and their cover `(n, 2, 32, 32)`."""
     kinds = _KINDS_OF_CLASS[labels]
     turned = (kinds[:, 0] >= 0) & (rng.random(len(kinds)) < 0.5)
@@ -175,7 +175,7 @@ def _coordinate(slope: np.ndarray, origin: np.ndarray) -> np.ndarray:
     return down[:, :, None] + along[:, None, :]
 
 
-def _paint(rng: np.random.Generator, cover: np.ndarray) -> np.ndarray:
+def paint(rng: np.random.Generator, cover: np.ndarray) -> np.ndarray:
     """Grey images: a background, then each layer over what is there."""
     spare = np.sort(rng.integers(0, 256 - 2 * _CONTRAST, (len(cover), 3)), axis=1)
     levels = rng.permuted(spare + _CONTRAST * np.arange(3), axis=1).astype(np.float32)

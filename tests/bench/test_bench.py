@@ -15,6 +15,7 @@ from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks, hardware, measure_peaks
 from jcnn.bench.torch_side import TorchSide
 from jcnn.cli import main
+from tests.slow import short_first
 
 
 @pytest.fixture(autouse=True)
@@ -62,19 +63,23 @@ def test_peaks_and_hardware_are_those_of_a_machine():
 def test_flax_does_the_same_work(op):
     small = replace(op, shape=(2, 9, 9, op.shape[-1]))
     operands = small.operands()
-    ours, theirs = (jax.jit(ops._both(f))(*operands) for f in (small.function, small.flax))
+    ours, theirs = (
+        jax.jit(ops.forward_backward(f))(*operands) for f in (small.function, small.flax)
+    )
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
-def test_every_operation_runs_in_a_loop_that_depends_on_itself():
-    for op in ops.catalogue():
-        small = replace(op, shape=(2, 8, 8, op.shape[-1]))
-        operands = small.operands()
-        out = jax.jit(ops._looped(small.function))(2, *operands)
-        assert all(jnp.isfinite(leaf).all() for leaf in out), op.name
-        assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
+@pytest.mark.parametrize("op", short_first(ops.catalogue()), ids=lambda op: op.name)
+def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
+    small = replace(op, shape=(2, 8, 8, op.shape[-1]))
+    operands = small.operands()
+    out = jax.jit(ops.forward_backward_loop(small.function))(2, *operands)
+    assert all(jnp.isfinite(leaf).all() for leaf in out)
+    assert all(bool((leaf != first).any()) for leaf, first in zip(out, operands, strict=True))
+
+
+def test_the_flops_of_a_convolution():
     conv = next(op for op in ops.catalogue() if op.name == "conv 3x3 64->128 16x16")
     assert conv.work()[0] == 3 * 2 * 128 * 16 * 16 * 9 * 64 * 128
 
@@ -86,8 +91,9 @@ def test_the_flops_of_a_step():
     assert digits.flops() == 64 * (first + rest)
 
 
-def test_losses_agree_with_flax_and_pytorch(tmp_path):
-    result = next(iter([steps._run(SMALL, Peaks(100.0, 10.0), 1, ("flax",), None, None)]))
+def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "WORKLOADS", [SMALL])
+    (result,) = steps.run_steps(Peaks(100.0, 10.0), rounds=1, versus=("flax",))
     assert set(result.losses) == {"jcnn", "flax"}
     assert result.losses["jcnn"] == pytest.approx(result.losses["flax"], rel=1e-4)
     assert result.ratios["flax"] > 0
@@ -107,7 +113,7 @@ def test_losses_agree_with_flax_and_pytorch(tmp_path):
     path = tmp_path / "work.npz"
     np.savez(path, inputs=inputs, targets=data.targets, batches=batches, **arrays)
     with TorchSide(sys.executable) as torch:
-        for name, way in steps._torch_ways(torch, path).items():
+        for name, way in steps.torch_ways(torch, path).items():
             if "eager" in name:
                 losses = way.losses(len(batches))
                 np.testing.assert_allclose(losses, flax.losses(), rtol=1e-3)
@@ -152,11 +158,11 @@ def test_bad_input_is_one_line(arguments, code, message, capsys):
 
 def test_a_process_is_measured_alone(tmp_path):
     code = "import time; b = bytearray(200_000_000); time.sleep(0.2); print(len(b))"
-    ended = processes._ended([sys.executable, "-c", code], {})
+    ended = processes.run_process([sys.executable, "-c", code], {})
     assert ended.output == "200000000\n"
     assert ended.seconds > 0.2
     assert ended.peak_bytes > 200e6
-    small = processes._ended([sys.executable, "-c", "import time; time.sleep(0.2)"], {})
+    small = processes.run_process([sys.executable, "-c", "import time; time.sleep(0.2)"], {})
     assert small.peak_bytes < 100e6
 
 
@@ -169,6 +175,9 @@ def test_compare_is_run_twice_and_compiles_once():
     assert figures["second start, programs compiled"] == 0
     assert 0.1 < figures["first start, peak GB"] < 4
     assert figures["its report, s"] > 0
+
+
+def test_what_compare_says_when_it_fails_is_told():
     with pytest.raises(ValueError, match="jcnn compare failed: .*did you mean digits"):
         processes.compare_twice(["--data", "digitss"])
 

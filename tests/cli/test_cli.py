@@ -12,17 +12,19 @@ import pytest
 from jcnn.cli import compare, main
 from jcnn.cli.main import build
 from jcnn.names import UsageError
+from tests.slow import short_first
 
 QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
 
 
 def test_compare_prints_a_ranking_and_leaves_a_directory(tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["compare", "--activation", "tanh", "relu", "--pooling", "avg", *QUICK]
+    factors = ["--activation", "tanh", "relu", "--kernel-init", "orthogonal"]
+    arguments = ["compare", "--model", "mlp", *factors, *QUICK]
     assert main([*arguments, "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "2 runs, 2 compilations" in text
-    assert "tanh, avg" in text
+    assert "tanh, orthogonal" in text
     assert "- activation: " in text
     assert (out / "results.json").exists()
     assert (
@@ -128,7 +130,7 @@ def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys
         raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    command = ["compare", "--activation", "tanh", *QUICK, "--out", str(out)]
+    command = ["compare", "--model", "mlp", "--activation", "tanh", *QUICK, "--out", str(out)]
     with monkeypatch.context() as patched:
         patched.setattr("jcnn.study.job.Job.compile", interrupted)
         assert main(command) == 130
@@ -139,12 +141,12 @@ def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys
     assert "nothing was trained" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("mode", ["true", "false"])
+@pytest.mark.parametrize("mode", short_first(["false", "true"]))
 def test_nnx_graph_mode_on_and_off(mode, tmp_path):
     code = (
         "from jcnn.cli import main\n"
         "import sys\n"
-        f"sys.exit(main(['compare', '--activation', 'tanh', '--normalization', 'batch', "
+        f"sys.exit(main(['compare', '--factor', 'features', '8,', '--normalization', 'batch', "
         f"'--pooling', 'stochastic', '--kernel-init', 'lsuv', "
         f"*{QUICK!r}, '--json', '--out', {str(tmp_path / 'o')!r}]))"
     )
@@ -188,12 +190,19 @@ def test_theory_prints_its_table_and_draws_its_figure(tmp_path, capsys):
     assert len(stored["points"]) == 13
     assert stored["points"][0]["phase"] == "ordered"
     assert "6 xi_c" in figure.read_text()
-    for words in (
-        ["--weight-variance", "2:1"],
-        ["--weight-variance", "x"],
-        ["--activation", "tan"],
-    ):
-        assert main(["theory", *words]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--weight-variance", "2:1"], ["--weight-variance", "x"], ["--activation", "tan"]],
+)
+def test_what_theory_cannot_read_is_refused(words):
+    assert main(["theory", *words]) == 2
+
+
+def test_theory_prints_its_table(capsys):
+    assert main(["theory", "--weight-variance", "1.5"]) == 0
+    assert "ordered" in capsys.readouterr().out
 
 
 def test_a_metric_that_the_task_has_not_is_refused_before_training(tmp_path, monkeypatch, capsys):

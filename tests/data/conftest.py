@@ -32,7 +32,7 @@ def no_data_from_this_machine(
 ) -> None:
     monkeypatch.delenv("JCNN_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setattr("jcnn.data.directories._SYSTEM_DIR", tmp_path_factory.mktemp("system"))
+    monkeypatch.setattr("jcnn.data.directories.SYSTEM_DIR", tmp_path_factory.mktemp("system"))
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

@@ -9,14 +9,13 @@ import pytest
 from flax import nnx
 
 import jcnn
-from jcnn import activations, layers, losses, models, pooling
+from jcnn import activations, engine, layers, losses, models, pooling
 from jcnn.diagnosis import (
     diagnose_layerwise,
-    layerwise,
-    layerwise_prediction,
     predict,
     predict_layerwise,
 )  # fmt: skip
+from tests.slow import short_first
 
 X = jax.random.normal(jax.random.key(1), (48, 8, 8, 1))
 LABELS = jnp.arange(48) % 10
@@ -45,11 +44,10 @@ CASES = {
 
 
 # Each compiles a whole network besides; what depends on versions is seen by a few.
-OFTEN = ("relu", "batch", "learned pooling", "one layer")
-EACH = [pytest.param(case, marks=() if case in OFTEN else pytest.mark.slow) for case in CASES]
+OFTEN = ("batch", "learned pooling", "one layer")
 
 
-@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("case", short_first(sorted(CASES, key=lambda case: case not in OFTEN), 3))
 def test_the_diagnosis_is_that_of_the_whole_network(case):
     model = CASES[case]()
     whole = jcnn.diagnose(model, X, LABELS)
@@ -76,8 +74,7 @@ def test_outputs_and_values_are_the_models_own():
     np.testing.assert_allclose(found.values["conv2"], values["activation2"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["relu", "batch", "mlp"])
+@pytest.mark.parametrize("case", short_first(["mlp", "relu", "batch"]))
 def test_the_prediction_is_that_of_the_whole_network(case):
     model = CASES[case]()
     whole = predict(model, X, LABELS, losses.cross_entropy, draws=64)
@@ -88,14 +85,15 @@ def test_the_prediction_is_that_of_the_whole_network(case):
 
 
 def test_a_deeper_chain_compiles_nothing():
-    diagnose_layerwise(net(3), X, LABELS)
-    predict_layerwise(net(3), X, LABELS, draws=2)
-    programs = (layerwise._up, layerwise._down, layerwise._flat, layerwise._moments,
-                layerwise_prediction._drawn_up, layerwise_prediction._drawn_down)  # fmt: skip
-    known = [program._cache_size() for program in programs]
-    diagnose_layerwise(net(9), X, LABELS)
-    predict_layerwise(net(9), X, LABELS, draws=2)
-    assert [program._cache_size() for program in programs] == known
+    def compiled(depth):
+        model = net(depth)
+        before = engine.compilations()
+        diagnose_layerwise(model, X, LABELS)
+        predict_layerwise(model, X, LABELS, draws=2)
+        return engine.compilations().since(before).compiled
+
+    compiled(3)
+    assert compiled(9) == 0
 
 
 def test_the_model_is_left_as_it_is():

@@ -15,6 +15,7 @@ from jcnn.cli import main
 from jcnn.diagnosis import find_learning_rate
 from jcnn.study import Study
 from jcnn.study.first_combination import find_rate_first
+from tests.slow import short_first
 
 X = jax.random.normal(jax.random.key(0), (256, 16))
 LABELS = (jnp.sum(X[:, :3], axis=1) > 0).astype(jnp.int32)
@@ -110,11 +111,11 @@ def test_what_does_not_fit(changed, told):
         find_learning_rate(net(), X, LABELS[:5])
 
 
-@pytest.mark.slow
-def test_it_is_near_what_a_sweep_chooses():
+@pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
+def test_it_is_near_what_a_sweep_chooses(model):
     """All built-in models: experiments/learning_rates.py."""
     rates = [float(f"{10 ** (k / 4):.3g}") for k in range(-10, 3)]
-    study = Study(factors={"optimizer": ["sgd"]}, learning_rates=rates, seeds=2)
+    study = Study(model=model, factors={"optimizer": ["sgd"]}, learning_rates=rates, seeds=2)
     (row,) = study.run().ranking()
     assert 1 / 3 <= find_rate_first(study).rate / row.learning_rate <= 3
 

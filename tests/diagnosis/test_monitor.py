@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from jcnn import engine, training
-from jcnn.cli import main
 from jcnn.diagnosis import Examination
 from jcnn.diagnosis.monitor import COLUMNS, averaged, moments
 from jcnn.engine.group import epoch_batches
 from jcnn.study import Study
 from jcnn.training.run import normalize
+from tests.slow import short_first
 
-SMALL = {"learning_rates": [0.1], "seeds": 2, "epochs": 2, "batch_size": 128}
+SMALL = {"model": "mlp", "learning_rates": [0.1], "seeds": 2, "epochs": 2, "batch_size": 128}
 FACTORS = {"activation": ["relu"], "normalization": ["batch"], "optimizer": ["momentum"]}
 
 
@@ -39,18 +39,19 @@ def compiled(study):
         return study.jobs(study.prepare())[0].compile()
 
 
-def test_the_first_numbers_are_those_of_a_diagnosis_from_outside():
-    study = Study(factors=FACTORS, diagnose=4, **SMALL)
+@pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
+def test_the_first_numbers_are_those_of_a_diagnosis_from_outside(model):
+    study = Study(factors=FACTORS, diagnose=4, **SMALL | {"model": model})
     seen = followed(study)
     prepared = study.prepare()
     data, job = prepared.data, study.jobs(prepared)[0]
     rows = epoch_batches(0, 0, len(data.inputs), 128)[0]
     x = normalize(jnp.asarray(data.inputs[rows]), data)
     labels = jnp.asarray(data.targets[rows])
-    model = job.model(0, 0)
-    model.train()
+    module = job.model(0, 0)
+    module.train()
     loss, optimizer = prepared.task.loss, job.optimizer(0, 0.1)
-    expected = Examination(model, x, labels, loss, optimizer=optimizer)(model)
+    expected = Examination(module, x, labels, loss, optimizer=optimizer)(module)
     assert seen["layers"] == [layer.name for layer in expected.layers]
     assert seen["activations"] == [layer.activation for layer in expected.layers]
     for column in COLUMNS:
@@ -71,8 +72,7 @@ def test_every_so_manyth_step_of_an_epoch_is_seen_and_numbers_change_on_the_way(
     assert uneven["gradient"][3] == seen["gradient"][2]  # the second epoch's first step
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("calls", [[8], [1] * 8, [3, 1, 4]])
+@pytest.mark.parametrize("calls", short_first([[3, 1, 4], [8], [1] * 8]))
 def test_however_an_epoch_is_cut_into_calls(calls):
     training_ = engine.Training(compiled(Study(factors=FACTORS, diagnose=3, **SMALL)))
     whole = followed(Study(factors=FACTORS, diagnose=3, **SMALL))
@@ -153,46 +153,3 @@ def test_a_run_that_diverges_is_seen_up_to_there():
     assert outcome.diverged_at is not None
     found = moments(averaged([outcome.followed]))
     assert 0 < len(found) <= outcome.diverged_at + 1
-
-
-@pytest.mark.slow
-def test_the_ranking_tells_why(tmp_path, capsys):
-    arguments = [
-        *("compare", "--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"),
-        *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
-        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--quiet"),
-        *("--out", str(tmp_path / "out")),
-    ]
-    assert main(arguments) == 0
-    text = capsys.readouterr().out
-    assert "what is wrong" in text
-    (line,) = [line for line in text.splitlines() if "vanishing" in line]
-    assert "sigmoid" in line
-    assert main([*arguments, "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["ranking"]
-    why = {row["levels"]["activation"]: row["why"] for row in rows}
-    assert why["relu"][0]["verdicts"] == [] or why["relu"][0]["gradient_ratio"] > 0.1
-    assert why["sigmoid"][0]["verdicts"][0]["kind"] == "vanishing"
-    assert why["sigmoid"][0]["gradient_ratio"] < 1e-3
-    picture = tmp_path / "layers.png"
-    shown = ["runs", "show", str(tmp_path / "out"), "--heat-map", str(picture)]
-    assert main([*shown, "--of", "activation=sigmoid"]) == 0
-    assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_study_without_it_says_how_to_get_a_heat_map(tmp_path, capsys):
-    Study(factors={"activation": ["tanh"]}, **SMALL | {"epochs": 1}).run(tmp_path / "plain")
-    shown = ["runs", "show", str(tmp_path / "plain"), "--heat-map", str(tmp_path / "x.png")]
-    assert main(shown) == 2
-    assert "--diagnose" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_diagnose_follows_a_training(tmp_path, capsys):
-    picture = tmp_path / "layers.svg"
-    given = ["diagnose", "lenet", "--follow", "1", "--every", "5", "--heat-map", str(picture)]
-    assert main(given) == 0
-    assert "test accuracy in the end" in " ".join(capsys.readouterr().out.split())
-    assert "<svg" in picture.read_text()
-    assert main(["diagnose", "--heat-map", str(picture)]) == 2
-    assert "--follow" in capsys.readouterr().err

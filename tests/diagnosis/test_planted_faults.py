@@ -10,6 +10,7 @@ from flax import nnx
 
 from jcnn import initializers, layers, models
 from jcnn.diagnosis import Examination, diagnose
+from tests.slow import short_first
 
 SEEDS = 10
 EXAMPLES = 128
@@ -69,10 +70,10 @@ def flax_conv(width, out, *, rngs, **keywords):
 
 KINDS = {
     "jcnn dense": (layers.Dense, 64),
+    "flax conv": (flax_conv, 32),
     "jcnn dense wide": (layers.Dense, 256),
     "flax dense": (nnx.Linear, 64),
     "jcnn conv": (jcnn_conv, 16),
-    "flax conv": (flax_conv, 32),
 }
 
 
@@ -105,22 +106,17 @@ def scaled(gain):
     return nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
 
 
-# What every Python runs; the rest hardly depends on versions.
-FEW = ("jcnn dense", "flax conv")
-every_kind = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind in FEW else pytest.mark.slow) for kind in KINDS]
-)
+every_kind = pytest.mark.parametrize("kind", short_first(KINDS, 2))
 
 
 @every_kind
-@pytest.mark.parametrize("depth", [4, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("depth", short_first([4, 30]))
 def test_healthy_networks_are_silent(kind, depth):
     for found in examined(kind, [HE] * depth, jax.nn.relu, norm=True):
         assert found.verdicts == [], found.verdicts
 
 
-@pytest.mark.slow
-@every_kind
+@pytest.mark.parametrize("kind", short_first(KINDS))
 def test_sigmoids_with_small_weights_vanish_from_where_they_begin(kind):
     """The upper layers are healthy: what is below layer 3 shrinks."""
     small = [initializers.normal(0.01)] * 12
@@ -149,8 +145,7 @@ def test_tanh_of_large_weights_is_saturated(kind):
         assert found.verdicts[0].layer in ("layers.0", "layers.1")
 
 
-@pytest.mark.slow
-@every_kind
+@pytest.mark.parametrize("kind", short_first(KINDS))
 def test_linear_layers_of_gain_two_explode(kind):
     for found in examined(kind, [scaled(2.0)] * 30, lambda x: x, seeds=3):
         assert found.verdict == "exploding"
@@ -172,8 +167,7 @@ def test_weights_that_are_no_parameters_do_not_learn():
     assert (found.verdict, found.verdicts[0].layer) == ("not_learning", "dense_hidden2")
 
 
-@pytest.mark.slow
-@every_kind
+@pytest.mark.parametrize("kind", short_first(KINDS))
 def test_a_layer_of_rank_one_collapses(kind):
     inits = [HE, HE, rank_one, HE, HE]
     for found in examined(kind, inits, jax.nn.relu):
@@ -182,6 +176,7 @@ def test_a_layer_of_rank_one_collapses(kind):
 
 
 HEALTHY = {
+    "mlp alone": ("mlp", jax.nn.relu, None),
     **{
         f"{name} {act.__name__} {norm.__name__ if norm else 'plain'}": (name, act, norm)
         for (name, act), norm in itertools.product(
@@ -194,13 +189,11 @@ HEALTHY = {
         )
     },
     "lenet alone": ("lenet", jax.nn.relu, None),
-    "mlp alone": ("mlp", jax.nn.relu, None),
     "plain_cnn alone": ("plain_cnn", jax.nn.relu, None),
 }  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize("name", short_first(HEALTHY))
 def test_no_false_alarm_on_healthy_architectures(name, digits_batch):
     make, activation, norm = HEALTHY[name]
     model = getattr(models, make)(
@@ -218,8 +211,7 @@ def digits_batch():
     return jnp.asarray((x - x.mean()) / x.std()), jnp.asarray(found.train_targets[:EXAMPLES])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["jcnn dense", "jcnn conv"])
+@pytest.mark.parametrize("kind", short_first(["jcnn dense", "jcnn conv"]))
 def test_verdicts_do_not_depend_on_the_batch(kind):
     make, width = KINDS[kind]
     for inits, activation in (

@@ -11,6 +11,7 @@ from flax import nnx
 from jcnn import activations, data, initializers, layers, losses, models, names, pooling, theory
 from jcnn.cli import main
 from jcnn.diagnosis import diagnose, predict
+from tests.slow import short_first
 
 SEEDS = range(2)
 
@@ -33,9 +34,10 @@ def beside(build, x, labels):
     return np.exp(np.mean(ratios, axis=0))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
-@pytest.mark.parametrize("function", [activations.relu, activations.tanh, activations.sigmoid])
+@pytest.mark.parametrize("norm", short_first(["none", "batch", "layer"]))
+@pytest.mark.parametrize(
+    "function", short_first([activations.relu, activations.tanh, activations.sigmoid])
+)
 def test_dense_networks(function, norm, batch):
     found = beside(
         lambda rngs: models.mlp(
@@ -52,9 +54,8 @@ def test_dense_networks(function, norm, batch):
     np.testing.assert_allclose(found, 1, atol=0.25)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("norm", ["none", "batch"])
-@pytest.mark.parametrize("pool", [pooling.max_pool, pooling.avg_pool])
+@pytest.mark.parametrize("norm", short_first(["none", "batch"]))
+@pytest.mark.parametrize("pool", short_first([pooling.max_pool, pooling.avg_pool]))
 def test_convolutional_networks_with_pooling(pool, norm, batch):
     found = beside(
         lambda rngs: models.lenet(
@@ -121,9 +122,13 @@ def test_the_model_is_left_as_it_was_and_draws_are_repeatable(batch):
     )
 
 
-@pytest.mark.slow
-def test_the_command(capsys):
-    given = ["diagnose", "--model", "plain", "--depth", "8", "--activation", "tanh", "--theory"]
+@pytest.mark.parametrize(
+    "model",
+    short_first([["mlp", "--factor", "hidden", "32,32,32,32"], ["plain", "--depth", "8"]]),
+    ids=["mlp", "plain"],
+)
+def test_the_command(model, capsys):
+    given = ["diagnose", "--model", *model, "--activation", "tanh", "--theory"]
     assert main(given) == 0
     assert "predicted" in capsys.readouterr().out
     assert main([*given, "--json"]) == 0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from jcnn.cli import main
+from tests.explore.client import answer, socket_of
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def served(tmp_path):
     return lambda *arguments: _served(tmp_path, *arguments)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def explorer(tmp_path_factory):
     """The address of a server on digits."""
     with _served(tmp_path_factory.mktemp("explore")) as address:
@@ -45,6 +46,13 @@ def study_directory(tmp_path):
     """What a small study left, without its report; its rate is beyond the page's slider."""
     out = tmp_path / "runs"
     quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.000001", "--quiet"]
-    factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "hidden", "8,"]
+    factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "features", "4,"]
     assert main(["compare", *factors, *quick, "--no-report", "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture
+def page(explorer):
+    with socket_of(explorer) as connection:
+        assert answer(connection, "welcome")["data"] == "digits"
+        yield connection

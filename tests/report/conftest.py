@@ -10,7 +10,11 @@ from jcnn.study import Result, RunRecord, Study, inspect_model
 @pytest.fixture(scope="session")
 def study():
     return Study(
-        factors={"activation": ["tanh", "relu"], "normalization": ["none", "batch"]},
+        factors={
+            "activation": ["tanh", "relu"],
+            "normalization": ["none", "batch"],
+            "features": [(8,)],
+        },
         learning_rates=[0.1, 0.03],
         seeds=2,
         epochs=2,

@@ -3,9 +3,10 @@
 import pytest
 
 from jcnn import report
-from tests.browser import IN_A_BROWSER, beyond_the_edge
+from tests.browser import NEEDS_A_BROWSER, beyond_the_edge
+from tests.slow import short_first
 
-pytestmark = IN_A_BROWSER
+pytestmark = NEEDS_A_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +16,8 @@ def whole(result, inspection, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("width", [390, 768, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", short_first([390, 768, 1440]))
+@pytest.mark.parametrize("scheme", short_first(["light", "dark"]))
 def test_nothing_is_wrong_or_fetched_or_overflows(opened, whole, width, scheme):
     page, said, asked = opened(whole, width, color_scheme=scheme)
     page.mouse.wheel(0, 5000)
@@ -27,6 +28,7 @@ def test_nothing_is_wrong_or_fetched_or_overflows(opened, whole, width, scheme):
     assert beyond_the_edge(page, "pre, svg") == []
 
 
+@pytest.mark.slow
 def test_a_page_with_hostile_and_long_names(opened, made, tmp_path):
     name = "<script>document.title='taken'</script>"
     found = made({name: [name, "b" * 200], "pooling": ["<img src=x onerror=alert(1)>", "avg"]})
@@ -52,6 +54,7 @@ def head(page, text):
     return page.locator("table.sortable th button", has_text=text).first
 
 
+@pytest.mark.slow
 def test_the_table_sorts_both_ways(opened, whole, result):
     page, _, _ = opened(whole)
     shown = [f"{100 * row.mean:.2f}%" for row in result.ranking()]
@@ -67,6 +70,7 @@ def test_the_table_sorts_both_ways(opened, whole, result):
     assert page.locator("th[aria-sort=ascending]").inner_text().strip().startswith("activation")
 
 
+@pytest.mark.slow
 def test_the_table_filters_by_factor(opened, whole):
     page, _, _ = opened(whole)
     page.select_option("select >> nth=0", "tanh")
@@ -79,6 +83,7 @@ def test_the_table_filters_by_factor(opened, whole):
     assert len(column(page, 1)) == 4
 
 
+@pytest.mark.slow
 def test_the_command_is_copied(opened, made, tmp_path):
     command = "jcnn compare --data digits --activation 'my relu'"
     report.write_report(made({"width": ["8"]}, environment={"command": command}),
@@ -89,6 +94,7 @@ def test_the_command_is_copied(opened, made, tmp_path):
     assert page.evaluate("navigator.clipboard.readText()") == command
 
 
+@pytest.mark.slow
 def test_a_large_study_opens(opened, made, tmp_path):
     factors = {f"factor{i}": [f"level{j}" for j in range(10)] for i in range(2)}
     path = tmp_path / "r.html"

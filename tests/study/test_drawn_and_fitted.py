@@ -17,6 +17,7 @@ from jcnn import engine, initializers, layers, pooling
 from jcnn.study import Study, inspect_model
 from jcnn.study.storage import run_key
 from jcnn.training.run import advance, normalize
+from tests.slow import short_first
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -146,8 +147,7 @@ json.dump([both, losses()], sys.stdout)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", ["true", "false"])
+@pytest.mark.parametrize("mode", short_first(["true", "false"]))
 def test_runs_sharded_over_devices_are_those_of_one(mode, monkeypatch):
     """With NNX's graph mode on and off."""
     monkeypatch.setenv("NNX_GRAPH_MODE", mode)

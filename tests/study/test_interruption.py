@@ -1,4 +1,4 @@
-"""Studies that are killed at every event and at random, run out of disk, or meet each other."""
+"""Studies that are killed at every event and at random, or run out of disk."""
 
 import json
 import os
@@ -14,13 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.cli import interruption, main
-from jcnn.cli.interruption import Terminated
 from jcnn.study.storage.ledger import Ledger
+from tests.slow import short_first
 
 HERE = Path(__file__).parent
 WORKERS = 2
-RANDOM_KILLS = 50
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux") or shutil.which("cc") is None,
@@ -87,8 +85,8 @@ def shared_out(workers, asked, job):
     return [found for part in parts for found in part]
 
 
-@pytest.mark.slow
-def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
+@pytest.mark.parametrize("every", short_first([45, 1]))
+def test_killed_at_every_write_sync_and_rename(every, workers, whole, tmp_path):
     """The next start comes to the same bytes; at every second event the write is torn."""
     answer, events = whole
     assert events > 100
@@ -103,15 +101,15 @@ def test_killed_at_every_write_sync_and_rename(workers, whole, tmp_path):
         beyond = first["code"] == 0 and first["events"] < at
         return at, beyond, first["code"], then["code"], then["error"], same
 
-    found = shared_out(workers, range(1, events + 1), killed)
+    found = shared_out(workers, range(every, events + 1, every), killed)
     went_on = [one for one in found if not one[1]]
     assert [one for one in went_on if one[2:] != (-signal.SIGKILL, 0, "", True)] == []
     assert [one for one in found if one[1] and one[2:] != (0, 0, "", True)] == []
     assert len(went_on) > 0.9 * len(found)
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments(workers, whole, tmp_path):
+@pytest.mark.parametrize("wanted", short_first([2, 50]))
+def test_killed_at_random_moments(wanted, workers, whole, tmp_path):
     """Several times each, until it has been through."""
     answer, _ = whole
     began = time.perf_counter()
@@ -119,7 +117,7 @@ def test_killed_at_random_moments(workers, whole, tmp_path):
     lasts = time.perf_counter() - began
     moments = random.Random(0)
     kills = 0
-    for number in range(4 * RANDOM_KILLS):
+    for number in range(4 * wanted):
         directory = tmp_path / f"study{number}"
         for _ in range(10):
             asked = {"seconds": moments.uniform(0.05, 0.9) * lasts}
@@ -129,7 +127,7 @@ def test_killed_at_random_moments(workers, whole, tmp_path):
         done = workers[number % WORKERS].ask(directory)
         assert (done["code"], done["error"]) == (0, "")
         assert (directory / "results.json").read_bytes() == answer
-        if kills >= RANDOM_KILLS:
+        if kills >= wanted:
             return
     pytest.fail(f"only {kills} kills happened")
 
@@ -182,78 +180,3 @@ def test_a_full_disk(size, workers, whole, tmp_path):
     if (tmp_path / "copy").exists():
         assert worker.ask(tmp_path / "copy")["error"] == ""
         assert (tmp_path / "copy" / "results.json").read_bytes() == whole[0]
-
-
-COMMAND = (
-    "compare --model mlp --activation tanh relu gelu --kernel-init he_normal --normalization none "
-    "--learning-rate 0.1 --seeds 2 --epochs 2 --json --out"
-)
-
-
-def command(out, environment):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            # Who runs tests in the background may have Ctrl-C ignored.
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-            "from jcnn.cli.main import entry; entry()",
-            *COMMAND.split(),
-            str(out),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-
-
-def test_two_processes_on_one_study(tmp_path):
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    both = [command(tmp_path / "x", cache) for _ in range(2)]
-    told = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    first, second = (json.loads(out) for out, _ in told)
-    assert first["ranking"] == second["ranking"]
-    assert sum(one["environment"]["runs_trained"] for one in (first, second)) == 6
-    assert len(first["runs"]) == len(Ledger(tmp_path / "x").runs()) == 6
-    alone = command(tmp_path / "y", cache)
-    assert json.loads(alone.communicate()[0])["ranking"] == first["ranking"]
-
-
-def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    first = command(tmp_path / "x", cache)
-    hidden = tmp_path / "x" / ".unfinished"
-    while not hidden.exists():
-        time.sleep(0.01)
-    second = command(tmp_path / "x", cache)
-    time.sleep(0.5)
-    first.kill()
-    first.communicate()
-    out, told = second.communicate()
-    assert second.returncode == 0, told
-    assert len(json.loads(out)["runs"]) == 6
-
-
-@pytest.mark.parametrize(("told", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
-@pytest.mark.parametrize("how", [[], ["--quiet"]])
-def test_what_was_told_while_python_could_not_raise_is_heard(told, code, how, tmp_path,
-                                                              monkeypatch, capsys):  # fmt: skip
-    monkeypatch.setattr(interruption, "_told", [told])
-    quick = ["--activation", "tanh", "--seeds", "1", "--epochs", "1", "--learning-rate", "0.1"]
-    assert main(["compare", *quick, "--out", str(tmp_path / "x"), *how]) == code
-    assert "interrupted; " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_being_told_to_stop(told, code, tmp_path):
-    process = command(tmp_path / "x", {"XDG_CACHE_HOME": str(tmp_path / "cache")})
-    while not (tmp_path / "x" / ".unfinished").exists():
-        time.sleep(0.01)
-    process.send_signal(told)
-    _, error = process.communicate()
-    assert process.returncode == code
-    assert "interrupted; " in error
-    assert "the same command goes on from there" in error
-    assert "Traceback" not in error

@@ -1,4 +1,4 @@
-"""Every layer and model by `jcnn.testing.assert_layer`, and what `assert_layer` must catch."""
+"""Every layer by `jcnn.testing.assert_layer`; learned functions, groups, dtypes and errors."""
 
 import jax
 import jax.numpy as jnp
@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import initializers, layers, models, names, pooling
+from jcnn import layers, pooling
 from jcnn.testing import assert_layer
-
-
-def images(*shape):
-    return jax.random.normal(jax.random.key(1), shape)
-
+from tests.small import images
 
 LAYERS = {
     "conv": lambda r: (layers.Conv(2, 3, (3, 3), rngs=r), (2, 4, 4, 2), (2, 4, 4, 3)),
@@ -113,68 +109,9 @@ def test_batch_norm_and_dropout_in_evaluation():
         assert_layer(layer, images(2, 4, 4, 3), shape=(2, 4, 4, 3))
 
 
-MODELS = {
-    "lenet": (models.lenet, (8, 8, 1), {"features": (4, 4), "hidden": (8,)}),
-    "lenet 1-D": (models.lenet, (12, 2), {"features": (4,)}),
-    "lenet 3-D": (models.lenet, (4, 6, 6, 1), {"features": (2,), "hidden": (4,)}),
-    "mlp": (models.mlp, (3, 3, 1), {"hidden": (8,)}),
-    "plain": (models.plain_cnn, (6, 6, 1), {"depth": 3, "width": 4}),
-    "vgg": (models.vgg, (8, 8, 1), {"width": 2}),
-    "resnet": (models.ResNet, (6, 6, 1), {"depth": 8, "width": 2, "normalization": None}),
-    "resnet 1-D": (models.ResNet, (9, 1), {"depth": 8, "width": 2}),
-}
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_models(name):
-    make, shape, options = MODELS[name]
-    model = make(shape, 3, activation=jnp.tanh, rngs=nnx.Rngs(0), **options)
-    model.eval()
-    # Numerical gradients of whole models are left to the layers: here shapes, batches and jit.
-    assert_layer(model, images(2, *shape), shape=(2, 3), gradients=False)
-
-
-@pytest.mark.parametrize("normalization", names.TABLES["normalization"])
-def test_every_normalization_fits_the_models(normalization):
-    norm = names.lookup("normalization", normalization)
-    model = models.lenet((8, 8, 1), 3, features=(4, 6), normalization=norm, rngs=nnx.Rngs(0))
-    y = model(images(4, 8, 8, 1))
-    assert y.shape == (4, 3)
-    assert jnp.isfinite(y).all()
-
-
-def test_the_kernel_initializer_is_used_everywhere():
-    model = models.vgg((8, 8, 1), 3, kernel_init=initializers.zeros, rngs=nnx.Rngs(0))
-    state = nnx.state(model, nnx.Param)
-    assert all(not leaf.any() for leaf in jax.tree.leaves(state))
-
-
-def test_sequential_returns_intermediates():
-    model = models.lenet((8, 8, 1), 3, rngs=nnx.Rngs(0))
-    x = images(2, 8, 8, 1)
-    y, values = model.intermediates(x)
-    assert list(values)[:3] == ["conv1", "activation1", "pool1"]
-    np.testing.assert_array_equal(values["output"], y)
-    assert values["pool2"].shape == (2, 2, 2, 32)
-
-
-def test_mixed_precision_keeps_float32_parameters():
-    model = models.lenet((8, 8, 1), 3, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
-    assert model(images(2, 8, 8, 1)).dtype == jnp.bfloat16
-    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda r: models.vgg((8, 8, 1), 3, depth=9, rngs=r), "expected one of 8, 11, 16"),
-        (lambda r: models.ResNet((8, 8, 1), 3, depth=9, rngs=r), "expected 6n \\+ 2"),
-        (lambda r: models.plain_cnn((8, 8, 1), 3, depth=0, rngs=r), "at least one convolution"),
-        (lambda r: models.lenet((2, 2, 1), 3, rngs=r), "fewer pooling stages"),
-        (lambda r: models.lenet((4,), 3, rngs=r), "use the mlp model"),
-        (lambda r: models.plain_cnn((8,), 3, rngs=r), "use the mlp model"),
-        (lambda r: models.ResNet((8,), 3, rngs=r), "use the mlp model"),
-        (lambda r: models.vgg((), 3, rngs=r), "use the mlp model"),
         (lambda r: layers.Conv(3, 4, (3, 3), groups=2, rngs=r), "groups=2"),
         (lambda r: layers.Conv(1, 2, 3, rngs=r), "window_shape=3; expected 1 to 3 positive sizes"),
         (lambda r: layers.Pool(pooling.max_pool, 2), "window_shape=2; expected 1 to 3 positive"),
@@ -186,48 +123,3 @@ def test_mixed_precision_keeps_float32_parameters():
 def test_errors_say_what_to_change(make, message, unchecked_types):
     with pytest.raises(ValueError, match=message):
         make(nnx.Rngs(0))
-
-
-@jax.custom_jvp
-def wrong_gradient(x):
-    return x * 2
-
-
-wrong_gradient.defjvp(lambda primals, tangents: (primals[0] * 2, tangents[0] * 3))
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        (lambda x: x.astype(jnp.bfloat16), "dtype"),
-        (lambda x: x[:, :1], "shape"),
-        (lambda x: x / 0, "[Ff]inite|NaN|nan|inf"),
-        (lambda x: x - x.mean(0, keepdims=True), "batch"),
-        (wrong_gradient, "[Jj]vp|JVP|close|equal"),
-        (lambda x: jnp.asarray(np.random.default_rng().normal(size=x.shape), jnp.float32), "jit"),
-        (lambda x: x / 0, "output: expected finite values"),
-        (lambda x: jnp.sqrt(x - x), "gradient for the input: expected finite values"),
-        (layers.Dropout(0.5, rngs=nnx.Rngs(0)), r"batch: .* call layer.eval\(\) first"),
-        (lambda x: jnp.abs(x - images(2, 3)[:1]), "choose x away from kinks"),
-    ],
-)
-def test_assert_layer_catches(layer, message):
-    with pytest.raises(AssertionError, match=message):
-        assert_layer(layer, images(2, 3), shape=(2, 3))
-
-
-@pytest.mark.parametrize(
-    ("layer", "x", "error", "message"),
-    [
-        (lambda x: (x, x), images(2, 3), AssertionError, "returned tuple; expected one array"),
-        (lambda x: None, images(2, 3), AssertionError, "returned NoneType; expected one array"),
-        (jnp.mean, images(2, 3), AssertionError, r"2 examples gave an output of shape \(\)"),
-        (lambda x: x @ jnp.ones((3, len(x))), images(2, 3), AssertionError, "example 0 alone"),
-        (jnp.abs, jnp.ones((2, 3), jnp.int32), ValueError, "x is int32 .* floating batch"),
-        (jnp.tanh, images(0, 3), ValueError, r"shape \(0, 3\); expected a floating batch"),
-        (jnp.tanh, jnp.float32(1), ValueError, r"shape \(\); expected a floating batch"),
-    ],
-)
-def test_assert_layer_says_what_is_wrong(layer, x, error, message, unchecked_types):
-    with pytest.raises(error, match=message):
-        assert_layer(layer, x)

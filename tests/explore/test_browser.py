@@ -6,9 +6,10 @@ import time
 import pytest
 
 from jcnn.cli import main
-from tests.browser import IN_A_BROWSER, PATIENCE, beyond_the_edge
+from tests.browser import NEEDS_A_BROWSER, PATIENCE, beyond_the_edge
+from tests.slow import short_first
 
-pytestmark = IN_A_BROWSER
+pytestmark = NEEDS_A_BROWSER
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def verdict(page, side="a"):
     return page.locator(f"#network-{side} .verdict").inner_text()
 
 
-@pytest.mark.parametrize("width", [390, 768, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", short_first([390, 768, 1440]))
+@pytest.mark.parametrize("scheme", short_first(["light", "dark"]))
 def test_nothing_is_wrong_or_fetched_from_elsewhere_or_overflows(opened, explorer, width, scheme):
     page, said, asked = opened(explorer, width, color_scheme=scheme)
     settled(page)
@@ -52,6 +53,7 @@ def test_nothing_is_wrong_or_fetched_from_elsewhere_or_overflows(opened, explore
     assert beyond_the_edge(page, ".chart") == []
 
 
+@pytest.mark.slow
 def test_sliders_change_what_is_seen(page):
     slide(page, "depth", 14)
     assert "vanishing" in verdict(page)
@@ -67,6 +69,7 @@ def test_sliders_change_what_is_seen(page):
     assert page.locator("#network-a input[name=gain] >> xpath=..").inner_text().endswith("10")
 
 
+@pytest.mark.slow
 def test_theory_is_drawn_beside_what_is_measured(opened, explorer):
     """Of the charts' pixels, some are the measured line's blue and some theory's orange."""
     count = """(name) => {
@@ -105,6 +108,7 @@ def until(condition):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_it_trains_while_one_watches_and_stops(page):
     slide(page, "depth", 2)
     choose(page, "activation", "relu")
@@ -128,6 +132,7 @@ def test_it_trains_while_one_watches_and_stops(page):
     assert "not trained yet" in page.locator("#network-a .state").inner_text()
 
 
+@pytest.mark.slow
 def test_a_control_that_moves_while_it_trains_leaves_nothing_of_the_training(page):
     slide(page, "depth", 2)
     page.click("#network-a button.go")
@@ -139,6 +144,7 @@ def test_a_control_that_moves_while_it_trains_leaves_nothing_of_the_training(pag
     assert page.locator("#network-a .charts").count() == 1
 
 
+@pytest.mark.slow
 def test_training_that_begins_before_the_answer_still_shows_the_network_and_theory(page):
     page.locator("#network-a input[name=depth]").fill("6")
     page.click("#network-a button.go")
@@ -149,6 +155,7 @@ def test_training_that_begins_before_the_answer_still_shows_the_network_and_theo
     page.wait_for_selector("#network-a .state:has-text('stopped')")
 
 
+@pytest.mark.slow
 def test_two_are_compared_side_by_side(page):
     slide(page, "depth", 12)
     page.click("text=Compare two")
@@ -168,6 +175,7 @@ def test_two_are_compared_side_by_side(page):
     assert page.locator("#network-b").count() == 0
 
 
+@pytest.mark.slow
 def test_an_image_is_followed_through_the_layers(page):
     page.locator("#network-a .example").nth(4).click()
     settled(page)
@@ -176,6 +184,7 @@ def test_an_image_is_followed_through_the_layers(page):
     assert page.locator("#network-a .shares .right .name").inner_text() == label
 
 
+@pytest.mark.slow
 def test_a_seed_draws_other_weights(page):
     before = page.locator("#network-a .layer .range").first.inner_text()
     page.click("#network-a >> text=Draw again")
@@ -183,6 +192,7 @@ def test_a_seed_draws_other_weights(page):
     assert page.locator("#network-a .layer .range").first.inner_text() != before
 
 
+@pytest.mark.slow
 def test_every_control_can_be_reached_by_keyboard_and_has_a_name(page):
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll("select, input, button, canvas[tabindex]")].filter(
@@ -198,6 +208,7 @@ def test_every_control_can_be_reached_by_keyboard_and_has_a_name(page):
     assert page.locator("#network-a .layer").count() == value + 1
 
 
+@pytest.mark.slow
 def test_a_wrong_token_or_host_gives_no_page(opened, explorer):
     root, token, _ = explorer.rsplit("/", 2)
     page, _, _ = opened(f"{root}/{token[:-2]}xx/")
@@ -208,6 +219,7 @@ def test_a_wrong_token_or_host_gives_no_page(opened, explorer):
     assert "Invalid host" in page.content()
 
 
+@pytest.mark.slow
 def test_a_studys_report_works_behind_the_server(opened, served, study_directory):
     main(["report", str(study_directory), "--no-pictures", "--quiet"])
     with served(study_directory) as address:

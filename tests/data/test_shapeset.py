@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jcnn.data import DataError, shapeset
-from jcnn.data.shapeset import CLASSES, KINDS, _paint, _scenes
+from jcnn.data.shapeset import CLASSES, KINDS, paint
+from jcnn.data.shapeset import scenes as draw_scenes
 
 ALONE = 3
 # Area over the root of the covariance's determinant, which no affine map changes: exactly 6 sqrt 3
@@ -30,7 +31,7 @@ def measured(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def scenes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     labels = np.arange(2700, dtype=np.int32) % 9
-    return labels, *_scenes(np.random.default_rng(3), labels)
+    return labels, *draw_scenes(np.random.default_rng(3), labels)
 
 
 def test_a_single_object_is_what_its_label_says() -> None:
@@ -90,7 +91,7 @@ def test_grey_levels_are_far_apart_and_the_front_hides_the_back() -> None:
     cover[:, 0, :20], cover[:, 1, 10:] = 1, 1
     cover[:, 1, 25] = 0.5
     cover[:, :, 31] = 0
-    images = _paint(np.random.default_rng(0), cover)
+    images = paint(np.random.default_rng(0), cover)
     back, front, ground = (images[:, row].astype(int) for row in (0, 15, 31))
     np.testing.assert_array_equal(images[:, 24], front)
     np.testing.assert_allclose(images[:, 25], (front + ground) / 2, atol=0.5)

@@ -42,7 +42,7 @@ def test_it_is_found(name: str, by: str, tmp_path: Path, monkeypatch: pytest.Mon
     elif by == "JCNN_DATA":
         monkeypatch.setenv("JCNN_DATA", str(base))
     else:
-        base = cache_dir() if by == "cache" else directories._SYSTEM_DIR
+        base = cache_dir() if by == "cache" else directories.SYSTEM_DIR
     source = written(tmp_path / "made")
     expected = load(source)
     place = base / name

@@ -118,7 +118,7 @@ def test_idx_sets_are_found(
     elif by == "JCNN_DATA":
         monkeypatch.setenv("JCNN_DATA", str(tmp_path))
     else:
-        base = cache_dir() if by == "cache" else directories._SYSTEM_DIR
+        base = cache_dir() if by == "cache" else directories.SYSTEM_DIR
         sub_folder = "kmnist"
     folder = write_idx_set(base / sub_folder, pack=by != "system")
     entry = next(entry for entry in available(**options) if entry.name == "kmnist")

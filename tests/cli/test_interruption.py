@@ -1,0 +1,88 @@
+"""`jcnn compare` beside another process, killed, interrupted and terminated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jcnn.cli import interruption, main
+from jcnn.cli.interruption import Terminated
+from jcnn.study.storage.ledger import Ledger
+
+COMMAND = (
+    "compare --model mlp --activation tanh relu gelu --kernel-init he_normal --normalization none "
+    "--learning-rate 0.1 --seeds 2 --epochs 2 --json --out"
+)
+
+
+def command(out, environment):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            # Who runs tests in the background may have Ctrl-C ignored.
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from jcnn.cli.main import entry; entry()",
+            *COMMAND.split(),
+            str(out),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_two_processes_on_one_study(tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    both = [command(tmp_path / "x", cache) for _ in range(2)]
+    told = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    first, second = (json.loads(out) for out, _ in told)
+    assert first["ranking"] == second["ranking"]
+    assert sum(one["environment"]["runs_trained"] for one in (first, second)) == 6
+    assert len(first["runs"]) == len(Ledger(tmp_path / "x").runs()) == 6
+    alone = command(tmp_path / "y", cache)
+    assert json.loads(alone.communicate()[0])["ranking"] == first["ranking"]
+
+
+def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    first = command(tmp_path / "x", cache)
+    hidden = tmp_path / "x" / ".unfinished"
+    while not hidden.exists():
+        time.sleep(0.01)
+    second = command(tmp_path / "x", cache)
+    time.sleep(0.5)
+    first.kill()
+    first.communicate()
+    out, told = second.communicate()
+    assert second.returncode == 0, told
+    assert len(json.loads(out)["runs"]) == 6
+
+
+@pytest.mark.parametrize(("told", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
+@pytest.mark.parametrize("how", [[], ["--quiet"]])
+def test_what_was_told_while_python_could_not_raise_is_heard(told, code, how, tmp_path,
+                                                              monkeypatch, capsys):  # fmt: skip
+    monkeypatch.setattr(interruption, "_told", [told])
+    quick = ["--activation", "tanh", "--seeds", "1", "--epochs", "1", "--learning-rate", "0.1"]
+    assert main(["compare", *quick, "--out", str(tmp_path / "x"), *how]) == code
+    assert "interrupted; " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_being_told_to_stop(told, code, tmp_path):
+    process = command(tmp_path / "x", {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    while not (tmp_path / "x" / ".unfinished").exists():
+        time.sleep(0.01)
+    process.send_signal(told)
+    _, error = process.communicate()
+    assert process.returncode == code
+    assert "interrupted; " in error
+    assert "the same command goes on from there" in error
+    assert "Traceback" not in error

@@ -1,0 +1,142 @@
+"""Any module, unchanged: its layers, and activations recognised by what they compute."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jcnn
+from jcnn import activations, models, pooling
+from jcnn.diagnosis import diagnose
+from jcnn.tracing.blocks import trace
+from tests.diagnosis.batch import LABELS, inputs
+from tests.slow import short_first
+
+
+class Child(nnx.Linear):
+    """A layer whose `__call__` is its parent's."""
+
+
+class Grandchild(Child):
+    """One that calls it."""
+
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+
+class Own(nnx.Module):
+    """What users write: lists, a residual branch, a layer used twice, dropout, batch norm."""
+
+    def __init__(self, rngs, activation):
+        self.stack = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(2)])
+        self.norm = nnx.BatchNorm(16, rngs=rngs)
+        self.drop = nnx.Dropout(0.2, rngs=rngs)
+        self.twice = Child(16, 16, rngs=rngs)
+        self.out = Grandchild(16, 10, rngs=rngs)
+        self.activation = activation
+
+    def __call__(self, x):
+        for layer in self.stack:
+            x = x + self.activation(self.norm(layer(x)))
+        for _ in range(2):
+            x = self.activation(self.twice(x))
+        return self.out(self.drop(x))
+
+
+def test_a_module_of_ones_own_is_read_and_left_as_it_was():
+    model = Own(nnx.Rngs(0), nnx.relu)
+    before = jax.tree.map(
+        np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    )
+    calls = {kind: vars(kind).get("__call__") for kind in (nnx.Linear, Own, Child, Grandchild)}
+    found = diagnose(model, inputs(32, 16), LABELS)
+    names = ["stack.0", "stack.1", "twice", "twice (call 2)", "out"]
+    assert [one.name for one in found.layers] == names
+    assert [one.activation for one in found.layers] == ["relu"] * 4 + [None]
+    assert found.layers[2].weight_gradient == found.layers[3].weight_gradient
+    after = jax.tree.map(
+        np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    )
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+    assert {kind: vars(kind).get("__call__") for kind in calls} == calls
+    json.loads(found.to_json())
+
+
+def clipped(x):
+    return jnp.where(x > 1, 1.0, jnp.where(x < -1, -1.0, x))
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "ends"),
+    [
+        *((f, n, None) for n, f in activations.ACTIVATIONS.items() if n != "identity"),
+        (lambda x: x * jax.nn.sigmoid(x), "silu", None),
+        (clipped, "hard_tanh", 2),
+        (lambda x: jnp.maximum(x, 0.1 * x) + 1, None, 0),
+    ],
+)
+def test_activations_are_recognised_by_what_they_compute(function, name, ends):
+    model = Own(nnx.Rngs(0), function)
+    (block, *_) = trace(model, inputs(32, 16)).blocks
+    assert block.activation is not None
+    z = jnp.linspace(-3, 3, 33)
+    np.testing.assert_allclose(block.activation(z), function(z), rtol=1e-5, atol=1e-6)
+    slopes = jax.vmap(jax.grad(function))(z + 0.013)
+    (mine,) = jax.vmap(jax.grad(block.activation))(z + 0.013)[None]
+    np.testing.assert_allclose(mine, slopes, rtol=1e-4, atol=1e-6)
+    expected = {"swish": "silu"}.get(name, name)
+    if name is not None:
+        found = block.activation.name()
+        same = np.allclose(activations.ACTIVATIONS[found](z), function(z), atol=1e-2)
+        assert found == expected or same
+    if ends is not None:
+        assert len(block.activation.facts().saturates) == ends
+
+
+@pytest.mark.parametrize("name", short_first(["relu", "tanh", "gelu"]))
+def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
+    function = activations.ACTIVATIONS[name]
+    for pool in (pooling.l2_pool, pooling.gem_pool, pooling.soft_pool):
+        model = models.plain_cnn(
+            (8, 8, 1), 10, depth=2, activation=function, pooling=pool, rngs=nnx.Rngs(0)
+        )
+        found = diagnose(model, inputs(32, 8, 8, 1), LABELS)
+        assert [one.activation for one in found.layers] == [name, name, None], pool
+        by_hand = model.intermediates(inputs(32, 8, 8, 1))[1]["activation1"]
+        assert found.layers[0].std == pytest.approx(float(by_hand.std()), rel=1e-4)
+
+
+def test_a_squared_relu_stays_an_activation_of_its_own():
+    model = models.lenet(
+        (8, 8, 1), 10, activation=lambda x: jnp.square(jax.nn.relu(x)), rngs=nnx.Rngs(0)
+    )
+    assert diagnose(model, inputs(32, 8, 8, 1), LABELS).layers[2].activation not in ("relu", None)
+
+
+class InALoop(nnx.Module):
+    def __init__(self, rngs):
+        self.stack = nnx.vmap(
+            lambda keys: nnx.Linear(8, 8, rngs=nnx.Rngs(keys)), in_axes=0, out_axes=0
+        )(jax.random.split(jax.random.key(0), 3))
+        self.out = nnx.Linear(8, 10, rngs=rngs)
+
+    def __call__(self, x):
+        layers = nnx.scan(lambda x, layer: jnp.tanh(layer(x)), in_axes=(nnx.Carry, 0),
+                          out_axes=nnx.Carry)  # fmt: skip
+        return self.out(layers(x, self.stack))
+
+
+def test_layers_in_a_loop_are_said_to_be_unseen():
+    found = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
+    assert [one.name for one in found.layers] == ["out"]
+    assert found.unseen == ["stack"]
+
+
+def test_an_activation_with_a_learned_slope_is_its_own():
+    activation = jcnn.names.lookup("activation", "learned_prelu")
+    model = models.mlp((8,), 10, hidden=(16,), activation=activation, rngs=nnx.Rngs(0))
+    (first, _) = diagnose(model, inputs(32, 8), LABELS).layers
+    assert (first.activation, first.dead, first.saturated) == ("own", None, None)
