@@ -15,7 +15,7 @@ def conv_block(
     name: str,
     in_features: int,
     out_features: int,
-    window_shape: Sequence[int],
+    kernel_size: Sequence[int],
     *,
     activation: Callable[[Array], Array],
     kernel_init: Callable[..., Array],
@@ -31,7 +31,7 @@ def conv_block(
         f"conv{name}": layers.Conv(
             in_features,
             out_features,
-            window_shape,
+            kernel_size,
             use_bias=normalization is None,
             kernel_init=kernel_init,
             dtype=dtype,

@@ -25,7 +25,7 @@ class ResidualBlock(nnx.Module):
         self,
         in_features: int,
         out_features: int,
-        window_shape: Sequence[int],
+        kernel_size: Sequence[int],
         *,
         strides: int,
         activation: Function,
@@ -40,8 +40,8 @@ class ResidualBlock(nnx.Module):
             "dtype": dtype,
             "rngs": rngs,
         }
-        self.conv1 = layers.Conv(in_features, out_features, window_shape, strides=strides, **conv)
-        self.conv2 = layers.Conv(out_features, out_features, window_shape, **conv)
+        self.conv1 = layers.Conv(in_features, out_features, kernel_size, strides=strides, **conv)
+        self.conv2 = layers.Conv(out_features, out_features, kernel_size, **conv)
         if normalization is None:
             self.norm1 = self.norm2 = lambda x: x
         else:

@@ -9,6 +9,7 @@ import pytest
 from flax import linen
 
 from jcnn import pooling
+from jcnn.layers import Pool
 from tests import reference
 
 # spatial shape, window, strides, padding, dilation
@@ -464,10 +465,11 @@ def test_circular_blur_moves_with_its_input():
         ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
         ({"window_shape": (9, 9)}, "use a smaller window"),
         ({"window_shape": (2, 2, 2)}, "add the missing axes"),
-        ({"window_shape": 2}, r"window_shape=2; expected .* such as \(2, 2\)"),
+        ({"window_shape": 0}, r"window_shape=\(0,\); expected .* such as \(2, 2\)"),
+        ({"window_shape": 1.5}, r"window_shape=1.5; expected .* such as \(2, 2\)"),
         ({"window_shape": (2, 1.5)}, r"window_shape=\(2, 1.5\); expected .* such as \(2, 2\)"),
         ({"window_shape": (2, 2), "strides": 1.5}, "strides=1.5; expected a positive integer"),
-        ({"window_shape": (2, 2), "padding": 1}, r"padding=1; expected .* \(low, high\) pairs"),
+        ({"window_shape": (2, 2), "padding": -1}, r"padding=-1; expected .* \(low, high\) pairs"),
         ({"window_shape": (2, 2), "padding": ((1,), (1, 1))}, r"2 \(low, high\) pairs"),
         ({"window_shape": (2, 2), "padding": ((1.5, 1), (1, 1))}, r"2 \(low, high\) pairs"),
         ({"window_shape": (2, 2), "padding": (1, 1)}, r"2 \(low, high\) pairs"),
@@ -481,14 +483,35 @@ def test_errors_say_what_to_change(arguments, message, unchecked_types):
 def test_other_sizes_are_checked_alike(unchecked_types):
     x = jnp.ones((4, 4, 1))
     for call, name in (
-        (lambda: pooling.adaptive_max_pool(x, 2), "output_shape=2"),
+        (lambda: pooling.adaptive_max_pool(x, 1.5), "output_shape=1.5"),
         (lambda: pooling.adaptive_avg_pool(x, (0, 2)), r"output_shape=\(0, 2\)"),
-        (lambda: pooling.blur_pool(x, 2), "strides=2"),
+        (lambda: pooling.blur_pool(x, (0, 2)), r"strides=\(0, 2\)"),
+        (lambda: pooling.gaussian_weights(2), "window_shape=2"),
     ):
         with pytest.raises(ValueError, match=f"{name}; expected 1 to 3 positive sizes"):
             call()
     with pytest.raises(ValueError, match="add the missing axes"):
         pooling.adaptive_avg_pool(x[0], (2, 2))
+
+
+@pytest.mark.parametrize("spatial", [(6,), (6, 4), (2, 6, 4)])
+def test_an_integer_covers_every_axis_between_batch_and_channels(spatial):
+    x = jnp.asarray(sample(spatial))
+    window = (2,) * len(spatial)
+    for function, _ in POOLINGS.values():
+        np.testing.assert_array_equal(function(x, 2), function(x, window))
+    for function in (pooling.adaptive_max_pool, pooling.adaptive_avg_pool, pooling.blur_pool):
+        np.testing.assert_array_equal(function(x, 2), function(x, window))
+    layer = Pool(pooling.max_pool, 2, padding=1)
+    pairs = ((1, 1),) * len(spatial)
+    np.testing.assert_array_equal(layer(x), pooling.max_pool(x, window, padding=pairs))
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (2, 3, 4, 4, 4, 1)])
+def test_an_integer_needs_one_to_three_axes_between(shape, unchecked_types):
+    message = r"x has shape .*the integer window_shape=2 .* such as window_shape=\(2, 2\)"
+    with pytest.raises(ValueError, match=message):
+        pooling.max_pool(jnp.ones(shape), 2)
 
 
 @pytest.mark.parametrize("name", POOLINGS)
