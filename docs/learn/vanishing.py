@@ -18,9 +18,9 @@ digits = jcnn.data.load("digits")
 x = (jnp.asarray(digits.train_inputs[:128], jnp.float32) - digits.mean) / digits.std
 labels = jnp.asarray(digits.train_targets[:128])
 NETWORKS = {
-    "sigmoid": (jax.nn.sigmoid, jcnn.initializers.glorot_normal, BLUE),
-    "tanh": (jnp.tanh, jcnn.initializers.glorot_normal, ORANGE),
-    "relu": (jax.nn.relu, jcnn.initializers.he_normal, GREEN),
+    "sigmoid": (jax.nn.sigmoid, jcnn.initializers.glorot_normal(), BLUE),
+    "tanh": (jnp.tanh, jcnn.initializers.glorot_normal(), ORANGE),
+    "relu": (jax.nn.relu, jcnn.initializers.he_normal(), GREEN),
 }
 
 fig = figure(2.8, width=5.6)

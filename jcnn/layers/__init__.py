@@ -1,6 +1,6 @@
 """Thin Flax NNX modules: parameters, and a call to one of jcnn's pure functions."""
 
-from flax.nnx import Dropout as Dropout
+from flax import nnx
 
 from jcnn.layers.learned import Activation as Activation
 from jcnn.layers.learned import Learned as Learned
@@ -25,5 +25,7 @@ from jcnn.layers.sequential import Sequential as Sequential
 from jcnn.layers.weighted import Conv as Conv
 from jcnn.layers.weighted import Dense as Dense
 from jcnn.layers.weighted import Initializer as Initializer
+from jcnn.layers.weighted import default_kernel_init as default_kernel_init
 
 Linear = Dense
+Dropout = nnx.Dropout

@@ -12,6 +12,7 @@ from jcnn import dense as dense_function
 from jcnn.arguments import Padding, floating, is_integer, window_sizes
 
 Initializer = Callable[..., Array]
+default_kernel_init = initializers.he_normal()
 
 
 class Conv(nnx.Module):
@@ -44,7 +45,7 @@ class Conv(nnx.Module):
         kernel_dilation: int | Sequence[int] = 1,
         feature_group_count: int = 1,
         use_bias: bool = True,
-        kernel_init: Initializer = initializers.he_normal,
+        kernel_init: Initializer = default_kernel_init,
         bias_init: Initializer = initializers.zeros,
         dtype: Any = None,
         param_dtype: Any = jnp.float32,
@@ -103,7 +104,7 @@ class Dense(nnx.Module):
         out_features: int,
         *,
         use_bias: bool = True,
-        kernel_init: Initializer = initializers.he_normal,
+        kernel_init: Initializer = default_kernel_init,
         bias_init: Initializer = initializers.zeros,
         dtype: Any = None,
         param_dtype: Any = jnp.float32,

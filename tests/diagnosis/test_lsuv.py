@@ -9,7 +9,7 @@ from flax import nnx
 from jcnn import activations, initializers, layers, models
 from jcnn.diagnosis import lsuv
 
-LSUV = initializers.lsuv_orthogonal
+LSUV = initializers.lsuv_orthogonal()
 WEIGHTED = (layers.Conv, layers.Dense, nnx.Conv, nnx.Linear)
 
 

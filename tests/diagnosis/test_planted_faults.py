@@ -13,7 +13,7 @@ from jcnn.diagnosis import Examination, diagnose
 
 SEEDS = 10
 EXAMPLES = 128
-HE = initializers.he_normal
+HE = initializers.he_normal()
 
 
 class Frozen(nnx.Linear):
