@@ -66,6 +66,29 @@ def test_imports_never_point_up(path):
         assert parts[0] != "optax" or level >= OPTAX_FROM, f"{path} imports optax"
 
 
+COMMANDS = sorted((ROOT / "jcnn/cli/commands").glob("*.py"))
+
+
+def test_commands_never_import_each_other():
+    """A command may import the shared modules of `jcnn.cli`, and those import no command."""
+    assert len(COMMANDS) > 10
+    shared = sorted((ROOT / "jcnn/cli").glob("*.py"))
+    for path in [*COMMANDS, *shared]:
+        if path.name in ("__init__.py", "main.py"):
+            continue
+        assert not [m for m in imported(path) if m.startswith("jcnn.cli.commands")], path
+
+
+@pytest.mark.parametrize("package", ["engine", "theory"])
+def test_only_public_names_are_listed(package):
+    module = importlib.import_module(f"jcnn.{package}")
+    source = Path(module.__file__).read_text()
+    # The suite's type checker adds jaxtyping to every module.
+    listed = {name for name in dir(module) if not name.startswith("_")} - {"jaxtyping"}
+    handed_on = {name for name in listed if f"import {name} as {name}" in source}
+    assert listed - handed_on <= {"quadrature"}
+
+
 def test_help_and_import_need_no_jax():
     code = (
         "import sys, jcnn, jcnn.cli\n"

@@ -264,7 +264,10 @@ def _provenance(result: "Result") -> list[tuple[str, str]]:
     compiled = ran.get("compilations")
     if isinstance(compiled, Mapping) and "compiled" in compiled:
         found.append(
-            ("programs", f"{compiled['compiled']} compiled, {compiled.get('found', 0)} found so")
+            (
+                "programs",
+                f"{compiled['compiled']} compiled, {compiled.get('loaded', 0)} from the cache",
+            )
         )
     return found + [(name, str(ran[key])) for key, name in _PROVENANCE.items() if key in ran]
 

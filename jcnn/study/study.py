@@ -133,7 +133,7 @@ class Study:
             task.metric,
             task.higher_is_better,
             [combination.names() for combination in self.combinations],
-            environment=environment() | {"runs_found": found, "runs_trained": 0},
+            environment=environment() | {"runs_loaded": found, "runs_trained": 0},
             notes=keep.notes,
             test_examples=len(dataset.test_inputs),
         )

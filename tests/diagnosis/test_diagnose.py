@@ -331,7 +331,7 @@ def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypat
     assert main(["diagnose", "--model", "mlp", "--singular-values"]) == 0
     text = capsys.readouterr().out
     assert "healthy" in text
-    assert "activations found: relu" in text
+    assert "activations: relu" in text
     assert main(["diagnose", "mlp", "--model", "mlp"]) == 2
     assert main(["diagnose", "mlp", "--depth", "3"]) == 2
     assert "unknown factor 'depth'" in capsys.readouterr().err

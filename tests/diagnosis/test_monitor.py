@@ -15,7 +15,7 @@ from jcnn import engine, training
 from jcnn.cli import main
 from jcnn.diagnosis import Examination
 from jcnn.diagnosis.monitor import COLUMNS, averaged, moments
-from jcnn.engine.group import epoch_batches
+from jcnn.engine import epoch_batches
 from jcnn.study import Study
 from jcnn.training.run import normalize
 
@@ -160,7 +160,7 @@ def test_the_ranking_tells_why(tmp_path, capsys):
     arguments = [
         *("compare", "--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"),
         *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
-        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--quiet"),
+        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--no-report"),
         *("--out", str(tmp_path / "out")),
     ]
     assert main(arguments) == 0
@@ -192,7 +192,7 @@ def test_diagnose_follows_a_training(tmp_path, capsys):
     picture = tmp_path / "layers.svg"
     given = ["diagnose", "lenet", "--follow", "1", "--every", "5", "--heat-map", str(picture)]
     assert main(given) == 0
-    assert "test accuracy in the end" in " ".join(capsys.readouterr().out.split())
+    assert "final test accuracy" in " ".join(capsys.readouterr().out.split())
     assert "<svg" in picture.read_text()
     assert main(["diagnose", "--heat-map", str(picture)]) == 2
     assert "--follow" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Whom the server answers, what it answers, and that nothing takes it down."""
+"""Who gets an answer from the server, what it answers, and that bad input does not stop it."""
 
 import contextlib
 import itertools
@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 import jcnn
 from jcnn.cli import main
 from jcnn.explore.choice import Choice
-from jcnn.explore.subject import subject_of
+from jcnn.explore.subject import load_subject
 
 
 def fetched(address, **headers):
@@ -36,12 +36,12 @@ def socket_of(address, **options):
     return connect(address.replace("http", "ws", 1) + "socket", max_size=2**24, **options)
 
 
-def asked(connection, **message):
+def send(connection, **message):
     connection.send(json.dumps(message))
 
 
 def answer(connection, *kinds, seconds=120):
-    """The next message of these kinds."""
+    """Return the next message of these kinds."""
     until = time.monotonic() + seconds
     while True:
         message = json.loads(connection.recv(timeout=until - time.monotonic()))
@@ -57,12 +57,12 @@ def page(explorer):
 
 
 def parts(address):
-    """An address without its token, and the token."""
+    """Return an address without its token, and the token."""
     root, token, _ = address.rsplit("/", 2)
     return root, token
 
 
-def test_the_page_and_its_files_are_served_and_may_load_nothing_else(explorer):
+def test_the_page_and_its_files_are_served_with_a_strict_policy(explorer):
     status, text, headers = fetched(explorer)
     assert status == 200
     assert "page/explore.js" in text
@@ -81,12 +81,12 @@ def test_the_page_and_its_files_are_served_and_may_load_nothing_else(explorer):
     ["..%2Fserver.py", "../server.py", "%2e%2e/server.py", "vendor", "%00", "a" * 5000],
     ids=lambda path: path[:20],
 )
-def test_nothing_beyond_the_pages_folder_is_served(explorer, path):
+def test_files_outside_the_page_folder_are_not_served(explorer, path):
     assert fetched(f"{explorer}page/{path}")[0] == 404
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "%00", "ümlaut"])
-def test_a_wrong_token_finds_nothing(explorer, wrong):
+def test_a_wrong_token_gets_404(explorer, wrong):
     root, token = parts(explorer)
     for path in ("", "page/explore.js", "report"):
         quoted = urllib.parse.quote(f"{token[:-1]}{wrong}")
@@ -111,15 +111,15 @@ def test_a_page_of_another_origin_may_not_connect(explorer):
             pass
 
 
-def test_a_choice_is_answered_with_its_signals_and_then_theory(page):
+def test_a_choice_is_answered_with_its_signals_and_then_the_prediction(page):
     choice = {"activation": "sigmoid", "depth": 9, "seed": 3}
-    asked(page, do="show", side="a", choice=choice, number=7)
+    send(page, do="show", side="a", choice=choice, number=7)
     flow = answer(page, "flow", "error")
     assert (flow["side"], flow["number"], flow["verdict"]) == ("a", 7, "vanishing")
     assert flow["layers"] == [f"conv{i}" for i in range(1, 10)] + ["output"]
     assert len(flow["std"]) == len(flow["gradient"]) == 10
     assert flow["gradient"][0] < 1e-3 * flow["gradient"][8]
-    assert [one["layer"] for one in flow["maps"]] == flow["layers"][:-1]
+    assert [layer["layer"] for layer in flow["maps"]] == flow["layers"][:-1]
     assert sum(flow["shares"]) == pytest.approx(1)
     assert "--activation sigmoid" in flow["command"]
     assert "--depth 9" in flow["command"]
@@ -129,21 +129,21 @@ def test_a_choice_is_answered_with_its_signals_and_then_theory(page):
     assert ratio == pytest.approx(flow["gradient"][0] / flow["gradient"][8], rel=0.9)
 
 
-def test_a_factor_on_the_weights_is_the_first_thing_to_take_back(page):
+def test_the_first_remedy_is_to_reset_the_factor_on_the_weights(page):
     choice = {"activation": "relu", "kernel_init": "he_normal", "depth": 20, "gain": 5}
-    asked(page, do="show", side="a", choice=choice, number=1)
+    send(page, do="show", side="a", choice=choice, number=1)
     flow = answer(page, "flow")
     assert flow["verdict"] == "exploding"
     assert flow["remedies"][0] == "first set the factor on the weights back to 1"
 
 
-def test_the_command_names_the_data_as_a_shell_has_to_read_it():
+def test_the_command_quotes_the_data_for_a_shell():
     assert "--data 'my images/a' --activation sigmoid" in Choice().command("my images/a")
 
 
-def test_of_many_questions_the_last_is_answered(page):
+def test_the_last_of_many_requests_is_answered(page):
     for number in range(1, 31):
-        asked(page, do="show", side="a", choice={"depth": number}, number=number)
+        send(page, do="show", side="a", choice={"depth": number}, number=number)
     answered = []
     while 30 not in answered:
         answered.append(answer(page, "flow")["number"])
@@ -175,144 +175,144 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG)
-def test_a_bad_message_is_answered_in_one_line_and_changes_nothing(page, text, words):
+def test_a_bad_message_gets_a_one_line_error_and_changes_nothing(page, text, words):
     page.send(text)
-    told = answer(page, "error")["text"]
-    assert words in told or told.endswith("…")
-    assert "\n" not in told
-    assert len(told) <= 301
-    asked(page, do="show", side="a", choice={"depth": 2}, number=1)
+    error = answer(page, "error")["text"]
+    assert words in error or error.endswith("…")
+    assert "\n" not in error
+    assert len(error) <= 301
+    send(page, do="show", side="a", choice={"depth": 2}, number=1)
     assert answer(page, "flow")["number"] == 1
 
 
-def test_a_message_that_is_too_large_closes_that_page_alone(explorer, page):
+def test_a_message_that_is_too_large_closes_only_its_page(explorer, page):
     with socket_of(explorer) as other:
         answer(other, "welcome")
         other.send("x" * 2**17)
         with pytest.raises(ConnectionClosed):
             answer(other, "flow")
-    asked(page, do="show", side="a", choice={"depth": 2}, number=1)
+    send(page, do="show", side="a", choice={"depth": 2}, number=1)
     assert answer(page, "flow")["number"] == 1
 
 
-def test_what_has_trained_can_still_be_looked_at(page):
+def test_a_trained_network_can_still_be_inspected(page):
     choice = {"activation": "relu", "kernel_init": "he_normal", "depth": 2, "width": 8}
-    asked(page, do="train", side="a", choice=choice, run=5)
+    send(page, do="train", side="a", choice=choice, run=5)
     while answer(page, "training").get("accuracy") is None:
         pass
-    asked(page, do="stop", side="a")
+    send(page, do="stop", side="a")
     assert answer(page, "ended")["run"] == 5
-    asked(page, do="example", side="a", example=3)
-    looked = answer(page, "flow")
-    assert (looked["trained"], looked["run"]) == (True, 5)
-    asked(page, do="example", side="a", example=4)
-    assert answer(page, "flow")["shares"] != looked["shares"]
+    send(page, do="example", side="a", example=3)
+    flow = answer(page, "flow")
+    assert (flow["trained"], flow["run"]) == (True, 5)
+    send(page, do="example", side="a", example=4)
+    assert answer(page, "flow")["shares"] != flow["shares"]
 
 
 def test_a_network_trains_until_it_is_stopped(page):
     choice = {"activation": "relu", "kernel_init": "he_normal", "depth": 2, "width": 8}
-    asked(page, do="train", side="b", choice={**choice, "learning_rate": 0.1})
+    send(page, do="train", side="b", choice={**choice, "learning_rate": 0.1})
     assert answer(page, "training")["state"] == "compiling"
-    told = answer(page, "training")
-    assert (told["side"], told["state"]) == ("b", "training")
-    looked = answer(page, "flow")
-    assert looked["trained"]
+    message = answer(page, "training")
+    assert (message["side"], message["state"]) == ("b", "training")
+    flow = answer(page, "flow")
+    assert flow["trained"]
     accuracy = 0.0
     while accuracy < 0.9:
-        told = answer(page, "training", "ended")
-        assert told["kind"] == "training", told
-        accuracy = told.get("accuracy", accuracy)
-    asked(page, do="stop", side="b")
+        message = answer(page, "training", "ended")
+        assert message["kind"] == "training", message
+        accuracy = message.get("accuracy", accuracy)
+    send(page, do="stop", side="b")
     assert answer(page, "ended")["why"] == "stopped"
 
 
 def test_the_learning_rate_changes_while_it_trains(page):
-    asked(page, do="train", side="a", choice={"depth": 2, "width": 8, "activation": "relu"})
+    send(page, do="train", side="a", choice={"depth": 2, "width": 8, "activation": "relu"})
     while answer(page, "training")["state"] != "training":
         pass
-    asked(page, do="rate", side="a", learning_rate=10)
-    ended = answer(page, "ended")["why"]  # from a rate of 10 it does not come back
+    send(page, do="rate", side="a", learning_rate=10)
+    ended = answer(page, "ended")["why"]  # a rate of 10 makes it diverge
     assert ended.startswith(("diverged", "trained for"))
 
 
 def test_two_pages_share_nothing(explorer):
-    with socket_of(explorer) as one, socket_of(explorer) as other:
-        answer(one, "welcome"), answer(other, "welcome")
-        asked(one, do="train", side="a", choice={"depth": 2, "width": 8})
-        answer(one, "training")
-        asked(other, do="stop", side="a")  # its own side a, which does not train
-        asked(other, do="show", side="a", choice={"depth": 3}, number=1)
+    with socket_of(explorer) as first, socket_of(explorer) as other:
+        answer(first, "welcome"), answer(other, "welcome")
+        send(first, do="train", side="a", choice={"depth": 2, "width": 8})
+        answer(first, "training")
+        send(other, do="stop", side="a")  # its own side a, which does not train
+        send(other, do="show", side="a", choice={"depth": 3}, number=1)
         message = answer(other, "flow", "training", "ended")
         assert (message["kind"], message["number"]) == ("flow", 1)
-        validated = 0  # what was told before the other page asked may wait still
+        validated = 0  # messages sent before the other page asked may still be queued
         while validated < 5:
-            message = answer(one, "training", "ended")
+            message = answer(first, "training", "ended")
             assert message["kind"] == "training", "the other page stopped it"
             validated += message["state"] == "validated"
 
 
-def test_what_closed_pages_trained_no_longer_trains(explorer):
-    """Eight may train at once: were those of closed pages among them, the last could not."""
+def test_closing_a_page_stops_its_trainings(explorer):
+    """Eight may train at once; if those of closed pages still counted, the last could not start."""
     choice = {"depth": 3, "width": 8, "seed": 1}
     for _ in range(5):
         with socket_of(explorer) as page:
             answer(page, "welcome")
             for side in "ab":
-                asked(page, do="train", side=side, choice=choice)
+                send(page, do="train", side=side, choice=choice)
                 assert answer(page, "training", "error")["kind"] == "training"
     with socket_of(explorer) as last:
         answer(last, "welcome")
-        asked(last, do="train", side="a", choice=choice)
+        send(last, do="train", side="a", choice=choice)
         assert answer(last, "training", "error")["kind"] == "training"
-        asked(last, do="stop", side="a")
+        send(last, do="stop", side="a")
         answer(last, "ended")
 
 
 @pytest.mark.slow
-def test_more_than_eight_may_not_train_at_once(explorer):
+def test_at_most_eight_networks_train_at_once(explorer):
     pages = [socket_of(explorer) for _ in range(5)]
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(page) for page in pages]
-        told = []
+        answers = []
         for page, side in itertools.product(opened, "ab"):
-            # Deep ones, which are not through before the last has been asked for.
-            asked(page, do="train", side=side, choice={"depth": 30, "learning_rate": 1e-5})
-            told.append(answer(page, "training", "error"))
-    assert [one["kind"] for one in told] == ["training"] * 8 + ["error"] * 2
-    assert "stop one first" in told[-1]["text"]
+            # Deep networks, which do not finish before the last one is asked for.
+            send(page, do="train", side=side, choice={"depth": 30, "learning_rate": 1e-5})
+            answers.append(answer(page, "training", "error"))
+    assert [message["kind"] for message in answers] == ["training"] * 8 + ["error"] * 2
+    assert "stop one first" in answers[-1]["text"]
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(explorer):
+def test_a_port_that_is_taken_is_a_one_line_error(explorer):
     port = explorer.split(":")[2].split("/")[0]
-    for wanted in (port, "99999"):
+    for taken in (port, "99999"):
         done = subprocess.run(
-            [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--port", wanted],
+            [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--port", taken],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1
-        assert f"--port {wanted}" in done.stderr
+        assert f"--port {taken}" in done.stderr
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_at_once(tmp_path):
-    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--quiet"]
+def test_ctrl_c_ends_the_server_at_once(tmp_path):
+    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--json"]
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process,
-        socket_of(process.stdout.readline().strip()) as page,
+        socket_of(json.loads(process.stdout.readline())["address"]) as page,
     ):
         answer(page, "welcome")
-        for side in "ab":  # what takes long to compile, and is waited for by nobody
-            asked(page, do="show", side=side, choice={"depth": 40, "width": 32})
+        for side in "ab":  # slow to compile; the server does not wait for it
+            send(page, do="show", side=side, choice={"depth": 40, "width": 32})
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "jcnn: interrupted\n"
+    assert errors == "jcnn: interrupted\n"
 
 
-def test_it_is_found_through_a_link_too(tmp_path):
+def test_the_page_is_served_through_a_symbolic_link(tmp_path):
     (tmp_path / "link").symlink_to(Path(jcnn.__file__).parent.parent)
     code = "from jcnn.explore.server import _PAGE; print(_PAGE == _PAGE.resolve())"
     done = subprocess.run(
@@ -322,20 +322,20 @@ def test_it_is_found_through_a_link_too(tmp_path):
     assert done.stdout.strip() == "True"
 
 
-def test_what_is_no_images_is_refused(capsys, tmp_path):
+def test_data_other_than_images_is_an_error(capsys, tmp_path):
     assert main(["explore", "--data", "digits-rotated", "--no-browser"]) == 2
-    assert "not images with classes" in capsys.readouterr().err
+    assert "does not consist of images with classes" in capsys.readouterr().err
     assert main(["explore", str(tmp_path / "nowhere"), "--no-browser"]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_study_gives_its_winner_and_its_report(served, study_directory):
-    subject = subject_of(None, study_directory)
-    # A rate beyond what the page's slider has: its end is taken.
+def test_a_study_is_explored_from_its_best_combination(served, study_directory):
+    subject = load_subject(None, study_directory)
+    # The learning rate is beyond the page's slider, so the end of the slider is used.
     assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=1e-5)
     assert subject.directory == study_directory
-    with served(study_directory) as address:  # without a report of its own
+    with served(study_directory) as address:  # the study has no report
         status, page, headers = fetched(f"{address}report")
         assert (status, "tanh" in page) == (200, True)
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -348,7 +348,7 @@ def test_a_study_gives_its_winner_and_its_report(served, study_directory):
         assert "<!-- kept -->" in fetched(f"{address}report")[1]
 
 
-def test_the_address_without_its_last_slash_leads_to_the_page(explorer):
+def test_the_address_without_its_last_slash_is_redirected(explorer):
     assert "page/explore.js" in fetched(explorer.rstrip("/"))[1]
     root, token = parts(explorer)
     assert fetched(f"{root}/{token[:-1]}")[0] == 404

@@ -46,7 +46,7 @@ def study(**changed):
 def found(directory, **changed):
     """How many runs were kept already, and how many there are."""
     result = study(**changed).run(directory)
-    return result.environment["runs_found"], len(result.records)
+    return result.environment["runs_loaded"], len(result.records)
 
 
 def test_only_what_is_missing_is_trained(tmp_path):
@@ -311,8 +311,8 @@ def test_every_chunk_boundary_resumes_to_the_bit(normalization, monkeypatch):
             x = x if self.norm is None else self.norm(x)
             return self.out(self.drop(jax.nn.relu(x)))
 
-    monkeypatch.setattr(engine.group, "FIRST_CALL", 4)
-    monkeypatch.setattr(engine.group, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(engine._training, "FIRST_CALL", 4)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 1e-9)
     one = study(model=Net, factors={"optimizer": ["rmsprop"]}, epochs=2, seeds=3)
     compiled = one.jobs(one.prepare())[0].compile()
     whole = engine.Training(compiled)

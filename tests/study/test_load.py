@@ -172,7 +172,7 @@ def test_without_its_environment_a_result_can_be_read(directory, tmp_path, capsy
     for damage in (b"", b"[]", b'{"notes": 1}', b'{"run_seconds": ["a"]}'):
         (tmp_path / "x" / "environment.json").write_bytes(damage)
         assert main(["runs", "show", str(tmp_path / "x")]) == 0, damage
-        assert "environment.json cannot be read" in capsys.readouterr().out
+        assert "environment.json cannot be read" in " ".join(capsys.readouterr().out.split())
     (tmp_path / "x" / "environment.json").unlink()
     assert read_result(tmp_path / "x").verdict() == read_result(directory).verdict()
 
@@ -193,7 +193,7 @@ def test_a_run_that_never_gets_there_is_counted(directory, capsys):
     result = read_result(directory).by("steps:1")
     assert sum(row.missed for row in result.ranking()) > 0
     assert main(["runs", "show", str(directory), "--metric", "steps:1"]) == 0
-    assert "runs that did not get there" in " ".join(capsys.readouterr().out.split())
+    assert "runs that did not reach the value" in " ".join(capsys.readouterr().out.split())
     assert all(row.missed == 0 for row in result.by("steps:0.01").ranking())
     for beyond in ("steps:1.1", "steps:90", "seconds:0"):
         with pytest.raises(UsageError, match="expected an accuracy from 0 to 1"):
@@ -202,7 +202,7 @@ def test_a_run_that_never_gets_there_is_counted(directory, capsys):
 
 def test_a_baseline_may_be_shown_again(directory, capsys):
     assert main(["runs", "show", str(directory), "--baseline", "activation=relu"]) == 0
-    assert "apart from the baseline" in capsys.readouterr().out
+    assert "differs from the baseline" in " ".join(capsys.readouterr().out.split())
     assert main(["runs", "show", str(directory), "--baseline", "activation=rely"]) == 2
     with pytest.raises(SystemExit):
         main(["runs", "show", str(directory), "--metrik", "area"])
@@ -286,11 +286,11 @@ def test_a_dry_run_trains_nothing(tmp_path, capsys, directory):
     ]  # fmt: skip
     assert main([*command, "--dry-run", "--json", "--out", str(tmp_path / "x")]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert (plan["runs"], plan["found"], plan["groups"]) == (5, 0, 1)
+    assert (plan["runs"], plan["finished"], plan["groups"]) == (5, 0, 1)
     assert plan["memory"] > 1e6
     assert not (tmp_path / "x").exists()
     assert main(["compare", str(directory), "--dry-run", "--out", str(directory)]) == 0
-    assert "12 of them are in" in capsys.readouterr().out
+    assert "12 of them have already finished in" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow
@@ -303,6 +303,6 @@ def test_rates_are_extended_until_the_best_is_inside(tmp_path):
     assert rows[0].learning_rate > 0.001
     assert rows[0].mean > 0.7
     again = study.run(tmp_path)
-    assert again.environment["runs_found"] == 6
+    assert again.environment["runs_loaded"] == 6
     assert again.to_json(provenance=False) == result.to_json(provenance=False)
     assert jcnn.study.storage.ledger.Ledger(tmp_path).runs()

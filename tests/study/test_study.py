@@ -214,11 +214,11 @@ def test_traced_numbers_matter():
 
 
 def test_epoch_orders_are_paired_and_complete():
-    first = engine.group.epoch_batches(3, 0, 100, 10)
-    np.testing.assert_array_equal(first, engine.group.epoch_batches(3, 0, 100, 10))
+    first = engine.epoch_batches(3, 0, 100, 10)
+    np.testing.assert_array_equal(first, engine.epoch_batches(3, 0, 100, 10))
     assert sorted(first.ravel()) == list(range(100))
-    assert (first != engine.group.epoch_batches(4, 0, 100, 10)).any()
-    assert (first != engine.group.epoch_batches(3, 1, 100, 10)).any()
+    assert (first != engine.epoch_batches(4, 0, 100, 10)).any()
+    assert (first != engine.epoch_batches(3, 1, 100, 10)).any()
     with pytest.raises(ValueError, match="use a smaller batch"):
         engine.steps_per_epoch(10, 64)
 
@@ -253,7 +253,7 @@ def test_a_run_equals_a_loop_written_by_hand():
     means = []
     for epoch in range(2):
         values = []
-        for batch in engine.group.epoch_batches(5, epoch, len(keep), 40):
+        for batch in engine.epoch_batches(5, epoch, len(keep), 40):
             at = keep[batch]
             value, grads = jax.value_and_grad(loss)(params, inputs[at], dataset.train_targets[at])
             updates, state = optimizer.update(grads, state)
@@ -276,7 +276,7 @@ def test_chunks_do_not_change_the_numbers(monkeypatch):
         learning_rates=[0.1],
     )
     whole = study.run().records
-    monkeypatch.setattr(engine.group, "SECONDS_PER_CALL", 0)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 0)
     ticks = []
     parts = study.run(on_progress=ticks.append).records
     assert len(ticks) > 2 * study.epochs
@@ -414,7 +414,7 @@ def test_output_directory(tmp_path, result):
     assert "jax" in json.loads((out / "environment.json").read_text())
     events.clear()
     kept = (out / "results.json").read_bytes()
-    assert study.run(out, on_progress=events.append).environment["runs_found"] == 4
+    assert study.run(out, on_progress=events.append).environment["runs_loaded"] == 4
     assert not events
     assert (out / "results.json").read_bytes() == kept
     (out / "ledger.sqlite").unlink()
@@ -451,7 +451,7 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         study.run(tmp_path / "x", on_progress=stop)
     assert len(Ledger(tmp_path / "x").runs()) == 1
     found = study.run(tmp_path / "x")
-    assert found.environment["runs_found"] == 1
+    assert found.environment["runs_loaded"] == 1
     assert [r.outcome for r in found.records] == [r.outcome for r in study.run().records]
 
 
@@ -641,9 +641,9 @@ def test_bfloat16_computes_in_it_and_keeps_float32_parameters():
 def test_streaming_changes_no_number(memory, monkeypatch):
     """Digits are 110 kB as uint8, held-out examples included: here they come in windows."""
     windows = []
-    window = engine.feed.Streamed._window
+    window = engine._feed.Streamed._window
     monkeypatch.setattr(
-        engine.feed.Streamed,
+        engine._feed.Streamed,
         "_window",
         lambda self, chosen: windows.append(len(chosen)) or window(self, chosen),
     )
