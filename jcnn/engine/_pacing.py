@@ -38,6 +38,6 @@ class Pacer:
             began = time.perf_counter()
             reached = train(first, min(first + self.steps, stop))
             seconds = time.perf_counter() - began
-            self.steps = max(int((reached - first) * self.seconds / seconds), 1)
+            self.steps = max(int((reached - first) * self.seconds / max(seconds, 1e-9)), 1)
             yield TimedCall(first, reached, seconds)
             first = reached
