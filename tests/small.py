@@ -46,7 +46,7 @@ def study(**changed):
 def runs_found(directory, **changed):
     """How many runs of `study` were kept in the directory already, and how many there are."""
     result = study(**changed).run(directory)
-    return result.environment["runs_found"], len(result.records)
+    return result.environment["runs_loaded"], len(result.records)
 
 
 # A few runs of a short training on digits, to which tests add what they are about.

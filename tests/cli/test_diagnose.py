@@ -38,7 +38,7 @@ def test_the_command_on_a_healthy_network_and_wrong_arguments(capsys):
     assert main(["diagnose", "--model", "mlp", "--singular-values"]) == 0
     text = capsys.readouterr().out
     assert "healthy" in text
-    assert "activations found: relu" in text
+    assert "activations: relu" in text
     assert main(["diagnose", "mlp", "--model", "mlp"]) == 2
     assert main(["diagnose", "mlp", "--depth", "3"]) == 2
     assert "unknown factor 'depth'" in capsys.readouterr().err
@@ -55,7 +55,7 @@ def test_the_ranking_tells_why(model, tmp_path, capsys):
     arguments = [
         *("compare", *DEEP[model]),
         *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
-        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--quiet"),
+        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--no-report"),
         *("--out", str(tmp_path / "out")),
     ]
     assert main(arguments) == 0
@@ -87,7 +87,7 @@ def test_diagnose_follows_a_training(model, tmp_path, capsys):
     picture = tmp_path / "layers.svg"
     given = ["diagnose", model, "--follow", "1", "--every", "5", "--heat-map", str(picture)]
     assert main(given) == 0
-    assert "test accuracy in the end" in " ".join(capsys.readouterr().out.split())
+    assert "final test accuracy" in " ".join(capsys.readouterr().out.split())
     assert "<svg" in picture.read_text()
     assert main(["diagnose", "--heat-map", str(picture)]) == 2
     assert "--follow" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import pytest
 from jcnn import engine, training
 from jcnn.diagnosis import Examination
 from jcnn.diagnosis.monitor import COLUMNS, averaged, moments
-from jcnn.engine.group import epoch_batches
+from jcnn.engine import epoch_batches
 from jcnn.study import Study
 from jcnn.training.run import normalize
 from tests.slow import short_first

@@ -32,7 +32,7 @@ def test_output_directory(tmp_path):
     assert "jax" in json.loads((out / "environment.json").read_text())
     events.clear()
     kept = (out / "results.json").read_bytes()
-    assert study.run(out, on_progress=events.append).environment["runs_found"] == 4
+    assert study.run(out, on_progress=events.append).environment["runs_loaded"] == 4
     assert not events
     assert (out / "results.json").read_bytes() == kept
     (out / "ledger.sqlite").unlink()
