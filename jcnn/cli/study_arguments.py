@@ -153,13 +153,13 @@ def parse_levels(
     """
     if text is None:
         return None
-    from jcnn.analysis.baseline import only_match
+    from jcnn.analysis.baseline import match_baseline
 
     words = [word.partition("=") for word in text.split(",")]
     if not all(equals and level for _, equals, level in words):
         raise UsageError(f"--baseline {text}; expected FACTOR=LEVEL, several joined by commas")
     levels = {factor.replace("-", "_"): level for factor, _, level in words}
-    only_match(combinations, levels)
+    match_baseline(combinations, levels)
     return levels
 
 

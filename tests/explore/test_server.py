@@ -1,5 +1,6 @@
 """Whom the server answers, which files it serves, and how it is started and ended."""
 
+import json
 import os
 import signal
 import subprocess

@@ -219,5 +219,5 @@ def _print_followed(terminal: "Console", trained: "Result") -> None:
     terminal.print(moments_table(trained.why(row), terminal.width))
     terminal.print(
         f"gradient: |dL/dh| at the first layer over that at the last hidden one; final test "
-        f"{trained.metric} {trained.measure.show(row.mean)}"
+        f"{trained.metric.name} {trained.metric.show(row.mean)}"
     )
