@@ -15,7 +15,7 @@ from jcnn.diagnosis.learning_rate import find_learning_rate as find_learning_rat
 from jcnn.diagnosis.lsuv import lsuv as lsuv
 from jcnn.diagnosis.prediction import Prediction as Prediction
 from jcnn.diagnosis.prediction import predict as predict
-from jcnn.diagnosis.singular import Singular as Singular
+from jcnn.diagnosis.singular import SingularValues as SingularValues
 from jcnn.diagnosis.singular import singular_values as singular_values
 from jcnn.diagnosis.summary import LayerSummary as LayerSummary
 from jcnn.diagnosis.summary import Summary as Summary

@@ -9,7 +9,7 @@ import numpy as np
 
 from jcnn import strict_json
 from jcnn.diagnosis.remedies import remedy
-from jcnn.diagnosis.singular import Singular
+from jcnn.diagnosis.singular import SingularValues
 from jcnn.diagnosis.verdicts import Figures, Verdict, verdicts
 
 # Rows of a layer's output that its effective rank is taken of.
@@ -65,7 +65,7 @@ class LayerReport:
     weight_gradient: float
     update_ratio: float
     verdict: str
-    singular_values: Singular | None = None
+    singular_values: SingularValues | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Diagnosis:
     verdicts: Sequence[Verdict]
     remedies: Sequence[str]
     loss: float
-    singular_values: Singular | None = None
+    singular_values: SingularValues | None = None
     unseen: Sequence[str] = ()
 
     @property

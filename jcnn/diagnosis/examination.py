@@ -15,8 +15,8 @@ from jax import Array
 from jcnn import losses
 from jcnn.diagnosis.diagnosis import Diagnosis, Place, effective_rank, judged
 from jcnn.diagnosis.measure import Loss, Measured, measure, probe_of
-from jcnn.diagnosis.singular import block_singular_values, model_singular_values
-from jcnn.tracing.blocks import Block, Traced, trace
+from jcnn.diagnosis.singular import layer_singular_values, model_singular_values
+from jcnn.tracing import TracedLayer, TracedModel, trace
 
 
 def diagnose(
@@ -53,7 +53,7 @@ def diagnose(
 
 def with_singular_values(found: Diagnosis, model: nnx.Module, x: Array) -> Diagnosis:
     """A diagnosis with those of each layer's Jacobian and of the model's, at the first example."""
-    jacobians = block_singular_values(model, x)
+    jacobians = layer_singular_values(model, x)
     return replace(
         found,
         layers=[
@@ -96,7 +96,7 @@ class Examination:
                 "each of at least two examples"
             )
         self.traced = traced = trace(model, self.x)
-        self._places = [_place(traced, block) for block in traced.blocks]
+        self._places = [_place(traced, block) for block in traced.layers]
         probe, judge = probe_of(traced), loss or default_loss(self.labels)
         optimizer = optimizer or optax.sgd(0.1)
 
@@ -110,7 +110,7 @@ class Examination:
             measured, values = measure(
                 probe, leaves, x, labels, judge, lambda gradients: change(gradients, leaves)
             )
-            return measured, [values[block.weighted] for block in traced.blocks]
+            return measured, [values[block.weighted] for block in traced.layers]
 
         self._run = run
 
@@ -136,13 +136,13 @@ def default_loss(labels: Array) -> Loss:
     return squared
 
 
-def _place(traced: Traced, block: Block) -> Place:
+def _place(traced: TracedModel, block: TracedLayer) -> Place:
     return Place(
         block.name,
         block.kind,
         block.activation.name() if block.activation else None,
         tuple(traced.program.avals[block.output].shape[1:]),
         traced.program.avals[block.weighted].shape[-1],
-        max(math.prod(traced.leaves[index].shape[:-1]) for index in block.weights),
-        set(block.weights) <= set(block.trained),
+        max(math.prod(traced.leaves[index].shape[:-1]) for index in block.kernels),
+        set(block.kernels) <= set(block.params),
     )

@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jcnn.tracing.blocks import Traced
-from jcnn.tracing.elementwise import Nonlinearity
-from jcnn.tracing.program import evaluate, read
+from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate, read
 
 # An element is saturated where the activation's slope is below this share of its greatest.
 SATURATED = 0.05
@@ -52,14 +50,14 @@ class Probe(NamedTuple):
     each whether it is flat at an end.
     """
 
-    traced: Traced
+    traced: TracedModel
     greatest: Sequence[float]
     dies: Sequence[bool]
 
 
-def probe_of(traced: Traced) -> Probe:
+def probe_of(traced: TracedModel) -> Probe:
     """A probe, for which the facts of each activation are measured."""
-    known = [None if b.activation is None else b.activation.facts() for b in traced.blocks]
+    known = [None if b.activation is None else b.activation.facts() for b in traced.layers]
     return Probe(
         traced,
         [
@@ -77,24 +75,24 @@ def measure(
     labels: Array,
     loss: Loss,
     updates: Callable[[dict[int, Array]], Sequence[Array]] | None = None,
-    instead: Mapping[int, Callable[[Mapping[int, Any]], Any]] | None = None,
+    replace: Mapping[Var, Callable[[Mapping[Var, Any]], Any]] | None = None,
 ) -> tuple[Measured, dict[int, Any]]:
     """Measure every block on a batch; also the values of the whole program.
 
     `loss(outputs, labels)` is a mean over examples, or one value each. `updates` turns gradients of
-    the trained leaves, by index, into what the optimizer adds to each. `instead` is that of
-    `jcnn.tracing.program.evaluate`.
+    the trained leaves, by index, into what the optimizer adds to each. `replace` is that of
+    `jcnn.tracing.evaluate`.
     """
     traced = probe.traced
-    blocks = traced.blocks
+    blocks = traced.layers
     spots = sorted({block.output for block in blocks})
 
     def scalar(params: list[Array], bumps: list[Array]) -> tuple[Array, dict[int, Any]]:
         whole = list(leaves)
         for index, value in zip(traced.params, params, strict=True):
             whole[index] = value
-        added = dict(zip(spots, bumps, strict=True))
-        values = evaluate(traced.program, [*whole, x], added, instead)
+        offsets = dict(zip(spots, bumps, strict=True))
+        values = evaluate(traced.program, [*whole, x], offsets=offsets, replace=replace)
         outputs = read(values, traced.program.outputs[0])
         return jnp.mean(loss(outputs, labels).astype(jnp.float32)), values
 
@@ -123,10 +121,10 @@ def measure(
                 saturated,
                 dead,
                 rms,
-                norm(gradient, block.weights),
-                norm(dict(enumerate(leaves)), block.weights),
-                norm(update, block.weights),
-                norm(gradient, block.trained),
+                norm(gradient, block.kernels),
+                norm(dict(enumerate(leaves)), block.kernels),
+                norm(update, block.kernels),
+                norm(gradient, block.params),
                 value,
             )
         )
@@ -156,7 +154,7 @@ def _scale(greatest: Sequence[Array]) -> Array:
 
 
 def _shares(
-    activation: Nonlinearity | None, values: Mapping[int, Any], greatest: float, dies: bool
+    activation: TracedActivation | None, values: Mapping[int, Any], greatest: float, dies: bool
 ) -> tuple[Array, Array]:
     """The shares of saturated elements, and of units that are flat over the whole batch."""
     nothing = jnp.float32(jnp.nan)

@@ -12,7 +12,7 @@ from jax import Array
 
 from jcnn.diagnosis.measure import Loss, Measured, measure, probe_of
 from jcnn.diagnosis.verdicts import Figures, Verdict, verdicts
-from jcnn.tracing.blocks import trace
+from jcnn.tracing import trace
 from jcnn.training import RunState, Watch
 from jcnn.training.run import Structure
 
@@ -59,10 +59,10 @@ def watch_of(
     return Watch(
         every,
         steps,
-        [block.name for block in traced.blocks],
+        [block.name for block in traced.layers],
         COLUMNS,
         measure_step,
-        {"activations": [b.activation.name() if b.activation else None for b in traced.blocks]},
+        {"activations": [b.activation.name() if b.activation else None for b in traced.layers]},
     )
 
 

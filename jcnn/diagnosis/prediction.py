@@ -19,8 +19,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn.diagnosis.measure import Loss, measure, probe_of
-from jcnn.tracing.blocks import Block, Traced, trace
-from jcnn.tracing.program import leading_to, read, run
+from jcnn.tracing import TracedLayer, TracedModel, equations_up_to, run_equations, trace
 
 DRAWS = 16
 
@@ -72,7 +71,7 @@ def predict(
     @jax.jit
     def one(key: Array) -> tuple[Array, Array]:
         found, _ = measure(
-            probe, traced.leaves, x, labels, loss, instead=_limits(traced, traced.leaves, key)
+            probe, traced.leaves, x, labels, loss, replace=_limits(traced, traced.leaves, key)
         )
         return found.std, found.gradient
 
@@ -85,17 +84,17 @@ def predict(
 
 
 def _limits(
-    traced: Traced, leaves: Sequence[Any], key: Array
+    traced: TracedModel, leaves: Sequence[Any], key: Array
 ) -> dict[int, Callable[[Mapping[int, Any]], Any]]:
     """For the place of each block's weighted sums, what stands there in the limit."""
     up, down = (_drawn(traced, leaves, one) for one in jax.random.split(key))
-    return {block.weighted: _limit(traced, block, up, down) for block in traced.blocks}
+    return {block.weighted: _limit(traced, block, up, down) for block in traced.layers}
 
 
-def _drawn(traced: Traced, leaves: Sequence[Any], key: Array) -> dict[int, Any]:
+def _drawn(traced: TracedModel, leaves: Sequence[Any], key: Array) -> dict[int, Any]:
     """The leaves by place, kernels being drawn anew with the mean square of what they are."""
     values = dict(zip(traced.program.inputs, leaves, strict=False))
-    for index in {index for block in traced.blocks for index in block.weights}:
+    for index in {index for block in traced.layers for index in block.kernels}:
         leaf = leaves[index]
         scale = jnp.sqrt(jnp.mean(jnp.square(leaf.astype(jnp.float32))))
         normal = jax.random.normal(jax.random.fold_in(key, index), leaf.shape)
@@ -104,17 +103,13 @@ def _drawn(traced: Traced, leaves: Sequence[Any], key: Array) -> dict[int, Any]:
 
 
 def _limit(
-    traced: Traced, block: Block, up: Mapping[int, Any], down: Mapping[int, Any]
+    traced: TracedModel, block: TracedLayer, up: Mapping[int, Any], down: Mapping[int, Any]
 ) -> Callable[[Mapping[int, Any]], Any]:
     """The block's call with the weights of `up`, whose gradients pass by those of `down`."""
-    equations = leading_to(traced.program, block.weighted, block.input)
+    equations = equations_up_to(traced.program, block.weighted, given=block.input)
 
     def layer(x: Array, known: Mapping[int, Any]) -> Array:
-        values = {**known, block.input: x}
-        for equation in equations:
-            found = run(equation, [read(values, atom) for atom in equation.inputs])
-            values |= dict(zip(equation.outputs, found, strict=True))
-        weighted: Array = values[block.weighted]
+        weighted: Array = run_equations(equations, {**known, block.input: x})[block.weighted]
         return weighted
 
     def in_limit(values: Mapping[int, Any]) -> Array:

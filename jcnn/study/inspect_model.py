@@ -15,8 +15,7 @@ from jcnn.analysis.ranking import Row
 from jcnn.data import Dataset
 from jcnn.names import UsageError
 from jcnn.study.retrain import train_one
-from jcnn.tracing.blocks import Traced, trace
-from jcnn.tracing.program import evaluate
+from jcnn.tracing import TracedModel, evaluate, trace
 from jcnn.training import network_outputs, normalize
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def portrait(study: "Study", result: "Result") -> Portrait:
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)
     values = look(model, jnp.concatenate([picture] * len(few)))
     traced = look.traced
-    kernel = jax.tree.leaves(nnx.state(model))[traced.blocks[0].weights[0]]
+    kernel = jax.tree.leaves(nnx.state(model))[traced.layers[0].kernels[0]]
     return Portrait(
         row,
         seed,
@@ -122,7 +121,7 @@ def portrait(study: "Study", result: "Result") -> Portrait:
         example,
         _stages(traced, values, dataset.test_inputs[example]),
         np.asarray(kernel, np.float32),
-        [block.name for block in traced.blocks if block.activation is not None],
+        [block.name for block in traced.layers if block.activation is not None],
         samples,
     )
 
@@ -137,10 +136,10 @@ class _Look:
     def __call__(self, model: nnx.Module, x: Array) -> dict[int, np.ndarray]:
         if self._values is None:
             self.traced = traced = trace(model, x)
-            places = {place for b in traced.blocks for place in (b.input, b.weighted, b.output)}
+            places = {place for b in traced.layers for place in (b.input, b.weighted, b.output)}
 
             def values(leaves: Sequence[Any], x: Array) -> dict[int, Any]:
-                found = evaluate(traced.program, [*leaves, x], {})
+                found = evaluate(traced.program, [*leaves, x])
                 return {place: found[place] for place in places}
 
             self._values = jax.jit(values)
@@ -150,15 +149,15 @@ class _Look:
     def sample(self, model: nnx.Module) -> list[np.ndarray]:
         """Some values of each activation."""
         found = self(model, self.x)
-        blocks = [block for block in self.traced.blocks if block.activation is not None]
+        blocks = [block for block in self.traced.layers if block.activation is not None]
         flat = [found[block.output].reshape(-1) for block in blocks]
         return [one[:: max(1, len(one) // _SAMPLE)] for one in flat]
 
 
-def _stages(traced: Traced, values: dict[int, np.ndarray], raw: np.ndarray) -> list[Stage]:
+def _stages(traced: TracedModel, values: dict[int, np.ndarray], raw: np.ndarray) -> list[Stage]:
     """The input, then what each layer gives, and what the next one reads where that is smaller."""
     found = [Stage("input", raw)]
-    for block, after in zip(traced.blocks, [*traced.blocks[1:], None], strict=True):
+    for block, after in zip(traced.layers, [*traced.layers[1:], None], strict=True):
         activation = block.activation.name() if block.activation else None
         name = f"{block.name}, {activation}" if activation else block.name
         output = values[block.output][0]

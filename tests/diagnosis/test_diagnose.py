@@ -17,7 +17,7 @@ from jcnn.diagnosis import diagnose, singular_values
 from jcnn.diagnosis.diagnosis import effective_rank
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.diagnosis.verdicts import ORDER
-from jcnn.tracing.blocks import trace
+from jcnn.tracing import trace
 
 
 def inputs(*shape):
@@ -126,7 +126,7 @@ def clipped(x):
 )
 def test_activations_are_recognised_by_what_they_compute(function, name, ends):
     model = Own(nnx.Rngs(0), function)
-    (block, *_) = trace(model, inputs(32, 16)).blocks
+    (block, *_) = trace(model, inputs(32, 16)).layers
     assert block.activation is not None
     z = jnp.linspace(-3, 3, 33)
     np.testing.assert_allclose(block.activation(z), function(z), rtol=1e-5, atol=1e-6)
@@ -264,7 +264,7 @@ class Nothing(nnx.Module):
     [
         (lambda: diagnose(jnp.tanh, inputs(4, 2), LABELS[:4]), "expected an nnx.Module"),
         (lambda: diagnose(TwoOutputs(), inputs(4, 2), LABELS[:4]), "expected one array"),
-        (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:4]), "no layer that has weights"),
+        (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:4]), "no layer with weights"),
         (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:3]), "expected one label"),
     ],
 )
