@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 import jcnn
-from jcnn.diagnosis import diagnose_layerwise, predict_layerwise
+from jcnn.diagnosis import diagnose_layerwise, mean_field_layerwise
 from jcnn.report.style import BLUE, GREEN, ORANGE, axes_of, figure, save, title
 
 digits = jcnn.data.load("digits")
@@ -31,7 +31,7 @@ for name, (activation, kernel_init, colour) in NETWORKS.items():
         (8, 8, 1), 10, depth=15, activation=activation, kernel_init=kernel_init, rngs=nnx.Rngs(0)
     )
     found = diagnose_layerwise(model, x, labels).diagnosis
-    theory = predict_layerwise(model, x, labels)
+    theory = mean_field_layerwise(model, x, labels)
     # --8<-- [end:network]
     gradients = [layer.gradient for layer in found.layers]
     print(f"{name}: {found.verdict}")

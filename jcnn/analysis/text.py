@@ -10,7 +10,7 @@ from jcnn.analysis.statistics import Comparison, compare
 
 if TYPE_CHECKING:
     from jcnn.analysis.result import Result, Row
-    from jcnn.diagnosis.monitor import Moment
+    from jcnn.diagnosis import StepDiagnosis
 
 # More seeds than this are not worth naming.
 MANY = 1000
@@ -145,8 +145,8 @@ def remarks(result: "Result", rows: Sequence["Row"]) -> list[str]:
     return found
 
 
-def why_cells(why: Sequence["Moment"]) -> list[str]:
-    """Gradient ratio, saturated, dead, and what is wrong, from the first moment to the last."""
+def why_cells(why: Sequence["StepDiagnosis"]) -> list[str]:
+    """Return the gradient ratio, saturated, dead, and what is wrong, at the first and last step."""
     first, last = why[0], why[-1]
     return [
         _both(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),

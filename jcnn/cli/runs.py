@@ -120,11 +120,11 @@ def _draw_layers(result: "Result", of: str | None, path: Path) -> None:
 
     levels = baseline_levels(of, result.combinations) or {}
     row = next(row for row in result.ranking() if levels.items() <= row.levels.items())
-    followed = result.followed(row)
-    if not followed:
+    history = result.history(row)
+    if history is None:
         raise UsageError("its layers were not measured; train the study with --diagnose")
     title = f"{told(row.levels)}, learning rate {row.learning_rate:g}"
-    save(plot_layers(followed, title), path)
+    save(plot_layers(history, title), path)
 
 
 def _diff(chosen: argparse.Namespace) -> int:

@@ -1,21 +1,21 @@
-"""Why combinations rank as they do, as a table: what their layers went through."""
+"""Why combinations rank as they do, as a table: what was wrong with their layers in training."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jcnn.analysis.ranking import Row
-    from jcnn.diagnosis.monitor import Moment
+    from jcnn.diagnosis import StepDiagnosis
 
 CAPTION = (
     "in the order of the ranking, from the first measurement to the last: |dL/dh| at the first "
     "layer over that at the last hidden one; elements where the activation is flat, and units "
-    "active for no example, in the layer that has most; and what is wrong"
+    "active for no example, in the layer with the most; and what is wrong"
 )
 
 
-def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
-    """A training's moments, evenly spread where there are more than `most`."""
+def steps_table(diagnoses: Sequence["StepDiagnosis"], most: int = 12) -> object:
+    """Return a table of a training's diagnoses, `most` of them at evenly spaced steps."""
     from rich.table import Table
     from rich.text import Text
 
@@ -25,21 +25,21 @@ def moments_table(moments: Sequence["Moment"], most: int = 12) -> object:
     for head in ("step", "gradient", "saturated", "dead"):
         table.add_column(head, justify="right")
     table.add_column("what is wrong", overflow="fold")
-    last = len(moments) - 1
-    for i in sorted({round(place * last / (most - 1)) for place in range(most)}):
-        one = moments[i]
+    last = len(diagnoses) - 1
+    for i in sorted({round(part * last / (most - 1)) for part in range(most)}):
+        diagnosis = diagnoses[i]
         table.add_row(
-            str(one.step),
-            f"{one.gradient_ratio:.2g}",
-            share(one.saturated),
-            share(one.dead),
-            Text(one.verdict),
+            str(diagnosis.step),
+            f"{diagnosis.gradient_ratio:.2g}",
+            share(diagnosis.saturated),
+            share(diagnosis.dead),
+            Text(diagnosis.verdict),
         )
     return table
 
 
-def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> object:
-    """What the layers of each combination went through at its chosen rate."""
+def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["StepDiagnosis"]]) -> object:
+    """Return a table of what was wrong with each combination at its chosen learning rate."""
     from rich.table import Table
     from rich.text import Text
 
@@ -51,7 +51,7 @@ def why_table(rows: Sequence["Row"], whys: Sequence[Sequence["Moment"]]) -> obje
     for head in ("gradient", "saturated", "dead"):
         table.add_column(head, justify="right")
     table.add_column("what is wrong", overflow="fold")
-    for place, (row, why) in enumerate(zip(rows, whys, strict=True), start=1):
+    for position, (row, why) in enumerate(zip(rows, whys, strict=True), start=1):
         cells = why_cells(why) if why else ["", "", "", "not measured"]
-        table.add_row(str(place), *map(Text, [", ".join(row.levels.values()), *cells]))
+        table.add_row(str(position), *map(Text, [", ".join(row.levels.values()), *cells]))
     return table

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jcnn.diagnosis.history import LayerHistory
 from jcnn.engine.devices import (
     padded,
     replicated_shapes,
@@ -194,7 +195,7 @@ class Training:
         watch = self._compiled.group.recipe.watch
         if watch is not None:
             first = self._epoch * self._compiled.steps_per_epoch
-            _follow(outcomes, watch, first, np.asarray(self._states.watched))
+            _extend_histories(outcomes, watch, first, np.asarray(self._states.watched))
 
     def _spent(self, seconds: float) -> None:
         for outcome in self.outcomes:
@@ -238,14 +239,16 @@ def _record(outcomes: Sequence[Outcome], history: History, diverged: np.ndarray)
             outcome.test[name] = float(history.test[name][i])
 
 
-def _follow(outcomes: Sequence[Outcome], watch: Watch, first: int, watched: np.ndarray) -> None:
-    """Add what was seen of each run in the epoch whose first step is `first`."""
+def _extend_histories(
+    outcomes: Sequence[Outcome], watch: Watch, first: int, watched: np.ndarray
+) -> None:
+    """Add what was measured of each run in the epoch whose first step is `first`."""
     steps = range(first, first + watch.steps, watch.every)
     for outcome, numbers in zip(outcomes, watched, strict=False):
-        kept = outcome.followed or {"layers": list(watch.layers), **watch.facts, "steps": []}
-        kept["steps"] = [*kept["steps"], *steps]
-        for i, column in enumerate(watch.columns):
-            # Four digits are as many as a look at a layer needs, and a fifth of the room.
-            rows = [[float(f"{value:.4g}") for value in row] for row in numbers[:, :, i]]
-            kept[column] = [*kept.get(column, []), *rows]
-        outcome.followed = kept
+        # Four digits are enough to judge a layer by, and take a fifth of the space.
+        rows = {
+            column: [[float(f"{value:.4g}") for value in row] for row in numbers[:, :, i]]
+            for i, column in enumerate(watch.columns)
+        }
+        history = outcome.history or LayerHistory(layers=watch.layers, **watch.facts)
+        outcome.history = history.extended(steps, rows)

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from jcnn import losses
-from jcnn.diagnosis import Diagnosis, diagnose_layerwise, predict_layerwise
+from jcnn.diagnosis import Diagnosis, diagnose_layerwise, mean_field_layerwise
 from jcnn.explore.subject import Subject
 from jcnn.layers import Sequential
 
@@ -24,8 +24,8 @@ SHOWN = 12
 
 def flow(subject: Subject, model: Sequential, example: int = 0) -> dict[str, Any]:
     """The layers' figures on the subject's batch, what is wrong, and one example's feature maps."""
-    passed = diagnose_layerwise(model, subject.x, subject.labels, losses.cross_entropy)
-    found = passed.diagnosis
+    result = diagnose_layerwise(model, subject.x, subject.labels, losses.cross_entropy)
+    found = result.diagnosis
     return {
         "layers": [one.name for one in found.layers],
         "std": [one.std for one in found.layers],
@@ -33,15 +33,17 @@ def flow(subject: Subject, model: Sequential, example: int = 0) -> dict[str, Any
         "verdict": found.verdict,
         "sentences": [f"{one.kind} at {one.layer}: {one.sentence}" for one in found.verdicts],
         "remedies": list(found.remedies),
-        "maps": _maps(passed.values, found, example),
-        "shares": _softmax(np.asarray(passed.outputs[example], np.float64)),
+        "maps": _maps(result.values, found, example),
+        "shares": _softmax(np.asarray(result.outputs[example], np.float64)),
     }
 
 
 def expected(subject: Subject, model: Sequential) -> dict[str, Any]:
     """What mean-field theory expects of the same layers, as `flow` names them."""
-    found = predict_layerwise(model, subject.x, subject.labels, losses.cross_entropy, draws=DRAWS)
-    return {"std": found.std, "gradient": found.gradient}
+    prediction = mean_field_layerwise(
+        model, subject.x, subject.labels, losses.cross_entropy, draws=DRAWS
+    )
+    return {"std": prediction.std, "gradient": prediction.gradient}
 
 
 def examples(subject: Subject) -> list[dict[str, Any]]:

@@ -161,7 +161,8 @@ def _why(result: "Result", look: "Look | None") -> list[Block]:
         )
         for name, row in (("best", rows[0]), ("worst", rows[-1]))[: len(rows)]:
             title = f"{spelled(row)}, learning rate {row.learning_rate:g}"
-            figure = plot_layers(result.followed(row)) if result.followed(row) else None
+            history = result.history(row)
+            figure = None if history is None else plot_layers(history)
             pictures = _pictures((f"layers-{name}", f"layers of {title}", figure))
             if pictures:
                 blocks.append(Block("", pictures, f"The {name}: {title}"))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from jcnn.analysis.text import spelled
-from jcnn.diagnosis import Diagnosis, Prediction
+from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 from jcnn.study.first_combination import diagnose_first, predict_first
 from jcnn.study.inspect_model import Portrait, portrait
 
@@ -25,7 +25,7 @@ class Look(NamedTuple):
     """
 
     portrait: Portrait
-    flows: Mapping[str, tuple[Diagnosis, Prediction]]
+    flows: Mapping[str, tuple[Diagnosis, MeanFieldPrediction]]
 
 
 def look_into(study: "Study", result: "Result") -> Look:

@@ -1,8 +1,8 @@
 """A traced function as one flat list of equations.
 
 `jax.make_jaxpr` returns nested programs: a jitted function is one equation that holds others. Here
-these calls are inlined, so that every intermediate value has a variable of its own, which can be
-read, replaced, or differentiated with respect to (`jcnn.tracing.evaluate`).
+these calls are inlined, so that every intermediate value has its own variable, which can be read,
+replaced, or differentiated with respect to (`jcnn.tracing.evaluate`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -141,7 +141,7 @@ def flatten(closed: core.ClosedJaxpr) -> Program:
 def equations_between(program: Program, start: Var, stop: Var) -> list[Equation]:
     """Return the equations on the paths from `start` to `stop`, in order.
 
-    What these equations read besides, such as weights, is not among them.
+    Equations for what they read in addition, such as weights, are not among them.
     """
     dependents = program.dependents([start])
     needed = {stop}

@@ -1,4 +1,4 @@
-"""What a diagnosis measures, against plain JAX; and any module, unchanged."""
+"""The figures of a diagnosis, compared with plain JAX, for any module, which does not change."""
 
 import json
 import math
@@ -14,7 +14,7 @@ import jcnn
 from jcnn import activations, initializers, layers, losses, models, pooling
 from jcnn.cli import main
 from jcnn.diagnosis import diagnose, singular_values
-from jcnn.diagnosis.diagnosis import effective_rank
+from jcnn.diagnosis.effective_rank import effective_rank
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.diagnosis.verdicts import ORDER
 from jcnn.tracing import trace
@@ -27,10 +27,10 @@ def inputs(*shape):
 LABELS = jnp.arange(32) % 10
 
 
-def test_numbers_are_those_of_jax_grad():
+def test_figures_are_those_of_jax_grad():
     model = models.mlp((8,), 10, hidden=(16, 12), activation=jnp.tanh, rngs=nnx.Rngs(0))
     x = inputs(32, 8)
-    found = diagnose(model, x, LABELS, optimizer=optax.sgd(0.5))
+    diagnosis = diagnose(model, x, LABELS, optimizer=optax.sgd(0.5))
 
     def forward(params, bumps):
         first = jnp.tanh(x @ params[0]) + bumps[0]
@@ -44,22 +44,22 @@ def test_numbers_are_those_of_jax_grad():
     (loss, values), (by_kernel, by_value) = jax.value_and_grad(forward, (0, 1), has_aux=True)(
         kernels, bumps
     )
-    assert found.loss == pytest.approx(float(loss), rel=1e-5)
-    assert [one.name for one in found.layers] == list(names)
+    assert diagnosis.loss == pytest.approx(float(loss), rel=1e-5)
+    assert [layer.name for layer in diagnosis.layers] == list(names)
     norm = np.linalg.norm
-    for i, one in enumerate(found.layers):
-        assert one.mean == pytest.approx(float(values[i].mean()), abs=1e-5)
-        assert one.std == pytest.approx(float(values[i].std()), rel=1e-4)
+    for i, layer in enumerate(diagnosis.layers):
+        assert layer.mean == pytest.approx(float(values[i].mean()), abs=1e-5)
+        assert layer.std == pytest.approx(float(values[i].std()), rel=1e-4)
         each = np.asarray(by_value[i]) * 32  # every example's own loss
-        assert one.gradient == pytest.approx(math.sqrt((each**2).sum() / 32), rel=1e-4)
-        assert one.weight_gradient == pytest.approx(float(norm(by_kernel[i])), rel=1e-4)
+        assert layer.gradient == pytest.approx(math.sqrt((each**2).sum() / 32), rel=1e-4)
+        assert layer.weight_gradient == pytest.approx(float(norm(by_kernel[i])), rel=1e-4)
         ratio = 0.5 * norm(by_kernel[i]) / norm(kernels[i])
-        assert one.update_ratio == pytest.approx(float(ratio), rel=1e-4)
-    assert found.layers[0].factor == pytest.approx(
-        found.layers[0].gradient / found.layers[1].gradient
+        assert layer.update_ratio == pytest.approx(float(ratio), rel=1e-4)
+    assert diagnosis.layers[0].factor == pytest.approx(
+        diagnosis.layers[0].gradient / diagnosis.layers[1].gradient
     )
-    hidden = found.layers
-    assert found.gradient_ratio == pytest.approx(hidden[0].gradient / hidden[1].gradient)
+    hidden = diagnosis.layers
+    assert diagnosis.gradient_ratio == pytest.approx(hidden[0].gradient / hidden[1].gradient)
 
 
 class Child(nnx.Linear):
@@ -67,14 +67,14 @@ class Child(nnx.Linear):
 
 
 class Grandchild(Child):
-    """One that calls it."""
+    """A layer that calls its parent's `__call__`."""
 
     def __call__(self, x):
         return 2 * super().__call__(x)
 
 
-class Own(nnx.Module):
-    """What users write: lists, a residual branch, a layer used twice, dropout, batch norm."""
+class UserModel(nnx.Module):
+    """Lists, a residual branch, a layer called twice, dropout and batch norm."""
 
     def __init__(self, rngs, activation):
         self.stack = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(2)])
@@ -92,23 +92,25 @@ class Own(nnx.Module):
         return self.out(self.drop(x))
 
 
-def test_a_module_of_ones_own_is_read_and_left_as_it_was():
-    model = Own(nnx.Rngs(0), nnx.relu)
+def test_any_module_can_be_diagnosed_and_does_not_change():
+    model = UserModel(nnx.Rngs(0), nnx.relu)
     before = jax.tree.map(
         np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     )
-    calls = {kind: vars(kind).get("__call__") for kind in (nnx.Linear, Own, Child, Grandchild)}
-    found = diagnose(model, inputs(32, 16), LABELS)
+    calls = {
+        kind: vars(kind).get("__call__") for kind in (nnx.Linear, UserModel, Child, Grandchild)
+    }
+    diagnosis = diagnose(model, inputs(32, 16), LABELS)
     names = ["stack.0", "stack.1", "twice", "twice (call 2)", "out"]
-    assert [one.name for one in found.layers] == names
-    assert [one.activation for one in found.layers] == ["relu"] * 4 + [None]
-    assert found.layers[2].weight_gradient == found.layers[3].weight_gradient
+    assert [layer.name for layer in diagnosis.layers] == names
+    assert [layer.activation for layer in diagnosis.layers] == ["relu"] * 4 + [None]
+    assert diagnosis.layers[2].weight_gradient == diagnosis.layers[3].weight_gradient
     after = jax.tree.map(
         np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     )
     jax.tree.map(np.testing.assert_array_equal, before, after)
     assert {kind: vars(kind).get("__call__") for kind in calls} == calls
-    json.loads(found.to_json())
+    json.loads(diagnosis.to_json())
 
 
 def clipped(x):
@@ -124,47 +126,47 @@ def clipped(x):
         (lambda x: jnp.maximum(x, 0.1 * x) + 1, None, 0),
     ],
 )
-def test_activations_are_recognised_by_what_they_compute(function, name, ends):
-    model = Own(nnx.Rngs(0), function)
-    (block, *_) = trace(model, inputs(32, 16)).layers
-    assert block.activation is not None
+def test_activations_are_recognized_by_what_they_compute(function, name, ends):
+    model = UserModel(nnx.Rngs(0), function)
+    (layer, *_) = trace(model, inputs(32, 16)).layers
+    assert layer.activation is not None
     z = jnp.linspace(-3, 3, 33)
-    np.testing.assert_allclose(block.activation(z), function(z), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.activation(z), function(z), rtol=1e-5, atol=1e-6)
     slopes = jax.vmap(jax.grad(function))(z + 0.013)
-    (mine,) = jax.vmap(jax.grad(block.activation))(z + 0.013)[None]
-    np.testing.assert_allclose(mine, slopes, rtol=1e-4, atol=1e-6)
+    (traced,) = jax.vmap(jax.grad(layer.activation))(z + 0.013)[None]
+    np.testing.assert_allclose(traced, slopes, rtol=1e-4, atol=1e-6)
     expected = {"swish": "silu"}.get(name, name)
     if name is not None:
-        found = block.activation.name()
+        found = layer.activation.name()
         same = np.allclose(activations.ACTIVATIONS[found](z), function(z), atol=1e-2)
         assert found == expected or same
     if ends is not None:
-        assert len(block.activation.facts().saturates) == ends
+        assert len(layer.activation.facts().saturates) == ends
 
 
 @pytest.mark.parametrize(
     "name", ["relu", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tanh", "gelu"))]
 )
-def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
+def test_the_elementwise_steps_of_a_pooling_are_not_part_of_the_activation(name):
     function = activations.ACTIVATIONS[name]
     for pool in (pooling.l2_pool, pooling.gem_pool, pooling.soft_pool):
         model = models.plain_cnn(
             (8, 8, 1), 10, depth=2, activation=function, pooling=pool, rngs=nnx.Rngs(0)
         )
-        found = diagnose(model, inputs(32, 8, 8, 1), LABELS)
-        assert [one.activation for one in found.layers] == [name, name, None], pool
+        diagnosis = diagnose(model, inputs(32, 8, 8, 1), LABELS)
+        assert [layer.activation for layer in diagnosis.layers] == [name, name, None], pool
         by_hand = model.intermediates(inputs(32, 8, 8, 1))[1]["activation1"]
-        assert found.layers[0].std == pytest.approx(float(by_hand.std()), rel=1e-4)
+        assert diagnosis.layers[0].std == pytest.approx(float(by_hand.std()), rel=1e-4)
 
 
-def test_a_squared_relu_stays_an_activation_of_its_own():
+def test_a_squared_relu_is_another_activation():
     model = models.lenet(
         (8, 8, 1), 10, activation=lambda x: jnp.square(jax.nn.relu(x)), rngs=nnx.Rngs(0)
     )
     assert diagnose(model, inputs(32, 8, 8, 1), LABELS).layers[2].activation not in ("relu", None)
 
 
-def test_saturated_and_dead_go_by_the_activations_own_slope():
+def test_saturated_and_dead_depend_on_the_activations_slope():
     class Net(nnx.Module):
         def __init__(self, activation, bias):
             self.first = layers.Dense(8, 40, bias_init=lambda *a: bias, rngs=nnx.Rngs(0))
@@ -194,16 +196,16 @@ def test_effective_rank():
 def test_singular_values_exact_and_by_products(monkeypatch):
     model = models.mlp((24,), 10, hidden=(30,), activation=jnp.tanh, rngs=nnx.Rngs(0))
     x = inputs(32, 24)
-    found = diagnose(model, x, LABELS, singular_values=True)
+    diagnosis = diagnose(model, x, LABELS, singular_values=True)
     first, last = (getattr(model, name).kernel[...] for name in ("dense_hidden1", "output"))
     slope = 1 - jnp.tanh(x[0] @ first) ** 2
     expected = np.linalg.svd(slope[:, None] * first.T, compute_uv=False)
-    one = found.layers[0].singular_values
-    assert (one.largest, one.smallest) == pytest.approx((expected[0], expected[-1]), rel=1e-4)
-    assert one.mean == pytest.approx(expected.mean(), rel=1e-4)
-    assert one.condition == pytest.approx(expected[0] / expected[-1], rel=1e-3)
+    values = diagnosis.layers[0].singular_values
+    assert (values.largest, values.smallest) == pytest.approx((expected[0], expected[-1]), rel=1e-4)
+    assert values.mean == pytest.approx(expected.mean(), rel=1e-4)
+    assert values.condition == pytest.approx(expected[0] / expected[-1], rel=1e-3)
     whole = np.linalg.svd(last.T @ (slope[:, None] * first.T), compute_uv=False)
-    assert found.singular_values.largest == pytest.approx(whole[0], rel=1e-4)
+    assert diagnosis.singular_values.largest == pytest.approx(whole[0], rel=1e-4)
     monkeypatch.setattr("jcnn.diagnosis.singular.EXACT", 8)
     rough = singular_values(lambda x: jnp.tanh(x @ first), x[0])
     assert not rough.exact
@@ -224,25 +226,25 @@ class InALoop(nnx.Module):
         return self.out(layers(x, self.stack))
 
 
-def test_layers_in_a_loop_are_said_to_be_unseen():
-    found = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
-    assert [one.name for one in found.layers] == ["out"]
-    assert found.unseen == ["stack"]
+def test_layers_in_a_loop_are_reported_as_unseen():
+    diagnosis = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
+    assert [layer.name for layer in diagnosis.layers] == ["out"]
+    assert diagnosis.unseen == ["stack"]
 
 
-def test_a_layer_of_few_inputs_is_not_collapsed():
+def test_a_layer_with_few_inputs_is_not_collapsed():
     model = nnx.Sequential(
         nnx.Linear(1, 16, rngs=nnx.Rngs(0)), nnx.relu, nnx.Linear(16, 10, rngs=nnx.Rngs(1))
     )
-    found = diagnose(model, inputs(32, 1), LABELS)
-    assert found.layers[0].effective_rank == pytest.approx(1, abs=1e-3)
-    assert found.verdict == "healthy"
+    diagnosis = diagnose(model, inputs(32, 1), LABELS)
+    assert diagnosis.layers[0].effective_rank == pytest.approx(1, abs=1e-3)
+    assert diagnosis.verdict == "healthy"
     first, second, out = (nnx.Linear(a, b, rngs=nnx.Rngs(0)) for a, b in ((1, 8), (8, 8), (8, 10)))
     linear_below = nnx.Sequential(first, second, nnx.relu, out)
     assert diagnose(linear_below, inputs(32, 1), LABELS).verdict == "healthy"
 
 
-def test_an_activation_with_a_learned_slope_is_its_own():
+def test_an_activation_with_a_learned_slope_is_not_in_the_catalogue():
     activation = jcnn.names.lookup("activation", "learned_prelu")
     model = models.mlp((8,), 10, hidden=(16,), activation=activation, rngs=nnx.Rngs(0))
     (first, _) = diagnose(model, inputs(32, 8), LABELS).layers
@@ -274,34 +276,34 @@ def test_errors_say_what_was_expected(call, message, unchecked_types):
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e25])
-def test_figures_hold_where_their_squares_do_not(scale):
-    """Float32 has room for 1e-38 to 1e38; a sum of squares would leave it at 1e-19 and 1e19."""
+def test_figures_are_right_even_if_their_squares_overflow(scale):
+    """Float32 holds 1e-38 to 1e38; a sum of squares overflows at 1e19 and vanishes at 1e-19."""
     model = models.mlp((16,), 4, hidden=(8,), activation=activations.identity, rngs=nnx.Rngs(0))
     model.dense_hidden1.kernel[...] *= scale
     model.output.kernel[...] /= scale
-    found = diagnose(model, inputs(32, 16), LABELS % 4)
+    diagnosis = diagnose(model, inputs(32, 16), LABELS % 4)
     plain = models.mlp((16,), 4, hidden=(8,), activation=activations.identity, rngs=nnx.Rngs(0))
-    known = diagnose(plain, inputs(32, 16), LABELS % 4)
-    first, expected = found.layers[0], known.layers[0]
+    reference = diagnose(plain, inputs(32, 16), LABELS % 4)
+    first, expected = diagnosis.layers[0], reference.layers[0]
     assert first.std == pytest.approx(scale * expected.std, rel=1e-3)
     assert first.gradient == pytest.approx(expected.gradient / scale, rel=1e-3)
     assert first.weight_gradient == pytest.approx(expected.weight_gradient / scale, rel=1e-3)
-    assert "not_finite" not in [one.kind for one in found.verdicts]
+    assert "not_finite" not in [verdict.kind for verdict in diagnosis.verdicts]
 
 
-def test_weights_that_would_not_hold_the_gradient_are_no_remedy():
+def test_weights_that_would_not_keep_the_gradient_are_not_a_remedy():
     def remedy_of(activation, kernel_init):
         model = models.mlp(
             (16,), 4, hidden=(32,) * 10, activation=activation, kernel_init=kernel_init,
             rngs=nnx.Rngs(0),
         )  # fmt: skip
-        found = diagnose(model, inputs(32, 16), LABELS % 4)
-        assert found.verdict == "vanishing"
-        return found.remedies[0]
+        diagnosis = diagnose(model, inputs(32, 16), LABELS % 4)
+        assert diagnosis.verdict == "vanishing"
+        return diagnosis.remedies[0]
 
     small = initializers.normal(0.05)
     assert "glorot_normal (predicted factor 1.00" in remedy_of(jnp.tanh, small)
-    # Theory has the sigmoid lose three quarters a layer from them.
+    # In theory, the gradient of a sigmoid network with them shrinks by three quarters per layer.
     assert "glorot_normal" not in remedy_of(jax.nn.sigmoid, small)
     assert "relu with he_normal" in remedy_of(jax.nn.sigmoid, small)
 
@@ -315,7 +317,7 @@ def test_every_verdict_has_remedies():
 
 
 @pytest.mark.slow
-def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypatch, capsys):
+def test_the_command_names_a_fault_and_tries_remedies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     faulty = ["--depth", "8", "--width", "4", "--activation", "sigmoid"]
     command = ["diagnose", "plain", *faulty, "--kernel-init", "normal:0.01"]
