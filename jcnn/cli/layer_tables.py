@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from jcnn.analysis.ranking import Row
-    from jcnn.diagnosis.monitor import Moment
+    from jcnn.diagnosis import StepDiagnosis
 
 CAPTION = (
     "in the order of the ranking, first > last measurement; gradient: |dL/dh| at the first layer "
@@ -18,29 +18,29 @@ CAPTION = (
 )
 
 
-def moments_table(moments: Sequence["Moment"], width: int, most: int = 12) -> "RenderableType":
+def steps_table(steps: Sequence["StepDiagnosis"], width: int, most: int = 12) -> "RenderableType":
     """Return the measurements of one training, at most `most`, evenly spread."""
     from jcnn.analysis.text import show_share
 
-    last = len(moments) - 1
-    shown = [moments[i] for i in sorted({round(n * last / (most - 1)) for n in range(most)})]
+    last = len(steps) - 1
+    shown = [steps[i] for i in sorted({round(n * last / (most - 1)) for n in range(most)})]
     columns = [
-        Column("step", [str(moment.step) for moment in shown], numeric=True),
-        Column("gradient", [f"{moment.gradient_ratio:.2g}" for moment in shown], numeric=True),
-        Column("saturated", [show_share(moment.saturated) for moment in shown], numeric=True),
-        Column("dead", [show_share(moment.dead) for moment in shown], numeric=True),
-        Column("verdict", [moment.verdict for moment in shown]),
+        Column("step", [str(step.step) for step in shown], numeric=True),
+        Column("gradient", [f"{step.gradient_ratio:.2g}" for step in shown], numeric=True),
+        Column("saturated", [show_share(step.saturated) for step in shown], numeric=True),
+        Column("dead", [show_share(step.dead) for step in shown], numeric=True),
+        Column("verdict", [step.verdict for step in shown]),
     ]
     return table(columns, width)
 
 
-def ranking_moments_table(
-    rows: Sequence["Row"], moments: Sequence[Sequence["Moment"]], width: int
+def ranking_steps_table(
+    rows: Sequence["Row"], steps: Sequence[Sequence["StepDiagnosis"]], width: int
 ) -> "RenderableType":
     """Return the first and last measurement of each combination at its chosen learning rate."""
-    from jcnn.analysis.text import moment_cells
+    from jcnn.analysis.text import step_cells
 
-    cells = [moment_cells(each) if each else ["", "", "", "not measured"] for each in moments]
+    cells = [step_cells(each) if each else ["", "", "", "not measured"] for each in steps]
     gradient, saturated, dead, verdict = ([row[i] for row in cells] for i in range(4))
     factors = ", ".join(factor.replace("_", " ") for factor in rows[0].levels)
     columns = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jcnn.cli.formatting import count
-from jcnn.cli.layer_tables import CAPTION, ranking_moments_table
+from jcnn.cli.layer_tables import CAPTION, ranking_steps_table
 from jcnn.cli.tables import Column, console, table
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def print_result(result: "Result", out: Path, baseline: dict[str, str] | None) -
         terminal.print("+ differs from the baseline: paired t-test, Holm-corrected p below 0.05")
     for remark in answer.remarks:
         terminal.print(remark)
-    if any(moments := [result.why(row) for row in rows]):
+    if any(steps := [result.why(row) for row in rows]):
         terminal.print()
-        terminal.print(ranking_moments_table(rows, moments, terminal.width))
+        terminal.print(ranking_steps_table(rows, steps, terminal.width))
         terminal.print(f"\n{CAPTION}")
     terminal.print()
     if answer.verdict:

@@ -1,6 +1,8 @@
 """A group's training at one moment, as plain arrays and numbers that can be saved and restored."""
 
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jcnn.diagnosis.history import LayerHistory
 from jcnn.engine._devices import shard_runs
 
 
@@ -17,16 +20,44 @@ class Outcome:
 
     `curves` maps "train_loss", "validation_accuracy" and so on to one value per epoch. `steps` is
     the number of steps planned. `seconds` is the run's share of its group's training time on its
-    device, without compilation and evaluation. `followed` holds what a `Watch` measured: "layers"
-    and further facts about them, "steps", and per column one row of the layers' values per step.
+    device, without compilation and evaluation. `history` is what a `Watch` measured of its
+    layers; None without one.
     """
 
     curves: dict[str, list[float]] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     diverged_at: int | None = None
     steps: int = 0
-    followed: dict[str, Any] = field(default_factory=dict)
+    history: LayerHistory | None = None
     seconds: float = field(default=0.0, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, for JSON."""
+        history = None if self.history is None else self.history.to_dict()
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"history": history}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome of such a dictionary; null stands for NaN.
+
+        Raises AttributeError, KeyError, TypeError or ValueError if it is not one.
+        """
+        diverged_at, history = content["diverged_at"], content.get("history")
+        return cls(
+            curves={
+                name: [_number(value) for value in curve]
+                for name, curve in content["curves"].items()
+            },
+            test={name: _number(value) for name, value in content["test"].items()},
+            diverged_at=None if diverged_at is None else int(diverged_at),
+            steps=int(content["steps"]),
+            history=None if history is None else LayerHistory.from_dict(history),
+            seconds=_number(content.get("seconds", 0.0)),
+        )
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
 
 
 class Snapshot(NamedTuple):
@@ -42,7 +73,7 @@ class Snapshot(NamedTuple):
 def take_snapshot(states: Any, epoch: int, done: int, outcomes: list[Outcome]) -> Snapshot:
     """Copy the states to the host, `done` steps into `epoch`."""
     arrays = [np.asarray(_key_data(leaf)) for leaf in jax.tree.leaves(states)]
-    place = {"epoch": epoch, "done": done, "outcomes": [asdict(outcome) for outcome in outcomes]}
+    place = {"epoch": epoch, "done": done, "outcomes": [outcome.to_dict() for outcome in outcomes]}
     return Snapshot(arrays, place)
 
 
@@ -64,7 +95,7 @@ def restore_states(mesh: Mesh, shapes: Any, snapshot: Snapshot) -> Any:
 
 def snapshot_outcomes(snapshot: Snapshot) -> list[Outcome]:
     """Return the outcomes at the time of the snapshot."""
-    return [Outcome(**fields) for fields in snapshot.place["outcomes"]]
+    return [Outcome.from_dict(content) for content in snapshot.place["outcomes"]]
 
 
 def _is_key(leaf: Any) -> bool:

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jcnn.diagnosis.history import LayerHistory
 from jcnn.engine._devices import shard_runs
 from jcnn.engine._feed import Call
 from jcnn.engine._group import CompiledGroup
@@ -149,10 +150,10 @@ def _record_measurements(
     """Add what the watch measured of each run in the epoch that starts at step `first`."""
     steps = range(first, first + watch.steps, watch.every)
     for outcome, values in zip(outcomes, measured, strict=False):
-        record = outcome.followed or {"layers": list(watch.layers), **watch.facts, "steps": []}
-        record["steps"] = [*record["steps"], *steps]
-        for i, column in enumerate(watch.columns):
-            # Four digits are enough to judge a layer, and take a fifth of the space.
-            rows = [[float(f"{value:.4g}") for value in row] for row in values[:, :, i]]
-            record[column] = [*record.get(column, []), *rows]
-        outcome.followed = record
+        # Four digits are enough to judge a layer, and take a fifth of the space.
+        rows = {
+            column: [[float(f"{value:.4g}") for value in row] for row in values[:, :, i]]
+            for i, column in enumerate(watch.columns)
+        }
+        history = outcome.history or LayerHistory(layers=watch.layers, **watch.facts)
+        outcome.history = history.extended(steps, rows)

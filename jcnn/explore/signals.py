@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from jcnn import losses
-from jcnn.diagnosis import Diagnosis, diagnose_layerwise, predict_layerwise
+from jcnn.diagnosis import Diagnosis, diagnose_layerwise, mean_field_layerwise
 from jcnn.explore.subject import Subject
 from jcnn.layers import Sequential
 
@@ -24,8 +24,8 @@ SHOWN = 12
 
 def flow(subject: Subject, model: Sequential, example: int = 0) -> dict[str, Any]:
     """Measure the layers on the subject's batch, diagnose them, and draw one example's maps."""
-    passed = diagnose_layerwise(model, subject.x, subject.labels, losses.cross_entropy)
-    diagnosis = passed.diagnosis
+    result = diagnose_layerwise(model, subject.x, subject.labels, losses.cross_entropy)
+    diagnosis = result.diagnosis
     return {
         "layers": [layer.name for layer in diagnosis.layers],
         "std": [layer.std for layer in diagnosis.layers],
@@ -35,14 +35,14 @@ def flow(subject: Subject, model: Sequential, example: int = 0) -> dict[str, Any
             f"{each.kind} at {each.layer}: {each.sentence}" for each in diagnosis.verdicts
         ],
         "remedies": list(diagnosis.remedies),
-        "maps": _maps(passed.values, diagnosis, example),
-        "shares": _softmax(np.asarray(passed.outputs[example], np.float64)),
+        "maps": _maps(result.values, diagnosis, example),
+        "shares": _softmax(np.asarray(result.outputs[example], np.float64)),
     }
 
 
 def expected(subject: Subject, model: Sequential) -> dict[str, Any]:
     """Return the mean-field predictions for the layers of `flow`."""
-    prediction = predict_layerwise(
+    prediction = mean_field_layerwise(
         model, subject.x, subject.labels, losses.cross_entropy, draws=DRAWS
     )
     return {"std": prediction.std, "gradient": prediction.gradient}

@@ -11,7 +11,7 @@ from tests.small import SMALL
 
 
 @pytest.mark.slow
-def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypatch, capsys):
+def test_the_command_names_a_fault_and_tries_remedies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     faulty = ["--depth", "8", "--width", "4", "--activation", "sigmoid"]
     command = ["diagnose", "plain", *faulty, "--kernel-init", "normal:0.01"]
@@ -51,7 +51,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("model", short_first(DEEP))
-def test_the_ranking_tells_why(model, tmp_path, capsys):
+def test_the_ranking_says_why(model, tmp_path, capsys):
     arguments = [
         *("compare", *DEEP[model]),
         *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),

@@ -175,7 +175,7 @@ def test_what_a_report_shows_of_such_a_model():
     np.testing.assert_allclose(pooled, (tiles**2).sum(2) / total, rtol=1e-4, atol=1e-6)
     ((found, _),) = inspection.gradients.values()
     assert [layer.name for layer in found.layers] == ["conv", "output"]
-    assert result.records[0].outcome.followed["layers"] == ["conv", "output"]
+    assert result.records[0].outcome.history.layers == ["conv", "output"]
 
 
 def weighted_sums(params, run, x):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
-from jcnn.cli.layer_tables import moments_table
+from jcnn.cli.layer_tables import steps_table
 from jcnn.cli.model_arguments import add_model_arguments, study_of_model
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
@@ -14,7 +14,7 @@ from jcnn.names import UsageError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from jcnn.diagnosis import Diagnosis, Prediction
+    from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
     from jcnn.study import Result
     from jcnn.study.first_combination import Tried
 
@@ -104,8 +104,8 @@ def run(chosen: argparse.Namespace) -> int:
         if predicted is not None:
             further["predicted"] = predicted
         if trained is not None:
-            further["followed"] = trained.followed(trained.ranking()[0])
-        print(strict_json.dumps(diagnosis.content() | further))
+            further["history"] = trained.history(trained.ranking()[0])
+        print(strict_json.dumps(diagnosis.to_dict() | further))
         return 0
     terminal = console()
     _print(terminal, diagnosis, chosen.singular_values)
@@ -115,14 +115,16 @@ def run(chosen: argparse.Namespace) -> int:
         terminal.print()
         terminal.print(_tried_table(tried, terminal.width))
     if trained is not None:
-        _print_followed(terminal, trained)
+        _print_training(terminal, trained)
     return 0
 
 
 def _plot_layers(trained: "Result", title: str, path: str) -> None:
     from jcnn.report import plot_layers, save
 
-    save(plot_layers(trained.followed(trained.ranking()[0]), title), path)
+    history = trained.history(trained.ranking()[0])
+    if history is not None:
+        save(plot_layers(history, title), path)
 
 
 def _print(terminal: "Console", diagnosis: "Diagnosis", singular_values: bool) -> None:
@@ -171,7 +173,9 @@ def _layers_table(diagnosis: "Diagnosis", singular_values: bool, width: int) -> 
     return table([Column("layer", [layer.name for layer in layers]), *columns], width)
 
 
-def _print_predicted(terminal: "Console", diagnosis: "Diagnosis", predicted: "Prediction") -> None:
+def _print_predicted(
+    terminal: "Console", diagnosis: "Diagnosis", predicted: "MeanFieldPrediction"
+) -> None:
     """Print measured and predicted values next to each other, with their ratios."""
 
     def columns(
@@ -213,10 +217,10 @@ def _tried_table(tried: list["Tried"], width: int) -> "RenderableType":
     return table(columns, width)
 
 
-def _print_followed(terminal: "Console", trained: "Result") -> None:
+def _print_training(terminal: "Console", trained: "Result") -> None:
     (row,) = trained.ranking()
     terminal.print()
-    terminal.print(moments_table(trained.why(row), terminal.width))
+    terminal.print(steps_table(trained.why(row), terminal.width))
     terminal.print(
         f"gradient: |dL/dh| at the first layer over that at the last hidden one; final test "
         f"{trained.metric.name} {trained.metric.show(row.mean)}"

@@ -118,11 +118,11 @@ def _plot_layers(result: "Result", of: str | None, path: Path) -> None:
 
     levels = parse_levels(of, result.combinations) or {}
     row = next(row for row in result.ranking() if levels.items() <= row.levels.items())
-    followed = result.followed(row)
-    if not followed:
+    history = result.history(row)
+    if history is None:
         raise UsageError("its layers were not measured; train the study with --diagnose")
     title = f"{label(row.levels)}, learning rate {row.learning_rate:g}"
-    save(plot_layers(followed, title), path)
+    save(plot_layers(history, title), path)
 
 
 def _diff(chosen: argparse.Namespace) -> int:

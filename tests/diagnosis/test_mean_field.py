@@ -1,4 +1,4 @@
-"""What theory predicts for a given model, beside what its layers do."""
+"""Mean-field predictions for a given model, compared with measurements of its layers."""
 
 import json
 
@@ -10,7 +10,7 @@ from flax import nnx
 
 from jcnn import activations, data, initializers, layers, losses, models, names, pooling, theory
 from jcnn.cli import main
-from jcnn.diagnosis import diagnose, predict
+from jcnn.diagnosis import diagnose, mean_field
 from tests.slow import short_first
 
 SEEDS = range(2)
@@ -23,13 +23,13 @@ def batch():
     return jnp.asarray(x, jnp.float32), jnp.asarray(digits.train_targets[:128])
 
 
-def beside(build, x, labels):
-    """Measured over predicted gradients of every layer, over a few seeds."""
+def measured_over_predicted(build, x, labels):
+    """The ratio of the gradients of every layer, a geometric mean over a few seeds."""
     ratios = []
     for seed in SEEDS:
         model = build(nnx.Rngs(seed))
         measured = [layer.gradient for layer in diagnose(model, x, labels).layers]
-        expected = predict(model, x, labels, losses.cross_entropy, draws=4, seed=seed).gradient
+        expected = mean_field(model, x, labels, losses.cross_entropy, draws=4, seed=seed).gradient
         ratios.append(np.log(np.array(measured) / np.array(expected)))
     return np.exp(np.mean(ratios, axis=0))
 
@@ -39,7 +39,7 @@ def beside(build, x, labels):
     "function", short_first([activations.relu, activations.tanh, activations.sigmoid])
 )
 def test_dense_networks(function, norm, batch):
-    found = beside(
+    ratios = measured_over_predicted(
         lambda rngs: models.mlp(
             (8, 8, 1),
             10,
@@ -51,13 +51,13 @@ def test_dense_networks(function, norm, batch):
         ),
         *batch,
     )
-    np.testing.assert_allclose(found, 1, atol=0.25)
+    np.testing.assert_allclose(ratios, 1, atol=0.25)
 
 
 @pytest.mark.parametrize("norm", short_first(["none", "batch"]))
 @pytest.mark.parametrize("pool", short_first([pooling.max_pool, pooling.avg_pool]))
 def test_convolutional_networks_with_pooling(pool, norm, batch):
-    found = beside(
+    ratios = measured_over_predicted(
         lambda rngs: models.lenet(
             (8, 8, 1),
             10,
@@ -68,16 +68,16 @@ def test_convolutional_networks_with_pooling(pool, norm, batch):
         ),
         *batch,
     )
-    np.testing.assert_allclose(found, 1, atol=0.25)
+    np.testing.assert_allclose(ratios, 1, atol=0.25)
 
 
 @pytest.mark.slow
 def test_residual_branches(batch):
-    found = beside(lambda rngs: models.ResNet((8, 8, 1), 10, rngs=rngs), *batch)
-    np.testing.assert_allclose(found, 1, atol=0.3)
+    ratios = measured_over_predicted(lambda rngs: models.ResNet((8, 8, 1), 10, rngs=rngs), *batch)
+    np.testing.assert_allclose(ratios, 1, atol=0.3)
 
 
-def test_it_is_what_the_recursion_says_of_wide_layers():
+def test_wide_layers_follow_the_recursion():
     x = jax.random.normal(jax.random.key(0), (64, 128))
     labels = jnp.arange(64) % 10
     model = models.mlp(
@@ -88,15 +88,15 @@ def test_it_is_what_the_recursion_says_of_wide_layers():
         kernel_init=initializers.lecun_normal(),
         rngs=nnx.Rngs(0),
     )
-    found = predict(model, x, labels, losses.cross_entropy, draws=4)
-    known = theory.propagate(jnp.tanh, 9, weight_variance=1.0)
-    # A factor of pre-activations is that of the activations one layer further down.
-    expected = [layer.gradient_factor for layer in known[2:]]
-    np.testing.assert_allclose(found.factors[:-2], expected, rtol=0.08)
+    prediction = mean_field(model, x, labels, losses.cross_entropy, draws=4)
+    recursion = theory.propagate(jnp.tanh, 9, weight_variance=1.0)
+    # A factor of pre-activations is that of the activations one layer below.
+    expected = [layer.gradient_factor for layer in recursion[2:]]
+    np.testing.assert_allclose(prediction.factors[:-2], expected, rtol=0.08)
 
 
-def test_weights_stand_for_their_mean_square_alone():
-    """An orthogonal kernel and a Gaussian one of its size are one to it; a larger one is not."""
+def test_only_the_mean_square_of_weights_counts():
+    """Scaled weights change the prediction."""
 
     def ratio(gain):
         model = models.mlp((64,), 10, hidden=(64,) * 4, activation=jnp.tanh, rngs=nnx.Rngs(0))
@@ -105,18 +105,18 @@ def test_weights_stand_for_their_mean_square_alone():
             if isinstance(layer, layers.Dense):
                 layer.kernel[...] = gain * layer.kernel[...]
         x = jax.random.normal(jax.random.key(0), (64, 64))
-        found = predict(model, x, jnp.arange(64) % 10, losses.cross_entropy)
-        return found.gradient_ratio
+        prediction = mean_field(model, x, jnp.arange(64) % 10, losses.cross_entropy)
+        return prediction.gradient_ratio
 
     assert ratio(0.5) < 0.3 * ratio(1.0)
 
 
-def test_the_model_is_left_as_it_was_and_draws_are_repeatable(batch):
+def test_the_model_does_not_change_and_draws_are_repeatable(batch):
     model = models.lenet((8, 8, 1), 10, rngs=nnx.Rngs(0))
     before = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Param)))
-    first, second = (predict(model, *batch, losses.cross_entropy, draws=2) for _ in range(2))
+    first, second = (mean_field(model, *batch, losses.cross_entropy, draws=2) for _ in range(2))
     assert first == second
-    assert first != predict(model, *batch, losses.cross_entropy, draws=2, seed=1)
+    assert first != mean_field(model, *batch, losses.cross_entropy, draws=2, seed=1)
     jax.tree.map(
         np.testing.assert_array_equal, before, nnx.to_pure_dict(nnx.state(model, nnx.Param))
     )
