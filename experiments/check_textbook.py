@@ -1,8 +1,8 @@
-"""A textbook's usual sentences about parts of CNNs, each tried under several conditions.
+"""Test what textbooks usually say about the parts of CNNs, each claim under several conditions.
 
 Command: python experiments/check_textbook.py --all
-Cost: about 36 min on 2 CPU cores (jax 0.12; the three on times with no other work beside them, the
-others with some), `--smoke` about 1 min.
+Cost: about 36 min on 2 CPU cores (jax 0.12; the three claims about time on an idle machine, the
+others next to other work), `--smoke` about 1 min.
 Result: docs/textbook.md.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.runner import Collection, main
-from harness.table import every_figure, put, results
-from textbook import SENTENCES
+from harness.command_line import Collection, main
+from harness.tables import criteria_table, load_results, write_between_marks
+from textbook import CLAIMS
 
 FOLDER = Path(__file__).parent
 WORDS = {
@@ -21,67 +21,64 @@ WORDS = {
     "DIVERGED": "does not hold",
     "NOT TESTED": "not tested",
 }
-TEXTBOOK = Collection(
-    "A textbook's sentences, each put to the test",
-    SENTENCES,
-    WORDS,
-    FOLDER / "results" / "textbook",
-)
-# The short table has so many figures of a sentence, the first of its criteria.
+TEXTBOOK = Collection("Test textbook claims", CLAIMS, WORDS, FOLDER / "results" / "textbook")
+# The number of criteria per claim whose figures are in the short table.
 FIGURES = 4
 
 
 def document(collection: Collection) -> None:
-    """Put the table of all figures into its document, and the short one into the README."""
+    """Write the table of criteria into docs/textbook.md and the short table into the README."""
     root = FOLDER.parent
-    put(root / "docs" / "textbook.md", "results", every_figure(collection))
-    put(root / "README.md", "sentences", short_table(results(collection), collection.words))
+    write_between_marks(root / "docs" / "textbook.md", "results", criteria_table(collection))
+    rows = short_table(load_results(collection), collection.words)
+    write_between_marks(root / "README.md", "sentences", rows)
 
 
-def short_table(told: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
-    """A row a sentence that was tried: its verdict, with what it depends on, and its figures."""
+def short_table(results: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
+    """Return a table with one row per tested claim: verdict, conditions and first figures."""
     lines = ["| sentence | verdict | figures |", "|---|---|---|"]
-    tried = [one for one in told if one["criteria"]]
-    for one in tried:
-        verdict = f"**{words[one['verdict']]}**"
-        if one["verdict"] == "PARTIAL":
-            verdict += _conditions(one["criteria"])
-        lines.append(f"| {one['statement']} | {verdict} | {_figures(one['criteria'])} |")
-    if len(tried) < len(told):
-        lines += ["", f"Not tested so far: {len(told) - len(tried)} of {len(told)} sentences."]
+    tested = [result for result in results if result["criteria"]]
+    for result in tested:
+        verdict = f"**{words[result['verdict']]}**"
+        if result["verdict"] == "PARTIAL":
+            verdict += _conditions(result["criteria"])
+        lines.append(f"| {result['statement']} | {verdict} | {_figures(result['criteria'])} |")
+    if len(tested) < len(results):
+        untested = len(results) - len(tested)
+        lines += ["", f"Not tested so far: {untested} of {len(results)} sentences."]
     return lines
 
 
 def split(figure: str) -> tuple[str, str]:
-    """A figure's condition, which stands before the first colon, and what is measured."""
+    """Split a figure's name at its first colon into the condition and what is measured."""
     condition, _, measured = figure.partition(": ")
     return condition, measured
 
 
 def _conditions(criteria: Sequence[Mapping[str, Any]]) -> str:
-    """Where a sentence holds and where not; there too the null arm may meet the criterion."""
-    holds = [split(one["figure"])[0] for one in criteria if one["good"]]
+    """List the conditions under which a claim holds, and those under which it does not."""
+    holds = [split(criterion["figure"])[0] for criterion in criteria if criterion["good"]]
     fails = [
-        split(one["figure"])[0] + (" (null arm too)" if one["met"] else "")
-        for one in criteria
-        if not one["good"]
+        split(criterion["figure"])[0] + (" (null arm too)" if criterion["met"] else "")
+        for criterion in criteria
+        if not criterion["good"]
     ]
     return f"; holds: {'; '.join(holds)}; does not: {'; '.join(fails)}"
 
 
 def _figures(criteria: Sequence[Mapping[str, Any]]) -> str:
-    """The first figures with their intervals, those of one kind under one name."""
-    kinds: dict[str, list[str]] = {}
-    for one in criteria[:FIGURES]:
-        condition, kind = split(one["figure"])
-        kinds.setdefault(kind, []).append(f"{condition}: {_measured(one)}")
-    return "; ".join(f"{kind} ({'; '.join(values)})" for kind, values in kinds.items())
+    """Format the first figures with their intervals, grouped by what is measured."""
+    groups: dict[str, list[str]] = {}
+    for criterion in criteria[:FIGURES]:
+        condition, quantity = split(criterion["figure"])
+        groups.setdefault(quantity, []).append(f"{condition}: {_measured(criterion)}")
+    return "; ".join(f"{quantity} ({'; '.join(values)})" for quantity, values in groups.items())
 
 
-def _measured(one: Mapping[str, Any]) -> str:
-    low, high = one["interval"]["low"], one["interval"]["high"]
-    spread = "" if low is None else f" [{low:.3g}, {high:.3g}]"
-    return ("NaN" if one["mean"] is None else f"{one['mean']:.3g}") + spread
+def _measured(criterion: Mapping[str, Any]) -> str:
+    low, high = criterion["interval"]["low"], criterion["interval"]["high"]
+    interval = "" if low is None else f" [{low:.3g}, {high:.3g}]"
+    return ("NaN" if criterion["mean"] is None else f"{criterion['mean']:.3g}") + interval
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Glorot & Bengio 2010, figures 2 to 4 and table 1: deep sigmoid nets, and what tanh gains."""
+"""Glorot & Bengio 2010, figures 2 to 4, table 1: deep sigmoid networks, and gains for tanh."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from flax import nnx
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found, row_of
+from harness.measurements import Measurements, find_row
 from jcnn import initializers
 from jcnn.study import Study, train_one
 
@@ -19,8 +19,8 @@ STANDARD, NORMALIZED = initializers.standard_uniform, initializers.glorot_unifor
 FIVE = (256,) * 5
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Layer means of sigmoid nets as they train; accuracies of depth 1 and 5; the inits' gains."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure layer means of sigmoid networks, their accuracies, and the initialization's gains."""
     shapes = jcnn.data.shapeset(configuration["train"], configuration["test"])
     common = {
         "model": "mlp",
@@ -39,15 +39,15 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["epochs"],
         **common,
     )
-    result = found.run(sigmoid, "sigmoid on shapeset")
+    result = measurements.run(sigmoid, "sigmoid on shapeset")
     for depth in ("depth 5", "depth 1"):
-        row = row_of(result, hidden=depth)
-        found.accuracies(f"shapeset, sigmoid, {depth}: test accuracy", row)
+        row = find_row(result, hidden=depth)
+        measurements.add_accuracies(f"shapeset, sigmoid, {depth}: test accuracy", row)
         for seed in sigmoid.seed_values:
             means = _layer_means(sigmoid, row, seed)
             lowest = int(means[:, -1].argmin())
-            found.add(f"sigmoid, {depth}: least mean of the top layer", means[lowest, -1])
-            found.add(f"sigmoid, {depth}: mean of layer 1 then", means[lowest, 0])
+            measurements.add(f"sigmoid, {depth}: lowest mean of the top layer", means[lowest, -1])
+            measurements.add(f"sigmoid, {depth}: mean of layer 1 at that epoch", means[lowest, 0])
     digits = Study(
         data="digits",
         factors={
@@ -59,13 +59,15 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["digits_epochs"],
         **common,
     )
-    result = found.run(digits, "sigmoid on digits")
+    result = measurements.run(digits, "sigmoid on digits")
     targets = digits.prepare().dataset.test_targets
     majority = np.bincount(targets).max() / len(targets)
     for depth in ("depth 5", "depth 1"):
-        values = np.nan_to_num(row_of(result, hidden=depth).values)
-        found.add(f"digits, sigmoid, {depth}: test accuracy", *values)
-        found.add(f"digits, sigmoid, {depth}: accuracy over the majority's", *values / majority)
+        values = np.nan_to_num(find_row(result, hidden=depth).values)
+        measurements.add(f"digits, sigmoid, {depth}: test accuracy", *values)
+        measurements.add(
+            f"digits, sigmoid, {depth}: accuracy over the majority class's", *values / majority
+        )
     gains = Study(
         data=shapes,
         factors={
@@ -77,42 +79,42 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["epochs"],
         **common,
     )
-    result = found.run(gains, "gains on shapeset")
-    gained = {}
+    result = measurements.run(gains, "gains on shapeset")
+    gain = {}
     for name in ("tanh", "softsign"):
         rows = {
-            init: row_of(result, activation=name, kernel_init=init)
+            init: find_row(result, activation=name, kernel_init=init)
             for init in ("standard", "normalized")
         }
         for init, row in rows.items():
-            found.accuracies(f"shapeset, {name}, {init}: test accuracy", row)
+            measurements.add_accuracies(f"shapeset, {name}, {init}: test accuracy", row)
         both = [np.nan_to_num(rows[init].values) for init in ("normalized", "standard")]
-        gained[name] = 100 * (both[0] - both[1])
-        found.add(f"{name}: gain of the normalized init, points", *gained[name])
-    share = np.mean(gained["softsign"]) / np.mean(gained["tanh"])
-    found.add("softsign's gain over tanh's", share)
+        gain[name] = 100 * (both[0] - both[1])
+        measurements.add(f"{name}: gain from the normalized initialization, points", *gain[name])
+    share = np.mean(gain["softsign"]) / np.mean(gain["tanh"])
+    measurements.add("softsign's gain over tanh's", share)
 
 
 def _layer_means(study: Study, row: jcnn.study.Row, seed: int) -> np.ndarray:
-    """The mean of each hidden layer's activation on test examples, after each epoch."""
+    """Return the mean activation of each hidden layer on test examples, `(epochs, layers)`."""
     prepared = study.prepare()
     x = jcnn.training.normalize(jnp.asarray(prepared.dataset.test_inputs[:300]), prepared.data)
     means: list[list[float]] = []
 
     @jax.jit
-    def of(state: Any) -> list[jax.Array]:
+    def activation_means(state: Any) -> list[jax.Array]:
         values = nnx.merge(graphs[0], state, copy=True).intermediates(x)[1]
         return [jnp.mean(v) for name, v in values.items() if name.startswith("activation")]
 
     graphs: list[Any] = []
 
-    def look(epoch: int, model: nnx.Module) -> None:
+    def record(epoch: int, model: nnx.Module) -> None:
         graph, state = nnx.split(model)
         graphs.append(graph)
-        means.append([float(value) for value in of(state)])
+        means.append([float(value) for value in activation_means(state)])
 
     train_one(
-        study, row.combination, row.learning_rate, seed=seed, prepared=prepared, on_epoch=look
+        study, row.combination, row.learning_rate, seed=seed, prepared=prepared, on_epoch=record
     )
     return np.array(means)
 
@@ -120,8 +122,8 @@ def _layer_means(study: Study, row: jcnn.study.Row, seed: int) -> np.ndarray:
 CLAIM = Claim(
     name="glorot2010-sigmoid",
     source="Glorot & Bengio 2010, sections 3.1 and 4.3, figure 2 and table 1",
-    statement="In deep sigmoid nets the top layer saturates at 0 first and they hardly learn; the "
-    "normalized initialization helps tanh much, and softsign little.",
+    statement="In deep sigmoid networks the top layer first saturates at 0, and they hardly learn; "
+    "the normalized initialization helps tanh a lot and softsign little.",
     configuration={
         "train": 12_500,
         "test": 5000,
@@ -134,20 +136,22 @@ CLAIM = Claim(
     full={"train": 100_000, "epochs": 100, "seeds": 5},
     criteria=[
         Criterion(
-            "sigmoid, depth 5: least mean of the top layer",
+            "sigmoid, depth 5: lowest mean of the top layer",
             0.0,
             0.15,
-            "sigmoid, depth 1: least mean of the top layer",
+            "sigmoid, depth 1: lowest mean of the top layer",
         ),
-        Criterion("sigmoid, depth 5: mean of layer 1 then", 0.35, 0.65),
+        Criterion("sigmoid, depth 5: mean of layer 1 at that epoch", 0.35, 0.65),
         Criterion(
-            "digits, sigmoid, depth 5: accuracy over the majority's",
+            "digits, sigmoid, depth 5: accuracy over the majority class's",
             0.0,
             1.3,
-            "digits, sigmoid, depth 1: accuracy over the majority's",
+            "digits, sigmoid, depth 1: accuracy over the majority class's",
         ),
         Criterion("digits, sigmoid, depth 1: test accuracy", 0.9, 1.0),
-        Criterion("tanh: gain of the normalized init, points", 0.0, math.inf, of="interval"),
+        Criterion(
+            "tanh: gain from the normalized initialization, points", 0.0, math.inf, of="interval"
+        ),
         Criterion("softsign's gain over tanh's", -math.inf, 0.5),
     ],
     measure=measure,

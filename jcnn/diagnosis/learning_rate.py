@@ -2,7 +2,7 @@
 
 The usual range test, one training whose rate grows from step to step (Smith 2017), is cheaper and
 was tried first: its least loss lay between 0.1 and 9 times the best rate of a sweep. This one lies
-within a factor of three of it in 10 of 14 cases (experiments/learning_rates.py).
+within a factor of three of it in 10 of 14 cases (experiments/learning_rate_finder.py).
 """
 
 import math

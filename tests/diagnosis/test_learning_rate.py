@@ -112,7 +112,7 @@ def test_what_does_not_fit(changed, told):
 
 @pytest.mark.slow
 def test_it_is_near_what_a_sweep_chooses():
-    """All built-in models: experiments/learning_rates.py."""
+    """All built-in models: experiments/learning_rate_finder.py."""
     rates = [float(f"{10 ** (k / 4):.3g}") for k in range(-10, 3)]
     study = Study(factors={"optimizer": ["sgd"]}, learning_rates=rates, seeds=2)
     (row,) = study.run().ranking()

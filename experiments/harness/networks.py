@@ -1,4 +1,4 @@
-"""Networks of experiments that are none of the built-in models."""
+"""Networks of the experiments that are not among jcnn's built-in models."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from jcnn.models.block import conv_block, dense_block
 Initializer = Callable[..., Array]
 
 
-def tower(
+def unpooled_cnn(
     input_shape: Sequence[int],
     outputs: int,
     *,
@@ -28,8 +28,8 @@ def tower(
     normalization: layers.Normalization | None = None,
     rngs: nnx.Rngs,
 ) -> layers.Sequential:
-    """`depth` equal convolutions that never pool, then dense layers."""
-    parts: dict[str, Any] = {
+    """Build `depth` equal convolutions without pooling, followed by dense layers."""
+    options: dict[str, Any] = {
         "activation": activation,
         "kernel_init": kernel_init,
         "normalization": normalization,
@@ -39,19 +39,19 @@ def tower(
     *spatial, channels = input_shape
     chain: dict[str, Any] = {}
     for i in range(1, depth + 1):
-        chain |= conv_block(str(i), channels, width, (window,) * len(spatial), **parts)
+        chain |= conv_block(str(i), channels, width, (window,) * len(spatial), **options)
         channels = width
     chain["flatten"] = layers.Flatten()
     size = math.prod(spatial) * channels
     for i, features in enumerate(hidden, start=1):
-        chain |= dense_block(f"_hidden{i}", size, features, **parts)
+        chain |= dense_block(f"_hidden{i}", size, features, **options)
         size = features
     out = layers.Dense(size, outputs, kernel_init=kernel_init, rngs=rngs)
     return layers.Sequential(**chain, output=out)
 
 
-class DeepMLP(nnx.Module):
-    """Equal dense layers, stacked and scanned: however many there are, the program is as short."""
+class ScannedMLP(nnx.Module):
+    """Equal dense layers, stacked and scanned, so that compile time does not grow with depth."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class DeepMLP(nnx.Module):
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:
-        """Apply every layer in order."""
+        """Apply all layers in order."""
 
-        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, None]:
-            kernel, bias = own
+        def layer(x: Array, parameters: tuple[Array, Array]) -> tuple[Array, None]:
+            kernel, bias = parameters
             return self.activation(x @ kernel + bias), None
 
         stacked = self.kernels.get_value(), self.biases.get_value()
@@ -85,8 +85,8 @@ class DeepMLP(nnx.Module):
         return self.out(jax.lax.scan(layer, x, stacked)[0])
 
 
-class DeepCNN(nnx.Module):
-    """Equal convolutions on a torus, stacked and scanned, then one dense layer."""
+class ScannedCNN(nnx.Module):
+    """Equal convolutions with circular padding, stacked and scanned, then one dense layer."""
 
     def __init__(
         self,
@@ -118,17 +118,17 @@ class DeepCNN(nnx.Module):
         self.activation = activation
 
     def features(self, x: Array) -> Array:
-        """What the last convolution gives, after its activation."""
+        """Return the activation of the last convolution."""
 
-        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, None]:
-            kernel, bias = own
+        def layer(x: Array, parameters: tuple[Array, Array]) -> tuple[Array, None]:
+            kernel, bias = parameters
             return self.activation(convolution.conv(x, kernel, bias, padding="CIRCULAR")), None
 
         stacked = self.kernels.get_value(), self.biases.get_value()
         return jax.lax.scan(layer, self.activation(self.first(x)), stacked)[0]
 
     def __call__(self, x: Array) -> Array:
-        """Apply every layer in order."""
+        """Apply all layers in order."""
         return self.out(dense.flatten(self.features(x)))
 
 
