@@ -1,7 +1,7 @@
 """Glorot & Bengio 2010, figures 2 to 4, table 1: deep sigmoid networks, and gains for tanh."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,82 +17,97 @@ from jcnn.study import Study, train_one
 
 STANDARD, NORMALIZED = initializers.standard_uniform, initializers.glorot_uniform
 FIVE = (256,) * 5
+DEPTHS = {"depth 5": FIVE, "depth 1": FIVE[:1]}
 
 
 def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
     """Measure layer means of sigmoid networks, their accuracies, and the initialization's gains."""
     shapes = jcnn.data.shapeset(configuration["train"], configuration["test"])
-    common = {
-        "model": "mlp",
-        "learning_rates": configuration["learning_rates"],
-        "seeds": configuration["seeds"],
-        "batch_size": configuration["batch_size"],
-    }
-    sigmoid = Study(
-        data=shapes,
-        factors={
-            "activation": ["sigmoid"],
-            "hidden": {"depth 5": FIVE, "depth 1": FIVE[:1]},
-            "kernel_init": {"standard": STANDARD},
-            "optimizer": ["sgd"],
-        },
-        epochs=configuration["epochs"],
-        **common,
+    _layers_of_sigmoids(configuration, measurements, shapes)
+    _sigmoids_on_digits(configuration, measurements)
+    _gains_from_initialization(configuration, measurements, shapes)
+
+
+def _study(
+    configuration: Mapping[str, Any], data: Any, epochs: int, **factors: Sequence | Mapping
+) -> Study:
+    return Study(
+        data=data,
+        model="mlp",
+        factors={**factors, "optimizer": ["sgd"]},
+        learning_rates=configuration["learning_rates"],
+        seeds=configuration["seeds"],
+        batch_size=configuration["batch_size"],
+        epochs=epochs,
     )
-    result = measurements.run(sigmoid, "sigmoid on shapeset")
-    for depth in ("depth 5", "depth 1"):
+
+
+def _layers_of_sigmoids(
+    configuration: Mapping[str, Any], measurements: Measurements, shapes: jcnn.data.Dataset
+) -> None:
+    study = _study(
+        configuration,
+        shapes,
+        configuration["epochs"],
+        activation=["sigmoid"],
+        hidden=DEPTHS,
+        kernel_init={"standard": STANDARD},
+    )
+    result = measurements.run(study, "sigmoid on shapeset")
+    for depth in DEPTHS:
         row = find_row(result, hidden=depth)
         measurements.add_accuracies(f"shapeset, sigmoid, {depth}: test accuracy", row)
-        for seed in sigmoid.seed_values:
-            means = _layer_means(sigmoid, row, seed)
+        for seed in study.seed_values:
+            means = _layer_means(study, row, seed)
             lowest = int(means[:, -1].argmin())
             measurements.add(f"sigmoid, {depth}: lowest mean of the top layer", means[lowest, -1])
             measurements.add(f"sigmoid, {depth}: mean of layer 1 at that epoch", means[lowest, 0])
-    digits = Study(
-        data="digits",
-        factors={
-            "activation": ["sigmoid"],
-            "hidden": {"depth 5": FIVE, "depth 1": FIVE[:1]},
-            "kernel_init": {"standard": STANDARD},
-            "optimizer": ["sgd"],
-        },
-        epochs=configuration["digits_epochs"],
-        **common,
+
+
+def _sigmoids_on_digits(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    study = _study(
+        configuration,
+        "digits",
+        configuration["digits_epochs"],
+        activation=["sigmoid"],
+        hidden=DEPTHS,
+        kernel_init={"standard": STANDARD},
     )
-    result = measurements.run(digits, "sigmoid on digits")
-    targets = digits.prepare().dataset.test_targets
+    result = measurements.run(study, "sigmoid on digits")
+    targets = study.prepare().dataset.test_targets
     majority = np.bincount(targets).max() / len(targets)
-    for depth in ("depth 5", "depth 1"):
+    for depth in DEPTHS:
         values = np.nan_to_num(find_row(result, hidden=depth).values)
         measurements.add(f"digits, sigmoid, {depth}: test accuracy", *values)
         measurements.add(
             f"digits, sigmoid, {depth}: accuracy over the majority class's", *values / majority
         )
-    gains = Study(
-        data=shapes,
-        factors={
-            "activation": ["tanh", "softsign"],
-            "hidden": {"depth 5": FIVE},
-            "kernel_init": {"standard": STANDARD, "normalized": NORMALIZED},
-            "optimizer": ["sgd"],
-        },
-        epochs=configuration["epochs"],
-        **common,
+
+
+def _gains_from_initialization(
+    configuration: Mapping[str, Any], measurements: Measurements, shapes: jcnn.data.Dataset
+) -> None:
+    study = _study(
+        configuration,
+        shapes,
+        configuration["epochs"],
+        activation=["tanh", "softsign"],
+        hidden={"depth 5": FIVE},
+        kernel_init={"standard": STANDARD, "normalized": NORMALIZED},
     )
-    result = measurements.run(gains, "gains on shapeset")
-    gain = {}
+    result = measurements.run(study, "gains on shapeset")
+    gains = {}
     for name in ("tanh", "softsign"):
-        rows = {
-            init: find_row(result, activation=name, kernel_init=init)
-            for init in ("standard", "normalized")
-        }
-        for init, row in rows.items():
+        accuracies = {}
+        for init in ("standard", "normalized"):
+            row = find_row(result, activation=name, kernel_init=init)
             measurements.add_accuracies(f"shapeset, {name}, {init}: test accuracy", row)
-        both = [np.nan_to_num(rows[init].values) for init in ("normalized", "standard")]
-        gain[name] = 100 * (both[0] - both[1])
-        measurements.add(f"{name}: gain from the normalized initialization, points", *gain[name])
-    share = np.mean(gain["softsign"]) / np.mean(gain["tanh"])
-    measurements.add("softsign's gain over tanh's", share)
+            accuracies[init] = np.nan_to_num(row.values)
+        gains[name] = 100 * (accuracies["normalized"] - accuracies["standard"])
+        measurements.add(f"{name}: gain from the normalized initialization, points", *gains[name])
+    measurements.add(
+        "softsign's gain over tanh's", np.mean(gains["softsign"]) / np.mean(gains["tanh"])
+    )
 
 
 def _layer_means(study: Study, row: jcnn.study.Row, seed: int) -> np.ndarray:

@@ -54,7 +54,9 @@ def measure(configuration: Mapping[str, Any], measurements: Measurements) -> Non
     measurements.add("the same with the arms swapped, points", *100 * swapped)
     test = {arm: np.array(row.values) for arm, row in rows.items()}
     measurements.add("final lead in test accuracy, points", *100 * (test["batch"] - test["none"]))
-    times = {arm: np.array(steps_to_target(own, 0.9, steps=steps)) for arm, own in curves.items()}
+    times = {
+        arm: np.array(steps_to_target(values, 0.9, steps=steps)) for arm, values in curves.items()
+    }
     measurements.add("steps to 90%, without over with batch norm", *times["none"] / times["batch"])
     for seed in study.seed_values:
         drift = {arm: _drift(study, row, seed) for arm, row in rows.items()}

@@ -29,11 +29,11 @@ def measure(configuration: Mapping[str, Any], measurements: Measurements) -> Non
         prepared = study.prepare()
         models = train_seeds(study, 0, row.learning_rate, prepared=prepared)
         outputs = (network_outputs(m, data.test_inputs, prepared.data) for m in models)
-        right = np.array([o.argmax(axis=-1) == data.test_targets for o in outputs])
-        accuracies = 100 * right.mean(axis=1)
-        # The spread if each example were right independently, as often as it is over the seeds.
-        seeds, n = right.shape
-        share = right.mean(axis=0)
+        correct = np.array([o.argmax(axis=-1) == data.test_targets for o in outputs])
+        accuracies = 100 * correct.mean(axis=1)
+        # The spread if each example were correct independently, with its frequency over the seeds.
+        seeds, n = correct.shape
+        share = correct.mean(axis=0)
         independent = math.sqrt((share * (1 - share)).sum() * seeds / (seeds - 1)) / n * 100
         measurements.add(f"{name}: test accuracy, %", *accuracies)
         measurements.add(f"{name}: spread of independent errors, points", independent)

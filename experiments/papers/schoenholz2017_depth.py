@@ -36,39 +36,49 @@ def measure(configuration: Mapping[str, Any], measurements: Measurements) -> Non
         epochs=configuration["epochs"],
     )
     result = measurements.run(study, "depth")
-    reached = np.array(
-        [
-            [
-                learning_curves(result, _row(result, depth, v), "train_accuracy")[:, -1]
-                for depth in depths
-            ]
-            for v in variances
-        ]
+    accuracies = np.array(
+        [[_final_accuracies(result, depth, v) for depth in depths] for v in variances]
     )  # (variances, depths, seeds)
     lengths = [
         theory.mean_field(jnp.tanh, weight_variance=v, bias_variance=bias).correlation_depth
         for v in variances
     ]
-    for seed in range(reached.shape[2]):
-        limits = [trained_depth(depths, reached[i, :, seed]) for i in range(len(variances))]
-        measurements.add("rank correlation of depth with xi_c", _spearman(limits, lengths))
-        measurements.add(
-            "rank correlation of depth with the weight variance", _spearman(limits, variances)
-        )
-        ratios = [
-            limit / length
-            for limit, length, v in zip(limits, lengths, variances, strict=True)
-            if v != CRITICAL
-        ]
-        measurements.add("smallest depth over xi_c, off the edge of chaos", min(ratios))
-        measurements.add("largest depth over xi_c, off the edge of chaos", max(ratios))
-        others = [limit for limit, v in zip(limits, variances, strict=True) if v != CRITICAL]
-        measurements.add(
-            "depth at the edge of chaos over the largest elsewhere",
-            limits[variances.index(CRITICAL)] / max(others),
-        )
-        for v, limit in zip(variances, limits, strict=True):
-            measurements.add(f"depth that trains at {v:g}", limit)
+    for seed in range(accuracies.shape[2]):
+        limits = [trained_depth(depths, by_depth) for by_depth in accuracies[:, :, seed]]
+        _add(measurements, variances, lengths, limits)
+
+
+def _final_accuracies(result: jcnn.Result, depth: int, variance: float) -> np.ndarray:
+    """Return the final training accuracies of a combination, one per seed."""
+    row = find_row(result, depth=str(depth), kernel_init=f"{variance:g}")
+    return learning_curves(result, row, "train_accuracy")[:, -1]
+
+
+def _add(
+    measurements: Measurements,
+    variances: Sequence[float],
+    lengths: Sequence[float],
+    limits: Sequence[float],
+) -> None:
+    """Add one seed's figures from the trainable depth at each weight variance."""
+    measurements.add("rank correlation of depth with xi_c", _spearman(limits, lengths))
+    measurements.add(
+        "rank correlation of depth with the weight variance", _spearman(limits, variances)
+    )
+    ratios = [
+        limit / length
+        for limit, length, v in zip(limits, lengths, variances, strict=True)
+        if v != CRITICAL
+    ]
+    measurements.add("smallest depth over xi_c, off the edge of chaos", min(ratios))
+    measurements.add("largest depth over xi_c, off the edge of chaos", max(ratios))
+    by_variance = dict(zip(variances, limits, strict=True))
+    elsewhere = max(limit for v, limit in by_variance.items() if v != CRITICAL)
+    measurements.add(
+        "depth at the edge of chaos over the largest elsewhere", by_variance[CRITICAL] / elsewhere
+    )
+    for v, limit in by_variance.items():
+        measurements.add(f"depth that trains at {v:g}", limit)
 
 
 def trained_depth(depths: Sequence[int], accuracies: np.ndarray, threshold: float = 0.5) -> float:
@@ -85,10 +95,6 @@ def trained_depth(depths: Sequence[int], accuracies: np.ndarray, threshold: floa
         return float(depths[-1])
     share = (accuracies[last] - threshold) / (accuracies[last] - accuracies[last + 1])
     return float(np.exp(np.interp(share, [0, 1], np.log(depths[last : last + 2]))))
-
-
-def _row(result: jcnn.Result, depth: int, variance: float) -> jcnn.study.Row:
-    return find_row(result, depth=str(depth), kernel_init=f"{variance:g}")
 
 
 def _spearman(first: Sequence[float], second: Sequence[float]) -> float:
