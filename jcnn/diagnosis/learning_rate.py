@@ -2,7 +2,7 @@
 
 The usual range test, one training whose learning rate grows at each step (Smith 2017), is cheaper,
 but its least loss lay between 0.1 and 9 times the best learning rate of a sweep. The rate found
-here is within a factor of three of it in 10 of 14 cases (experiments/learning_rates.py).
+here is within a factor of three of it in 10 of 14 cases (experiments/learning_rate_finder.py).
 """
 
 import math

@@ -113,7 +113,7 @@ def test_arguments_that_do_not_fit(changed, message):
 
 @pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
 def test_the_learning_rate_is_close_to_a_sweeps_choice(model):
-    """All built-in models: experiments/learning_rates.py."""
+    """All built-in models: experiments/learning_rate_finder.py."""
     rates = [float(f"{10 ** (k / 4):.3g}") for k in range(-10, 3)]
     study = Study(model=model, factors={"optimizer": ["sgd"]}, learning_rates=rates, seeds=2)
     (row,) = study.run().ranking()

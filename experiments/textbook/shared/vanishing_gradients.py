@@ -1,4 +1,4 @@
-"""The deep plain CNN of the sentences on vanishing gradients: its gradients, and its training."""
+"""The deep plain CNN of the claims on vanishing gradients: its gradients and its training."""
 
 import functools
 from collections.abc import Mapping
@@ -9,20 +9,21 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from harness.found import Found, row_of
+from harness import study_cache
+from harness.measurements import Measurements, find_row
+from harness.paired import percent
 from jcnn import data, engine, initializers, models, names, training
 from jcnn.diagnosis import Diagnosis, Examination
 from jcnn.study import Result, Study
-from textbook import shared
-from textbook.paired import percent
 
 RATIO = "first layer's gradient over the last hidden one's"
 ACCURACY = "test accuracy, %"
-# A gradient is kept where the first layer's is within a factor of ten of the last hidden one's; a
-# net learns where it gets so many percent of the test set.
-KEPT = (0.1, 10.0)
+# A gradient is preserved if the first layer's is within a factor of ten of the last hidden one's; a
+# network learns if its test accuracy in percent is within LEARNS.
+PRESERVED = (0.1, 10.0)
 LEARNS = (80.0, 100.0)
-# Normal weights of a fixed deviation: 0.01 as in Krizhevsky et al. 2012, and a milder case.
+# Normal weights with a fixed standard deviation: 0.01 as in Krizhevsky et al. 2012, and a milder
+# case.
 SMALL, MILDER = "0.01", "0.05"
 INITIAL = {
     SMALL: initializers.normal(0.01),
@@ -31,63 +32,64 @@ INITIAL = {
     "He": initializers.he_untruncated_normal(),
     "4 x Xavier": initializers.scaled(initializers.glorot_untruncated_normal(), 4.0),
 }
-UNMENDED = ("sigmoid", "tanh")
+SATURATING = ("sigmoid", "tanh")
 EXAMPLES = 256
 
 
-def study(
+def build_study(
     configuration: Mapping[str, Any],
     activations: tuple[str, ...],
     *initial: str,
     rates: str = "learning_rates",
     **factors: Any,
 ) -> Study:
-    """Deep nets on digits, trained by SGD with momentum unless `factors` say otherwise."""
+    """Build a study of deep networks on digits, by default trained by SGD with momentum."""
     shape = {"depth": configuration["depth"], "width": configuration["width"]}
-    drawn = {name: INITIAL[name] for name in initial}
+    kernel_inits = {name: INITIAL[name] for name in initial}
     return Study(
         model="plain",
-        factors={**shape, "activation": activations, "kernel_init": drawn, **factors},
+        factors={**shape, "activation": activations, "kernel_init": kernel_inits, **factors},
         learning_rates=configuration[rates],
         seeds=configuration["seeds"],
         epochs=configuration["epochs"],
     )
 
 
-def unmended(configuration: Mapping[str, Any], found: Found) -> None:
-    """The null arm of every remedy: sigmoid and tanh nets from small weights, without any."""
-    for activation in UNMENDED:
+def measure_without_remedy(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure the null arm of every remedy: sigmoid and tanh networks from small weights."""
+    for activation in SATURATING:
         for initial in (SMALL, MILDER):
             ratios = gradient_ratios(configuration, activation, initial=initial)
-            found.add(no_remedy(activation, RATIO, initial), *ratios)
+            measurements.add(no_remedy(activation, RATIO, initial), *ratios)
     if configuration["train"]:
-        one = study(configuration, UNMENDED, SMALL, MILDER)
-        result = shared.run(found, one, "no-remedy")
-        for activation in UNMENDED:
+        study = build_study(configuration, SATURATING, SMALL, MILDER)
+        result = study_cache.run(measurements, study, "no-remedy")
+        for activation in SATURATING:
             for initial in (SMALL, MILDER):
-                row = row_of(result, activation=activation, kernel_init=initial)
-                found.add(no_remedy(activation, ACCURACY, initial), *percent(row))
+                row = find_row(result, activation=activation, kernel_init=initial)
+                measurements.add(no_remedy(activation, ACCURACY, initial), *percent(row))
 
 
 def no_remedy(activation: str, figure: str, initial: str = SMALL) -> str:
-    """The null arm's name of a figure."""
+    """Return the name of a figure of the null arm."""
     return f"no remedy, {activation}, weights {initial}: {figure}"
 
 
-def learned(found: Found, result: Result, name: str, **levels: str) -> None:
-    """Test accuracies of a combination."""
-    found.add(f"learning, {name}: {ACCURACY}", *percent(row_of(result, **levels)))
+def add_accuracies(measurements: Measurements, result: Result, name: str, **levels: str) -> None:
+    """Add the test accuracies of a combination."""
+    measurements.add(f"learning, {name}: {ACCURACY}", *percent(find_row(result, **levels)))
 
 
 def gradient_ratios(configuration: Mapping[str, Any], activation: str, **options: Any) -> list:
-    """|dL/dh| of the first layer over that of the last hidden one at initialization, by seed."""
-    return [one.gradient_ratio for one in _diagnoses(configuration, activation, **options)]
+    """Return |dL/dh| of the first layer over the last hidden one at initialization, per seed."""
+    diagnoses = _diagnoses(configuration, activation, **options)
+    return [diagnosis.gradient_ratio for diagnosis in diagnoses]
 
 
-def first_steps(configuration: Mapping[str, Any], activation: str, **options: Any) -> list:
-    """By what share of its size a first step changes the first layer's kernel, by seed."""
-    found = _diagnoses(configuration, activation, **options)
-    return [one.layers[0].update_ratio for one in found]
+def first_updates(configuration: Mapping[str, Any], activation: str, **options: Any) -> list:
+    """Return the relative change of the first layer's kernel in one step, per seed."""
+    diagnoses = _diagnoses(configuration, activation, **options)
+    return [diagnosis.layers[0].update_ratio for diagnosis in diagnoses]
 
 
 def _diagnoses(
@@ -131,7 +133,7 @@ def _net(
 
 @functools.cache
 def _batch() -> tuple[Array, Array]:
-    """Training examples of digits, normalized, and their labels."""
+    """Return normalized training examples of digits and their labels."""
     prepared = engine.prepare(data.load("digits"), 0.2)
     x = training.normalize(jnp.asarray(prepared.inputs[:EXAMPLES]), prepared)
     return x, jnp.asarray(prepared.targets[:EXAMPLES])

@@ -1,4 +1,4 @@
-"""What an experiment measures on its way: figures, notes, and studies that may be kept."""
+"""What an experiment measures: figures, notes, and the studies behind them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +8,10 @@ import numpy as np
 from jcnn.study import Result, Row, Study
 
 
-class Found:
-    """Figures by name, one value a seed, and notes on what should be known of them.
+class Measurements:
+    """Figures by name, one value per seed, and notes that qualify them.
 
-    With `directory`, studies are kept there, so that what was trained is not trained again.
+    If `directory` is given, studies are saved there and resumed from there.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -20,18 +20,17 @@ class Found:
         self._directory = directory
 
     def add(self, figure: str, *values: float) -> None:
-        """Further values of a figure."""
+        """Append values to a figure."""
         self.figures.setdefault(figure, []).extend(float(value) for value in values)
 
-    def accuracies(self, figure: str, row: Row) -> None:
-        """A combination's test accuracies, in which a run that diverged counts as 0."""
+    def add_accuracies(self, figure: str, row: Row) -> None:
+        """Append the test accuracies of a combination; a diverged run counts as 0."""
         self.add(figure, *np.nan_to_num(row.values))
 
     def run(self, study: Study, name: str) -> Result:
-        """Run a study; a learning rate chosen at the edge of those tried is noted."""
+        """Run a study; note failed combinations and learning rates chosen at the edge."""
         print(f"  {name}: {study.runs} runs", flush=True)
-        kept = None if self._directory is None else self._directory / name
-        result = study.run(kept)
+        result = study.run(None if self._directory is None else self._directory / name)
         self.notes += result.notes
         for row in result.ranking():
             if row.at_edge:
@@ -47,21 +46,21 @@ class Found:
         return result
 
 
-def row_of(result: Result, **levels: str) -> Row:
-    """The best row of the ranking that has these levels."""
+def find_row(result: Result, **levels: str) -> Row:
+    """Return the best row of the ranking that has these levels."""
     rows = result.ranking()
     return next(row for row in rows if all(row.levels[k] == v for k, v in levels.items()))
 
 
-def curve(result: Result, row: Row, name: str) -> np.ndarray:
-    """A combination's curves at its chosen rate, `(seeds, epochs)`."""
+def learning_curves(result: Result, row: Row, name: str) -> np.ndarray:
+    """Return the curves of a combination at its chosen learning rate, `(seeds, epochs)`."""
     return np.array([run.outcome.curves[name] for run in result.chosen(row)])
 
 
-def first_at(curves: np.ndarray, target: float, *, steps: int) -> Sequence[float]:
-    """At which step each curve (a row; `steps` an epoch) first reaches `target`.
+def steps_to_target(curves: np.ndarray, target: float, *, steps: int) -> Sequence[float]:
+    """Return the step at which each curve first reaches `target`, at `steps` steps per epoch.
 
-    One that never does counts with all its steps, so that ratios are bounds from below.
+    A curve that never reaches it counts with all its steps, so ratios are lower bounds.
     """
     reached = curves >= target
     epochs = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, curves.shape[1])

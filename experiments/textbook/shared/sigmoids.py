@@ -1,4 +1,4 @@
-"""Saturating activations that differ in their mean, or in their slope, alone."""
+"""Saturating activations that differ only in their mean or slope, and studies of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from harness.found import Found
+from harness import study_cache
+from harness.measurements import Measurements
 from jcnn import initializers
 from jcnn.study import Result, Study
-from textbook import shared
 
-# What both sentences on saturating activations try, so that they share what is trained.
+# Both claims on saturating activations use this configuration, so they share trained networks.
 CONFIGURATION = {
     "learning_rates": (3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
     "seeds": 5,
@@ -22,17 +22,17 @@ CONFIGURATION = {
 
 
 def centred(x: Array) -> Array:
-    """The sigmoid less 1/2: the same slope everywhere, and mean 0."""
+    """Return `sigmoid(x) - 1/2`: the same slope everywhere, and mean 0."""
     return jax.nn.sigmoid(x) - 0.5
 
 
 def raised(x: Array) -> Array:
-    """tanh plus 1: the same slope everywhere, and mean 1."""
+    """Return `tanh(x) + 1`: the same slope everywhere, and mean 1."""
     return jnp.tanh(x) + 1
 
 
 def steep(x: Array) -> Array:
-    """The sigmoid, centred and with tanh's slope at 0: `2 tanh(x / 2)`."""
+    """Return the centred sigmoid with tanh's slope at 0, `4 (sigmoid(x) - 1/2) = 2 tanh(x / 2)`."""
     return 4 * centred(x)
 
 
@@ -43,14 +43,14 @@ ACTIVATIONS = {
     "tanh + 1": raised,
     "4 (sigmoid - 0.5)": steep,
 }
-# Glorot's initialization, and four times it as is usual for the sigmoid, whose slope is 1/4.
+# Glorot's initialization, and four times it, as is usual for the sigmoid with its slope of 1/4.
 INITIAL = {
     "glorot": initializers.glorot_untruncated_normal(),
     "4 glorot": initializers.scaled(initializers.glorot_untruncated_normal(), 4.0),
 }
 
 
-def study(
+def build_study(
     configuration: Mapping[str, Any],
     *activations: str,
     initial: str = "glorot",
@@ -58,7 +58,7 @@ def study(
     model: str = "lenet",
     **factors: Any,
 ) -> Study:
-    """A study of these activations, by name, on digits."""
+    """Build a study of the named activations on digits."""
     return Study(
         model=model,
         factors={
@@ -72,8 +72,8 @@ def study(
     )
 
 
-def lenets(configuration: Mapping[str, Any], found: Found) -> Result:
-    """LeNets with and without batch normalization, on digits."""
+def run_lenets(configuration: Mapping[str, Any], measurements: Measurements) -> Result:
+    """Train LeNets on digits with and without batch normalization."""
     names = ("sigmoid", "sigmoid - 0.5", "tanh", "tanh + 1")
-    one = study(configuration, *names, normalization=["none", "batch"])
-    return shared.run(found, one, "lenets")
+    study = build_study(configuration, *names, normalization=["none", "batch"])
+    return study_cache.run(measurements, study, "lenets")

@@ -1,4 +1,4 @@
-"""Networks of experiments that are none of the built-in models."""
+"""Networks of the experiments that are not among jcnn's built-in models."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,13 +13,12 @@ from jcnn import convolution, dense, initializers, layers
 from jcnn.models._parts import Parts
 
 Initializer = Callable[..., Array]
-
 # The untruncated distributions of the papers, with which the committed results were measured.
 HE = initializers.he_untruncated_normal()
 LECUN = initializers.lecun_untruncated_normal()
 
 
-def tower(
+def unpooled_cnn(
     input_shape: Sequence[int],
     outputs: int,
     *,
@@ -32,7 +31,7 @@ def tower(
     normalization: layers.Normalization | None = None,
     rngs: nnx.Rngs,
 ) -> layers.Sequential:
-    """`depth` equal convolutions that never pool, then dense layers."""
+    """Build `depth` equal convolutions without pooling, followed by dense layers."""
     parts = Parts(activation, kernel_init, normalization, None)
     *spatial, channels = input_shape
     chain: dict[str, Any] = {}
@@ -48,8 +47,8 @@ def tower(
     return layers.Sequential(**chain, output=out)
 
 
-class DeepMLP(nnx.Module):
-    """Equal dense layers, stacked and scanned: however many there are, the program is as short."""
+class ScannedMLP(nnx.Module):
+    """Equal dense layers, stacked and scanned, so that compile time does not grow with depth."""
 
     def __init__(
         self,
@@ -72,10 +71,10 @@ class DeepMLP(nnx.Module):
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:
-        """Apply every layer in order."""
+        """Apply all layers in order."""
 
-        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, None]:
-            kernel, bias = own
+        def layer(x: Array, parameters: tuple[Array, Array]) -> tuple[Array, None]:
+            kernel, bias = parameters
             return self.activation(x @ kernel + bias), None
 
         stacked = self.kernels.get_value(), self.biases.get_value()
@@ -83,8 +82,8 @@ class DeepMLP(nnx.Module):
         return self.out(jax.lax.scan(layer, x, stacked)[0])
 
 
-class DeepCNN(nnx.Module):
-    """Equal convolutions on a torus, stacked and scanned, then one dense layer."""
+class ScannedCNN(nnx.Module):
+    """Equal convolutions with circular padding, stacked and scanned, then one dense layer."""
 
     def __init__(
         self,
@@ -116,17 +115,17 @@ class DeepCNN(nnx.Module):
         self.activation = activation
 
     def features(self, x: Array) -> Array:
-        """What the last convolution gives, after its activation."""
+        """Return the activation of the last convolution."""
 
-        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, None]:
-            kernel, bias = own
+        def layer(x: Array, parameters: tuple[Array, Array]) -> tuple[Array, None]:
+            kernel, bias = parameters
             return self.activation(convolution.conv(x, kernel, bias, padding="CIRCULAR")), None
 
         stacked = self.kernels.get_value(), self.biases.get_value()
         return jax.lax.scan(layer, self.activation(self.first(x)), stacked)[0]
 
     def __call__(self, x: Array) -> Array:
-        """Apply every layer in order."""
+        """Apply all layers in order."""
         return self.out(dense.flatten(self.features(x)))
 
 
