@@ -11,7 +11,8 @@ Only sigmoid stands apart.
 initializer (ten plain convolutions, 3 seeds): with tanh, orthogonal 95.0 +- 0.3,
 glorot_untruncated_normal 94.8 +- 0.6, he_untruncated_normal 94.5 +- 0.2, lecun_untruncated_normal
 94.1 +- 1.2, standard_uniform 27.4 +- 6.5; with relu, he_untruncated_normal 89.3 +- 2.6,
-lecun_untruncated_normal 86.5 +- 4.6, orthogonal 80.0 +- 7.6, glorot_untruncated_normal 55.7 +- 21.5.
+lecun_untruncated_normal 86.5 +- 4.6, orthogonal 80.0 +- 7.6, glorot_untruncated_normal 55.7 +-
+21.5.
 normal:0.01 stays at chance (10.0) with both, standard_uniform with relu.
 
 optimizer (LeNet, 3 seeds, learning rate in parentheses): adam 96.0 +- 0.3 (0.01), momentum
