@@ -5,7 +5,6 @@ and keeps the shape and every float dtype; integers are for the caller to cast. 
 are those of the code, stated where they arise: relu'(0) = 0, relu6'(0) = relu6'(6) = 0.
 """
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+
+from jcnn.errors import nearest
 
 sigmoid = jax.nn.sigmoid
 tanh = jnp.tanh
@@ -119,12 +120,7 @@ def facts(function: Callable[..., Array] | str) -> Facts:
     """
     if isinstance(function, str):
         if function not in ACTIVATIONS:
-            near = difflib.get_close_matches(function, ACTIVATIONS, n=3, cutoff=0.5)
-            raise ValueError(
-                f"unknown activation {function!r}; did you mean {', '.join(near)}?"
-                if near
-                else f"unknown activation {function!r}; known: {', '.join(ACTIVATIONS)}"
-            )
+            raise nearest("activation", function, ACTIVATIONS)
         return _measure(ACTIVATIONS[function], function)
     names = {id(known): name for name, known in ACTIVATIONS.items()}
     name = names.get(id(function), getattr(function, "__name__", type(function).__name__))

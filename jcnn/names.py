@@ -6,14 +6,14 @@ it ends in `()`), so that listing names imports nothing. Besides its table's nam
 by a plus: `shift:2+flip`.
 """
 
-import difflib
 import functools
 import importlib
 import math
 import os
 import sys
-from collections.abc import Iterable
 from typing import Any
+
+from jcnn.errors import UsageError, nearest
 
 
 def _all_from(module: str, names: str) -> dict[str, str]:
@@ -89,22 +89,6 @@ PARAMETRIC: dict[str, dict[str, tuple[str, str]]] = {
 
 NONE = None
 CONSTANT, COSINE, LINEAR = "constant", "cosine", "linear"
-
-
-class UsageError(ValueError):
-    """What was asked for cannot be: the message says what to ask for instead."""
-
-
-class UnknownNameError(UsageError):
-    """A name that no table has; the message offers the nearest."""
-
-
-def nearest(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for an unknown `name`, with the nearest known ones or, failing those, all."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    return UnknownNameError(f"unknown {kind} {name!r}; {hint}")
 
 
 def lookup(kind: str, name: str) -> Any:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from jcnn import names
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 
 
 def only_match(combinations: Sequence[Mapping[str, str]], levels: Mapping[str, str]) -> int:
     """The index of the one combination with these levels; UsageError where there is not one."""
     for factor in levels:
         if combinations and factor not in combinations[0]:
-            raise names.nearest("factor", factor, tuple(combinations[0]))
+            raise nearest("factor", factor, tuple(combinations[0]))
     found = [
         index
         for index, combination in enumerate(combinations)

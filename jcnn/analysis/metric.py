@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jcnn import names
 from jcnn.analysis.statistics import Interval
 from jcnn.engine import Outcome
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 
 FORMS = ("accuracy", "loss", "error", "area", "steps:TARGET", "seconds:TARGET", "diverged")
 
@@ -95,7 +94,7 @@ def measure(form: str, metric: str, higher_is_better: bool) -> Measure:
     if head in ("steps", "seconds") and colon:
         return _until(form, metric, higher_is_better)
     known = [one for one in FORMS if one not in ("accuracy", "error") or one == metric]
-    raise names.nearest("metric", form, known)
+    raise nearest("metric", form, known)
 
 
 def _area(metric: str, higher_is_better: bool) -> Measure:

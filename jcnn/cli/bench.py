@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
 from jcnn.cli.output import add_output
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from jcnn.bench.diagnosis import DiagnosisResult
@@ -57,7 +57,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Time everything chosen and print it as it comes."""
     for rival in chosen.versus:
         if rival not in RIVALS:
-            raise names.nearest("rival", rival, RIVALS)
+            raise nearest("rival", rival, RIVALS)
     if chosen.rounds < 1:
         raise UsageError(f"--rounds {chosen.rounds}; expected at least 1")
     if chosen.sweep and (chosen.versus or chosen.only):

@@ -15,7 +15,7 @@ from jcnn.cli.output import add_output
 from jcnn.cli.progress import run_with_progress
 from jcnn.cli.report import write_after
 from jcnn.cli.table import show, tell_failures
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Study

@@ -8,7 +8,7 @@ from jcnn import strict_json
 from jcnn.cli.one_model import add_model, study_of
 from jcnn.cli.output import add_output
 from jcnn.cli.why import moments_table
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.diagnosis import Diagnosis, Prediction

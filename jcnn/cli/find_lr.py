@@ -8,7 +8,7 @@ from typing import Any
 from jcnn import strict_json
 from jcnn.cli.one_model import add_model, study_of
 from jcnn.cli.output import add_output
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 
 def add(commands: Any) -> None:

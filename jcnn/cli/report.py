@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
 from jcnn.cli.output import add_output
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Result, Study

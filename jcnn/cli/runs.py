@@ -8,7 +8,7 @@ from jcnn import strict_json
 from jcnn.cli.compare import baseline_levels
 from jcnn.cli.output import add_output
 from jcnn.cli.table import show, tell_failures
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Result

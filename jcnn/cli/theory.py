@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
 from jcnn.cli.output import add_output
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.theory import MeanField

@@ -1,6 +1,6 @@
 """What `jcnn.data` raises."""
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 
 class DataError(ValueError):

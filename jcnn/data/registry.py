@@ -1,6 +1,5 @@
 """Names of data sets, what stands behind them, and the one function that loads any of them."""
 
-import difflib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from jcnn.data.mnist import (
 )
 from jcnn.data.npz import load_npz
 from jcnn.data.shapeset import FOUND, shapeset
+from jcnn.errors import hint
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,7 @@ def _load_path(name: str) -> Dataset:
             f"({', '.join(ENDINGS)}); unpack other archives first and give the folder"
         )
     known = [*_SHIPPED, *IDX_SOURCES, CIFAR10]
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
     raise UnknownDataError(
-        f"{name or repr(name)}: neither a data set nor a file or folder that exists; {hint}"
+        f"{name or repr(name)}: neither a data set nor a file or folder that exists; "
+        f"{hint(name.lower(), known)}"
     )

@@ -19,7 +19,7 @@ from jcnn.engine.feed import Call, feed_for
 from jcnn.engine.initial import Builder, Initialization
 from jcnn.engine.program import runs_program
 from jcnn.engine.snapshot import Outcome, Snapshot, outcomes_of, put_back, taken
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.training import Watch
 from jcnn.training.run import Data, History, Hyperparameters, Recipe
 

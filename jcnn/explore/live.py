@@ -13,11 +13,12 @@ from flax import nnx
 
 from jcnn import training
 from jcnn.engine.group import epoch_batches, steps_per_epoch
+from jcnn.errors import UsageError
 from jcnn.explore import picture
 from jcnn.explore.choice import Choice
 from jcnn.explore.subject import Subject
 from jcnn.layers import Sequential
-from jcnn.names import UsageError, lookup
+from jcnn.names import lookup
 
 # A call of the compiled step takes about so long; the layers are looked at no more often than so.
 SECONDS_PER_CALL = 0.1

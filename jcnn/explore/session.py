@@ -9,11 +9,11 @@ import anyio.to_thread
 from starlette.websockets import WebSocket
 
 from jcnn import strict_json
+from jcnn.errors import UsageError
 from jcnn.explore import picture
 from jcnn.explore.choice import RANGES, WIDTHS, Choice, choice_of, options
 from jcnn.explore.live import Live, Trainings, one_line
 from jcnn.explore.subject import Subject
-from jcnn.names import UsageError
 
 SIDES = ("a", "b")
 # Messages that wait for a page that does not read; what comes then is left out.

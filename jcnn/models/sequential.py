@@ -9,8 +9,8 @@ from flax import nnx
 from jax import Array
 
 from jcnn import initializers, layers, pooling
+from jcnn.errors import UsageError
 from jcnn.models.block import Layers, conv_block, dense_block, pooled_shape, spatial_and_channels
-from jcnn.names import UsageError
 
 Function = Callable[[Array], Array]
 

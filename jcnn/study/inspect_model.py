@@ -13,7 +13,7 @@ from jax import Array
 
 from jcnn.analysis.ranking import Row
 from jcnn.data import Dataset
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.retrain import train_one
 from jcnn.tracing.blocks import Traced, trace
 from jcnn.tracing.program import evaluate

@@ -18,7 +18,7 @@ from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import watch_of
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments, told
 from jcnn.study.storage import run_key
 from jcnn.training.optimizers import Schedule
@@ -211,7 +211,7 @@ class Job:
             found = jax.eval_shape(
                 lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
             )
-        except names.UsageError:
+        except UsageError:
             raise
         except (Exception, SystemExit) as error:
             reason = " ".join(str(error).split())[:400]

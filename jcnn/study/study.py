@@ -12,7 +12,7 @@ from jcnn import data as datasets
 from jcnn import engine, training
 from jcnn.analysis.metric import measure
 from jcnn.analysis.result import Result
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import settings
 from jcnn.study.collect import check_missing, collect
 from jcnn.study.factors import combinations, group, levels

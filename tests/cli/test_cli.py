@@ -11,7 +11,7 @@ import pytest
 
 from jcnn.cli import compare, main
 from jcnn.cli.main import build
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
 

@@ -92,10 +92,10 @@ def test_a_frame_of_moving_digits_is_the_one_before_moved() -> None:
     [
         ("digit", "did you mean digits"),
         ("fashionmnist", "did you mean fashion-mnist"),
-        ("no/such/thing", "known are digits, digits-rotated"),
+        ("no/such/thing", "known: digits, digits-rotated"),
         ("none.npz", "no such .npz file"),
-        ("", "known are"),
-        ("x" * 5000, "known are"),
+        ("", "known: "),
+        ("x" * 5000, "known: "),
     ],
 )
 def test_unknown_names_offer_the_nearest(name: str, message: str) -> None:

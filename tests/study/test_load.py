@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import jcnn
 from jcnn.analysis.diff import difference
 from jcnn.cli import main
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import Study
 from jcnn.study.storage.export import export
 from jcnn.study.storage.load import read_result, summary

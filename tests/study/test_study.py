@@ -12,7 +12,7 @@ from flax import nnx
 import jcnn
 from jcnn import data, engine, layers, models, names, training
 from jcnn.analysis.result import Result, RunRecord
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import Study
 from jcnn.study.factors import group
 from jcnn.study.storage.directory import StudyDirectory
@@ -551,7 +551,7 @@ def test_study_files(tmp_path):
         ("[factors]\noptimizer = [1]", "optimizer=1; expected a name"),
     ):
         path.write_text(text)
-        with pytest.raises(names.UsageError, match=f"s.toml.*{message}"):
+        with pytest.raises(UsageError, match=f"s.toml.*{message}"):
             read_study(path)
 
 

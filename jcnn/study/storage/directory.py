@@ -14,7 +14,7 @@ import tomli_w
 from filelock import FileLock, Timeout
 
 from jcnn.engine import Outcome
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.atomic_files import write_whole
 from jcnn.study.storage.checkpoint import Checkpoints
 from jcnn.study.storage.ledger import NAME, Ledger
