@@ -125,14 +125,35 @@ def is_own(kind: str, name: str) -> bool:
 
 
 def name_of(kind: str, value: Any) -> str:
-    """The name of a value: the table's, or `module:qualname` of a callable, or its text."""
+    """Return the name of a value: a table's, `module:qualname` of a callable, or its text.
+
+    The module is the shortest that holds the value, and a partial function shows its arguments.
+
+    >>> import functools, optax
+    >>> name_of("optimizer", functools.partial(optax.adam, b1=0.95))
+    'optax:adam(b1=0.95)'
+    """
     if isinstance(value, (str, int, float)):
         return str(value)
     for name, place in TABLES.get(kind, {}).items():
         if not place.endswith("()") and _resolve(place) is value:
             return name
+    if isinstance(value, functools.partial):
+        keywords = (f"{name}={name_of('', item)}" for name, item in value.keywords.items())
+        arguments = (*(name_of("", item) for item in value.args), *keywords)
+        return f"{name_of(kind, value.func)}({', '.join(arguments)})"
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    return f"{module}:{qualname}" if module and qualname else repr(value)
+    return f"{_public(module, qualname, value)}:{qualname}" if module and qualname else repr(value)
+
+
+def _public(module: str, qualname: str, value: Any) -> str:
+    """Return the first of a module's parents that has the value under the same name, or itself."""
+    parts = module.split(".")
+    for count in range(1, len(parts)):
+        parent = ".".join(parts[:count])
+        if getattr(sys.modules.get(parent), qualname, None) is value:
+            return parent
+    return module
 
 
 def _resolve(place: str) -> Any:

@@ -19,9 +19,9 @@ from jcnn import engine, names, training
 from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import watch_of
 from jcnn.errors import UsageError
-from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments, told
+from jcnn.study.factors import DEFAULTS, TRACED, Combination, is_data_driven, model_arguments, told
 from jcnn.study.storage import run_key
-from jcnn.training.optimizers import Schedule
+from jcnn.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from jcnn.study.study import Study
@@ -66,7 +66,10 @@ class Job:
         self.dtype = None if study.dtype is None else names.lookup("dtype", study.dtype)
         self.recipe = training.Recipe(
             task,
-            first.value("optimizer", DEFAULTS["optimizer"]),
+            training.optimizers.adapt(
+                first.value("optimizer", DEFAULTS["optimizer"]),
+                [number for number in TRACED if number in first.names()],
+            ),
             first.value("schedule", DEFAULTS["schedule"]),
             engine.steps_per_epoch(len(data.inputs), self.batch_size) * self.epochs,
             study.warmup_steps,
@@ -201,7 +204,6 @@ class Job:
             self._check_model(m)
         except ModelError as error:
             self.failures[self.indices[m]] = str(error)
-        self._check_optimizer()
 
     def _check_model(self, m: int) -> None:
         member, build = self.members[m], self._builder(m)
@@ -248,20 +250,6 @@ class Job:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
         return model
-
-    def _check_optimizer(self) -> None:
-        try:
-            jax.eval_shape(
-                lambda params: training.start(self.recipe, params, {}, 0),
-                {"kernel": jnp.zeros((2, 2))},
-            )
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UsageError(
-                f"{names.name_of('optimizer', self.recipe.optimizer)} is not an optimizer: "
-                f"{reason}; expected (learning_rate, *, momentum, weight_decay) -> "
-                "optax.GradientTransformation"
-            ) from error
 
     def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
         return training.Hyperparameters(

@@ -1,6 +1,7 @@
 """One run as pure functions: tasks, optimizers, schedules, state, step and evaluation."""
 
 from jcnn.training import optimizers as optimizers
+from jcnn.training import schedules as schedules
 from jcnn.training.outputs import network_outputs as network_outputs
 from jcnn.training.run import Data as Data
 from jcnn.training.run import History as History

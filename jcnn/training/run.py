@@ -14,7 +14,8 @@ import optax
 from flax import nnx
 from jax import Array
 
-from jcnn.training.optimizers import Optimizer, schedule
+from jcnn.training.optimizers import Optimizer
+from jcnn.training.schedules import Schedule, learning_rate_schedule
 from jcnn.training.task import Task
 from jcnn.training.watch import Watch, watched
 
@@ -76,16 +77,30 @@ class History(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is static in a run: a change here is another program."""
+    """The static part of a run: a change here is another program.
+
+    `optimizer` is one of `jcnn.training.optimizers`, or `optimizers.adapt` of any Optax factory.
+    `schedule` is a shape for `jcnn.training.schedules.learning_rate_schedule`. Raises UsageError if
+    the schedule cannot be used.
+    """
 
     task: Task
     optimizer: Optimizer
-    schedule: str
+    schedule: str | Callable[..., Any]
     total_steps: int
     warmup_steps: int
     gradient_clip: float | None
     augmentation: Augmentation | None = None
     watch: Watch | None = None
+
+    def __post_init__(self) -> None:
+        self.learning_rate(1.0)
+
+    def learning_rate(self, peak: Any) -> Schedule:
+        """Return the learning rate as a function of the step."""
+        return learning_rate_schedule(
+            self.schedule, peak, total_steps=self.total_steps, warmup_steps=self.warmup_steps
+        )
 
 
 @dataclass(frozen=True)
@@ -209,12 +224,7 @@ def advance(
 
 
 def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
-    rate = schedule(
-        recipe.schedule,
-        values.learning_rate,
-        total_steps=recipe.total_steps,
-        warmup_steps=recipe.warmup_steps,
-    )
+    rate = recipe.learning_rate(values.learning_rate)
     optimizer = recipe.optimizer(rate, momentum=values.momentum, weight_decay=values.weight_decay)
     if recipe.gradient_clip is None:
         return optimizer

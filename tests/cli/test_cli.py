@@ -90,7 +90,7 @@ def test_data_list(capsys):
         (["compare", "--factor", "batch_size", "0"], 2, "batch_size=0"),
         (["compare", "--gradient-clip", "nan"], 2, "a positive norm"),
         (["compare", "--activation", "leaky_relu:nan"], 2, "expected a number after the colon"),
-        (["compare", "--optimizer", "optax:adam"], 2, "is not an optimizer"),
+        (["compare", "--optimizer", "optax:global_norm"], 2, "is not an optimizer"),
         (["compare", "--model", "leaving:make"], 2, "SystemExit"),
         (["compare", "--data-dir", "nowhere", "--data", "mnist"], 1, "no such directory"),
         (["data", "list", "--data-dir", "nowhere"], 1, "no such directory"),

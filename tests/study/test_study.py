@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 import jcnn
-from jcnn import data, engine, layers, models, names, training
+from jcnn import data, engine, layers, models, training
 from jcnn.analysis.result import Result, RunRecord
 from jcnn.errors import UsageError
 from jcnn.study import Study
@@ -18,7 +18,6 @@ from jcnn.study.factors import group
 from jcnn.study.storage.directory import StudyDirectory
 from jcnn.study.storage.ledger import Ledger
 from jcnn.study.toml import KEYS, read_study
-from jcnn.training import optimizers
 
 SMALL = {"epochs": 2, "seeds": 2, "learning_rates": [0.1, 0.03], "batch_size": 128}
 
@@ -358,40 +357,6 @@ def test_a_model_of_plain_flax_layers_with_dropout_and_batch_norm_trains():
         batch_size=32,
     ).run()
     assert found.ranking()[0].mean > 0.8
-
-
-@pytest.mark.parametrize("optimizer", names.TABLES["optimizer"])
-def test_every_optimizer_lowers_a_quadratic(optimizer):
-    make = names.lookup("optimizer", optimizer)
-    rate = 0.003 if optimizer == "lion" else 0.05
-    transform = make(
-        optimizers.schedule("constant", rate, total_steps=100), momentum=0.9, weight_decay=0.0
-    )
-    params = {"w": jnp.full((3, 3), 0.5), "b": jnp.full(3, -0.5)}
-    state = transform.init(params)
-
-    @jax.jit
-    def step(params, state):
-        updates, state = transform.update(params, state, params)
-        return jax.tree.map(jnp.add, params, updates), state
-
-    with jax.numpy_dtype_promotion("standard"):  # Optax's Adam multiplies float by int32
-        for _ in range(100):
-            params, state = step(params, state)
-    assert all(float(jnp.abs(p).max()) < 0.35 for p in jax.tree.leaves(params))
-
-
-def test_schedules():
-    def rates(shape, warmup=0):
-        rate = optimizers.schedule(shape, 0.5, total_steps=8, warmup_steps=warmup)
-        return [round(float(rate(t)), 4) for t in range(9)]
-
-    assert rates("constant") == [0.5] * 9
-    assert rates("linear")[::4] == [0.5, 0.25, 0.0]
-    assert rates("cosine")[::4] == [0.5, 0.25, 0.0]
-    assert rates("linear", 4)[:5] == [0.125, 0.25, 0.375, 0.5, 0.5]
-    with pytest.raises(ValueError, match="constant, cosine, linear"):
-        optimizers.schedule("step", 1.0, total_steps=8)
 
 
 def test_output_directory(tmp_path, result):
