@@ -76,6 +76,14 @@ def test_help_and_import_need_no_jax():
     assert "--kernel-init" in done.stdout
 
 
+def test_shortcuts_are_the_same_objects():
+    for name, submodule in jcnn._SHORTCUTS.items():
+        assert getattr(jcnn, name) is getattr(getattr(jcnn, submodule), name)
+        assert name in dir(jcnn)
+    with pytest.raises(AttributeError, match="no attribute 'diagnosed'"):
+        _ = jcnn.diagnosed
+
+
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(jcnn.__path__, "jcnn.")

@@ -10,7 +10,7 @@ from harness.claim import Claim, Criterion
 from harness.found import Found
 from harness.images import images
 from jcnn.study import Study, train_seeds
-from jcnn.training import network_outputs
+from jcnn.training import predict
 
 
 def measure(configuration: Mapping[str, Any], found: Found) -> None:
@@ -28,7 +28,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         many = Study(**_same(study), seeds=configuration["seeds"])
         prepared = many.prepare()
         models = train_seeds(many, 0, row.learning_rate, prepared=prepared)
-        outputs = (network_outputs(m, data.test_inputs, prepared.data) for m in models)
+        outputs = (predict(m, data.test_inputs, prepared.data) for m in models)
         right = np.array([o.argmax(axis=-1) == data.test_targets for o in outputs])
         accuracies = 100 * right.mean(axis=1)
         # The variance of a mean of independent examples, each right as often as over the seeds.

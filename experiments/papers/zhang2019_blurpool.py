@@ -16,7 +16,7 @@ from harness.found import Found, row_of
 from harness.images import images
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
-from jcnn.training import network_outputs
+from jcnn.training import predict
 
 WRAP = ((0, 0), (0, 1), (0, 1), (0, 0))
 
@@ -104,7 +104,7 @@ def _consistency(model: nnx.Module, prepared: Any, shifts: np.ndarray) -> float:
     counts = np.zeros((len(inputs), 10))
     for shift in shifts:
         moved = np.roll(inputs, shift, axis=(1, 2))
-        taken = network_outputs(model, moved, prepared.data).argmax(axis=-1)
+        taken = predict(model, moved, prepared.data).argmax(axis=-1)
         counts[np.arange(len(inputs)), taken] += 1
     k = len(shifts)
     return float((counts * (counts - 1)).sum(axis=1).mean() / (k * (k - 1)))

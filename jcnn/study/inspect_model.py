@@ -17,7 +17,7 @@ from jcnn.errors import UsageError
 from jcnn.study.retrain import train_one
 from jcnn.tracing.blocks import Traced, trace
 from jcnn.tracing.program import evaluate
-from jcnn.training import network_outputs, normalize
+from jcnn.training import normalize, predict
 
 if TYPE_CHECKING:
     from jcnn.analysis.result import Result
@@ -108,7 +108,7 @@ def portrait(study: "Study", result: "Result") -> Portrait:
         prepared=prepared,
         on_epoch=lambda _, model: samples.append(look.sample(model)),
     )
-    outputs = network_outputs(model, dataset.test_inputs, data)
+    outputs = predict(model, dataset.test_inputs, data)
     example = _right(outputs, dataset)
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)
     values = look(model, jnp.concatenate([picture] * len(few)))

@@ -2,7 +2,7 @@
 
 from jcnn.training import optimizers as optimizers
 from jcnn.training import schedules as schedules
-from jcnn.training.outputs import network_outputs as network_outputs
+from jcnn.training.predict import predict as predict
 from jcnn.training.run import Data as Data
 from jcnn.training.run import History as History
 from jcnn.training.run import Hyperparameters as Hyperparameters

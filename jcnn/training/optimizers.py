@@ -119,8 +119,8 @@ def adapt(
     Raises UsageError if the factory does not take a number in `passed`, or if a training step with
     its optimizer cannot be traced.
 
-    >>> adapt(optax.adamw, ["weight_decay"]).weight_decay
-    'weight_decay'
+    >>> adapt(optax.sgd, ["momentum"]).momentum
+    'momentum'
     """
     if isinstance(factory, OptaxOptimizer):
         return factory

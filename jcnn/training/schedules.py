@@ -42,7 +42,7 @@ def learning_rate_schedule(
 
     >>> float(learning_rate_schedule("linear", 0.5, total_steps=10)(5))
     0.25
-    >>> float(learning_rate_schedule(optax.cosine_decay_schedule, 0.5, total_steps=10)(5))
+    >>> float(learning_rate_schedule(optax.linear_schedule, 0.5, total_steps=10)(5))
     0.25
     """
     if not 0 <= warmup_steps < max(total_steps, 1):
