@@ -84,6 +84,14 @@ def test_shortcuts_are_the_same_objects():
         _ = jcnn.diagnosed
 
 
+def test_a_package_lists_its_public_names_only():
+    assert {"load", "Dataset", "augmentation"} < set(dir(jcnn.data))
+    assert {"predict", "Recipe", "optimizers", "schedules"} < set(dir(jcnn.training))
+    for package in (jcnn.data, jcnn.training):
+        assert not {"errors", "run", "Any", "importlib", "ModuleType"} & set(dir(package))
+        assert not [name for name in dir(package) if name.startswith("_")]
+
+
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(jcnn.__path__, "jcnn.")

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jcnn.training.run import Data, normalize
+from jcnn.training.state import Data, normalize
 
 
 def predict(

@@ -1,4 +1,4 @@
-"""IDX, npz and image files: what is right is read exactly, what is wrong is one clear error."""
+"""IDX, npz and image files: valid files are read exactly, invalid ones raise one clear error."""
 
 import gzip
 import io
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 
 
 def by_message(value: object) -> str:
-    """Test names without the bytes of archives: those hold the time at which they were made."""
+    """Test names without the bytes of archives, which contain their time of creation."""
     return value if isinstance(value, str) else "file"
 
 
@@ -29,10 +29,10 @@ def test_idx_round_trip(
     array = (RNG.normal(size=shape) * 50).astype(dtype)
     raw = encode_idx(array)
     (tmp_path / "a").write_bytes(gzip.compress(raw) if pack else raw)
-    found = read_idx(tmp_path / "a")
-    assert found.dtype == array.dtype
-    assert found.dtype.isnative
-    np.testing.assert_array_equal(found, array)
+    result = read_idx(tmp_path / "a")
+    assert result.dtype == array.dtype
+    assert result.dtype.isnative
+    np.testing.assert_array_equal(result, array)
 
 
 IDX = b"\0\0\x08\2\0\0\0\3\0\0\0\2abcdef"
@@ -41,27 +41,27 @@ IDX = b"\0\0\x08\2\0\0\0\3\0\0\0\2abcdef"
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", "magic number is cut off"),
-        (b"\0\0\x08", "magic number is cut off"),
+        (b"", "magic number is truncated"),
+        (b"\0\0\x08", "magic number is truncated"),
         (b"PK\3\4" + IDX, "magic number is 504b0304"),
         (b"\0\0\x0a\1" + IDX[4:], "magic number is 00000a01"),
         (b"\0\0\x08\0" + IDX[4:], "number of dimensions is 0"),
         (b"\0\0\x08\xff" + IDX[4:], "number of dimensions is 255"),
-        (IDX[:9], "sizes are cut off"),
+        (IDX[:9], "sizes are truncated"),
         (IDX[:-1], r"sizes \(3, 2\) need 6 bytes of elements, but the file holds at most 5"),
-        (IDX + b"x", "the file goes on"),
+        (IDX + b"x", "the file continues"),
         (b"\0\0\x08\2\0\0\0\0\0\0\0\2", r"sizes are \(0, 2\)"),
         (b"\0\0\x08\2\xff\xff\xff\xff\0\0\0\3", "more than the limit of"),
         (b"\0\0\x08\2\0\1\0\0\0\1\0\0abc", "holds at most 3"),
         (gzip.compress(IDX[:-1]), "holds 5"),
-        (gzip.compress(IDX + b"x"), "the file goes on"),
+        (gzip.compress(IDX + b"x"), "the file continues"),
         (gzip.compress(IDX)[:-9], "not a readable IDX file"),
         (gzip.compress(IDX)[:-5] + b"12345", "CRC"),
         (gzip.compress(b"\0\0\x08\2\0\1\0\0\0\1\0\0abc"), "holds at most"),
     ],
     ids=by_message,
 )
-def test_a_wrong_idx_file_is_named_with_its_field(raw: bytes, message: str, tmp_path: Path) -> None:
+def test_an_error_names_the_idx_file_and_field(raw: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "bad-idx").write_bytes(raw)
     with pytest.raises(DataError, match=message) as caught:
         read_idx(tmp_path / "bad-idx")
@@ -105,7 +105,7 @@ def test_npz_with_one_pair_is_split(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x=np.asfortranarray(X.astype(">f8")), y=Y, notes=[1])
     data = load_npz(tmp_path / "own.npz")
     assert (len(data.train_inputs), len(data.test_inputs)) == (16, 4)
-    assert data.source.endswith("own.npz (notes left alone)")
+    assert data.source.endswith("own.npz (notes ignored)")
     stacked = np.concatenate([data.train_inputs, data.test_inputs])[..., 0]
     assert sorted(row.tobytes() for row in stacked.astype(np.uint8)) == sorted(
         row.tobytes() for row in X
@@ -118,7 +118,7 @@ def test_npz_volumes_get_a_channel_and_images_do_not(tmp_path: Path) -> None:
         assert load_npz(tmp_path / "a.npz").input_shape == expected
 
 
-def test_medmnists_validation_part_is_left_alone(tmp_path: Path) -> None:
+def test_medmnists_validation_part_is_ignored(tmp_path: Path) -> None:
     arrays = {}
     for value, (part, examples) in enumerate((("train", 6), ("val", 2), ("test", 4))):
         arrays[f"{part}_images"] = np.full((examples, 8, 8, 8), value, np.uint8)
@@ -126,7 +126,7 @@ def test_medmnists_validation_part_is_left_alone(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "adrenal.npz", **arrays)
     data = load(tmp_path / "adrenal.npz")
     assert (data.name, data.classes) == ("adrenal", ("0", "1"))
-    assert data.source.endswith("adrenal.npz (val_images, val_labels left alone)")
+    assert data.source.endswith("adrenal.npz (val_images, val_labels ignored)")
     assert (data.train_inputs.shape, data.test_inputs.shape) == ((6, 8, 8, 8, 1), (4, 8, 8, 8, 1))
     assert (data.train_inputs == 0).all()
     assert (data.test_inputs == 2).all()
@@ -155,7 +155,7 @@ def npy(array: np.ndarray, **header: object) -> bytes:
     [
         (b"", "not a readable .npz file"),
         (b"nothing like a zip file", "not a readable .npz file"),
-        (with_member("z.npy", npy(X)), "array 'x' is missing beside z, y"),
+        (with_member("z.npy", npy(X)), "array 'x' is missing; the file has z, y"),
         (
             with_member("x.npy", npy(X, shape=(21, 6, 6))),
             "declares shape .* 756 bytes, but has 720",
@@ -167,12 +167,12 @@ def npy(array: np.ndarray, **header: object) -> bytes:
         (with_member("x.npy", npy(X, descr=[("a", "u1")])), "expected integers or floats"),
         (with_member("x.npy", b"\x93NUMPY\3\0" + npy(X)[8:]), "header version"),
         (with_member("x.npy", b"not an array"), "not a readable .npz file .*magic"),
-        (with_member("x.npy", npy(X), zipfile.ZIP_BZIP2), "compressed by another method"),
-        (with_member("x.npy", npy(X[:7])), "do not belong together"),
+        (with_member("x.npy", npy(X), zipfile.ZIP_BZIP2), "compressed by a method"),
+        (with_member("x.npy", npy(X[:7])), "do not match"),
     ],
     ids=by_message,
 )
-def test_a_wrong_npz_file_is_named_with_its_array(raw: bytes, message: str, tmp_path: Path) -> None:
+def test_an_error_names_the_npz_file_and_array(raw: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(raw)
     with pytest.raises(DataError, match=message) as caught:
         load_npz(tmp_path / "bad.npz")
@@ -186,7 +186,7 @@ def test_npz_objects_are_never_unpickled(tmp_path: Path) -> None:
         load_npz(tmp_path / "a.npz")
 
 
-def test_npz_sizes_are_checked_before_memory_is_taken(tmp_path: Path) -> None:
+def test_npz_sizes_are_checked_before_memory_is_allocated(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((20, 100, 100), np.uint8), y=Y)
     with pytest.raises(
         DataError, match=r"arrays x, y would take .* more than the limit of 100,000"
@@ -194,7 +194,7 @@ def test_npz_sizes_are_checked_before_memory_is_taken(tmp_path: Path) -> None:
         load_npz(tmp_path / "bomb.npz", max_bytes=100_000)
 
 
-def test_npz_cannot_claim_more_than_deflate_can_hold(tmp_path: Path) -> None:
+def test_npz_cannot_declare_more_than_deflate_can_hold(tmp_path: Path) -> None:
     claimed = 2**32
     raw = bytearray(with_member("x.npy", npy(X[:1], shape=(claimed - 128,)), zipfile.ZIP_DEFLATED))
     entry = raw.index(b"PK\1\2")
@@ -282,14 +282,14 @@ def spoil_end(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_size, r"3.png: image is 5x4 colour, but .*0.png is 6x4 colour"),
+        (spoil_size, r"3.png: image is 5x4 color, but .*0.png is 6x4 color"),
         (spoil_mode, "3.png: image is 6x4 grey"),
         (spoil_depth, "3.png: image has Pillow mode I"),
         (spoil_content, "3.png: not a readable image"),
         (spoil_end, "3.png: not a readable image"),
     ],
 )
-def test_a_wrong_image_is_named(spoil: Callable, message: str, tmp_path: Path) -> None:
+def test_an_error_names_the_image(spoil: Callable, message: str, tmp_path: Path) -> None:
     spoil(image_folder(tmp_path))
     with pytest.raises(DataError, match=message):
         load_image_folder(tmp_path)
@@ -305,7 +305,7 @@ def test_image_folder_errors(tmp_path: Path) -> None:
         load_image_folder(tmp_path, max_bytes=100)
     image_folder(tmp_path / "test")
     (tmp_path / "test" / "cat").rename(tmp_path / "test" / "dog")
-    with pytest.raises(DataError, match="dog: class is not among"):
+    with pytest.raises(DataError, match="dog: class is not one of those"):
         load_image_folder(tmp_path)
     (tmp_path / "train" / "empty").mkdir()
     with pytest.raises(DataError, match="empty: class has no images"):
