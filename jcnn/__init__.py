@@ -1,7 +1,8 @@
-"""jcnn: which parts should a convolutional network be made of, and why does one not train?
+"""Which parts should a convolutional network be made of, and why does one not train?
 
-The parts stand on their own (`jcnn.pooling.l2_pool`, `jcnn.layers.Conv`, `jcnn.models.lenet`), and
-`jcnn.Study` compares them. Submodules are imported when first used, so `import jcnn` costs nothing.
+The parts can be used on their own (`jcnn.pooling.l2_pool`, `jcnn.layers.Conv`,
+`jcnn.models.lenet`); `jcnn.Study` compares them, and `jcnn.diagnose` examines one network.
+Submodules are imported when first used, so `import jcnn` is fast.
 """
 
 import importlib
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from jcnn import theory as theory
     from jcnn import training as training
     from jcnn.diagnosis import diagnose as diagnose
+    from jcnn.diagnosis import find_learning_rate as find_learning_rate
+    from jcnn.diagnosis import summarize as summarize
     from jcnn.study import Result as Result
     from jcnn.study import Study as Study
 
@@ -56,15 +59,23 @@ _SUBMODULES = (
 )
 
 
+# Functions and classes of submodules that are also here.
+_SHORTCUTS = {
+    "Result": "study",
+    "Study": "study",
+    "diagnose": "diagnosis",
+    "find_learning_rate": "diagnosis",
+    "summarize": "diagnosis",
+}
+
+
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"jcnn.{name}")
-    if name == "diagnose":
-        return importlib.import_module("jcnn.diagnosis").diagnose
-    if name in ("Study", "Result"):
-        return getattr(importlib.import_module("jcnn.study"), name)
+    if name in _SHORTCUTS:
+        return getattr(importlib.import_module(f"jcnn.{_SHORTCUTS[name]}"), name)
     raise AttributeError(f"module 'jcnn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, "Study", "Result", "diagnose"})
+    return sorted({*globals(), *_SUBMODULES, *_SHORTCUTS})

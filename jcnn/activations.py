@@ -5,7 +5,6 @@ any floating dtype of its input. Derivatives at kinks are those of the code: rel
 relu6'(0) = relu6'(6) = 0.
 """
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jcnn.errors import nearest
 from jcnn.quadrature import output_moments
 
 sigmoid = jax.nn.sigmoid
@@ -135,12 +135,7 @@ def facts(function: Callable[..., Array] | str) -> Facts:
     """
     if isinstance(function, str):
         if function not in ACTIVATIONS:
-            near = difflib.get_close_matches(function, ACTIVATIONS, n=3, cutoff=0.5)
-            raise ValueError(
-                f"unknown activation {function!r}; did you mean {', '.join(near)}?"
-                if near
-                else f"unknown activation {function!r}; known: {', '.join(ACTIVATIONS)}"
-            )
+            raise nearest("activation", function, ACTIVATIONS)
         return _measure(ACTIVATIONS[function], function)
     names = {id(activation): name for name, activation in ACTIVATIONS.items()}
     name = names.get(id(function), getattr(function, "__name__", type(function).__name__))

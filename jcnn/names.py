@@ -1,19 +1,20 @@
-"""Names for values, looked up once, at the edge: the command line and study files.
+"""Names of values, as the command line and study files use them.
 
-Each table maps a name to where the value lives (`module:attribute`, called with no argument where
-it ends in `()`), so that listing names imports nothing. Besides its table's names, every kind takes
-`mymodule:attribute`, and parametric ones take a number: `normal:0.01`. Augmentations are chained
-by a plus: `shift:2+flip`.
+Each table maps a name to the place of its value, `module:attribute`; a place that ends in `()` is
+called without arguments. Places are strings, imported only when a name is looked up, so listing
+names imports nothing. In addition to the names in its table, every kind accepts
+`mymodule:attribute`, and some accept a number: `normal:0.01`. Augmentations are chained with a
+plus: `shift:2+flip`.
 """
 
-import difflib
 import functools
 import importlib
 import math
 import os
 import sys
-from collections.abc import Iterable
 from typing import Any
+
+from jcnn.errors import UsageError, nearest
 
 
 def _all_from(module: str, names: str, *, call: bool = False) -> dict[str, str]:
@@ -61,8 +62,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
-# `name:number` is the function here with that number as a keyword, or as the one argument of a
-# factory where no keyword is named.
+# `name:number` is this function with the number as this keyword argument. If the keyword is empty,
+# it is the result of calling the function with the number.
 PARAMETRIC: dict[str, dict[str, tuple[str, str]]] = {
     "activation": {
         "leaky_relu": ("jcnn.activations:leaky_relu", "negative_slope"),
@@ -88,24 +89,10 @@ NONE = None
 CONSTANT, COSINE, LINEAR = "constant", "cosine", "linear"
 
 
-class UsageError(ValueError):
-    """What was asked for cannot be: the message says what to ask for instead."""
-
-
-class UnknownNameError(UsageError):
-    """A name that no table has; the message offers the nearest."""
-
-
-def nearest(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for an unknown `name`, with the nearest known ones or, failing those, all."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    return UnknownNameError(f"unknown {kind} {name!r}; {hint}")
-
-
 def lookup(kind: str, name: str) -> Any:
-    """The value that `name` stands for among values of this kind.
+    """Return the value of a name of this kind.
+
+    Raises UsageError if the name is unknown, cannot be imported, or has no valid number.
 
     >>> lookup("activation", "tanh").__name__
     'tanh'
@@ -121,12 +108,12 @@ def lookup(kind: str, name: str) -> Any:
         return _with_number(kind, head, tail)
     if tail:
         return _imported(kind, name, head, tail)
-    numbered = [f"{known}:NUMBER" for known in PARAMETRIC.get(kind, {})]
+    numbered = [f"{prefix}:NUMBER" for prefix in PARAMETRIC.get(kind, {})]
     raise nearest(kind, name, [*table, *numbered])
 
 
 def is_own(kind: str, name: str) -> bool:
-    """Whether `name` is jcnn's own for values of this kind, and not `module:attribute`.
+    """Return whether `name` is one of jcnn's own names of this kind, not `module:attribute`.
 
     >>> is_own("activation", "elu:0.5"), is_own("activation", "mymodule:elu")
     (True, False)
@@ -154,8 +141,22 @@ def name_of(kind: str, value: Any) -> str:
     for name, place in TABLES.get(kind, {}).items():
         if not place.endswith("()") and _resolve(place) is value:
             return name
+    if isinstance(value, functools.partial):
+        keywords = (f"{name}={name_of('', item)}" for name, item in value.keywords.items())
+        arguments = (*(name_of("", item) for item in value.args), *keywords)
+        return f"{name_of(kind, value.func)}({', '.join(arguments)})"
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    return f"{module}:{qualname}" if module and qualname else repr(value)
+    return f"{_public(module, qualname, value)}:{qualname}" if module and qualname else repr(value)
+
+
+def _public(module: str, qualname: str, value: Any) -> str:
+    """Return the first of a module's parents that has the value under the same name, or itself."""
+    parts = module.split(".")
+    for count in range(1, len(parts)):
+        parent = ".".join(parts[:count])
+        if getattr(sys.modules.get(parent), qualname, None) is value:
+            return parent
+    return module
 
 
 def _resolve(place: str) -> Any:
@@ -187,6 +188,6 @@ def _imported(kind: str, name: str, module: str, attribute: str) -> Any:
         reason = " ".join(str(error).split())
         raise UsageError(
             f"{kind} {name!r} could not be imported: {type(error).__name__}: {reason}; expected "
-            "module:attribute, the module in this directory or installed"
+            "module:attribute, with the module installed or in this directory"
         ) from error
     return value

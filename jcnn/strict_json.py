@@ -1,4 +1,4 @@
-"""Results as strict JSON, which has no NaN: what is not finite is null."""
+"""Strict JSON, which has no NaN: numbers that are not finite become null."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def dumps(content: Any) -> str:
-    """`content` as indented JSON; dataclasses and named tuples become objects.
+    """Return `content` as indented JSON; dataclasses and named tuples become objects.
 
     >>> print(dumps({"loss": float("nan"), "layers": (1, 2.5)}))
     {
@@ -23,9 +23,9 @@ def dumps(content: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` as dictionaries, lists, and numbers that are finite or None."""
+    """Return `value` as dictionaries, lists, and numbers that are finite or None."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "_asdict"):
         return plain(value._asdict())
     if isinstance(value, Mapping):

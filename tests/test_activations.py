@@ -162,7 +162,7 @@ def test_facts_of_odd_functions():
     assert naive.max_derivative == pytest.approx(activations.facts("silu").max_derivative)
 
 
-def test_an_unknown_name_meets_its_nearest():
+def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(ValueError, match="did you mean relu"):
         activations.facts("relo")
 

@@ -18,7 +18,7 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "quadrature", "strict_json", "vma"},
+    {"arguments", "errors", "names", "quadrature", "strict_json", "vma"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers", "theory"},
     {"models", "data"},
@@ -69,9 +69,7 @@ def test_imports_never_point_up(path):
     package = path.relative_to(ROOT / "jcnn").parts[0].removesuffix(".py")
     level = floor_of(package)
     if level is None:
-        assert package in ("__init__", "__main__", "names", "testing", "version"), (
-            f"{package} has no floor"
-        )
+        assert package in ("__init__", "__main__", "testing", "version"), f"{package} has no floor"
         return
     for module in imported(path):
         parts = module.split(".")
@@ -103,6 +101,22 @@ def test_help_and_import_need_no_jax():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--kernel-init" in done.stdout
+
+
+def test_shortcuts_are_the_same_objects():
+    for name, submodule in jcnn._SHORTCUTS.items():
+        assert getattr(jcnn, name) is getattr(getattr(jcnn, submodule), name)
+        assert name in dir(jcnn)
+    with pytest.raises(AttributeError, match="no attribute 'diagnosed'"):
+        _ = jcnn.diagnosed
+
+
+def test_a_package_lists_its_public_names_only():
+    assert {"load", "Dataset", "augmentation"} < set(dir(jcnn.data))
+    assert {"predict", "Recipe", "optimizers", "schedules"} < set(dir(jcnn.training))
+    for package in (jcnn.data, jcnn.training):
+        assert not {"errors", "run", "Any", "importlib", "ModuleType"} & set(dir(package))
+        assert not [name for name in dir(package) if name.startswith("_")]
 
 
 MODULES = [

@@ -10,7 +10,7 @@ from harness.claim import Claim, Criterion
 from harness.measurements import Measurements
 from harness.subsets import subset
 from jcnn.study import Study, train_seeds
-from jcnn.training import network_outputs
+from jcnn.training import predict
 
 
 def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
@@ -33,7 +33,7 @@ def measure(configuration: Mapping[str, Any], measurements: Measurements) -> Non
         study = Study(**_settings(study), seeds=configuration["seeds"])
         prepared = study.prepare()
         models = train_seeds(study, 0, row.learning_rate, prepared=prepared)
-        outputs = (network_outputs(m, data.test_inputs, prepared.data) for m in models)
+        outputs = (predict(m, data.test_inputs, prepared.data) for m in models)
         correct = np.array([o.argmax(axis=-1) == data.test_targets for o in outputs])
         accuracies = 100 * correct.mean(axis=1)
         # The spread if each example were correct independently, with its frequency over the seeds.

@@ -12,7 +12,7 @@ from harness.networks import HE
 from harness.subsets import subset
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
-from jcnn.training import network_outputs
+from jcnn.training import predict
 
 
 def expected_pool(x: Any, *window: Any) -> Any:
@@ -68,7 +68,7 @@ def measure(configuration: Mapping[str, Any], measurements: Measurements) -> Non
         row = find_row(result, pooling=name)
         models = train_seeds(study, row.combination, row.learning_rate, prepared=prepared)
         inputs, targets = np.asarray(prepared.data.inputs), np.asarray(prepared.data.targets)
-        outputs = [network_outputs(model, inputs, prepared.data) for model in models]
+        outputs = [predict(model, inputs, prepared.data) for model in models]
         train[name] = np.array([100 * np.mean(o.argmax(-1) != targets) for o in outputs])
         test[name] = 100 * (1 - np.nan_to_num(row.values))
         measurements.add(f"{name}: training error, %", *train[name])

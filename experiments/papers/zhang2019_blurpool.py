@@ -17,7 +17,7 @@ from harness.networks import HE
 from harness.subsets import subset
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
-from jcnn.training import network_outputs
+from jcnn.training import predict
 
 WRAP = ((0, 0), (0, 1), (0, 1), (0, 0))
 
@@ -109,7 +109,7 @@ def _consistency(model: nnx.Module, prepared: Any, shifts: np.ndarray) -> float:
     counts = np.zeros((len(inputs), 10))
     for shift in shifts:
         moved = np.roll(inputs, shift, axis=(1, 2))
-        classes = network_outputs(model, moved, prepared.data).argmax(axis=-1)
+        classes = predict(model, moved, prepared.data).argmax(axis=-1)
         counts[np.arange(len(inputs)), classes] += 1
     k = len(shifts)
     return float((counts * (counts - 1)).sum(axis=1).mean() / (k * (k - 1)))

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jcnn import names
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 
 
 def match_baseline(combinations: Sequence[Mapping[str, str]], levels: Mapping[str, str]) -> int:
@@ -13,7 +12,7 @@ def match_baseline(combinations: Sequence[Mapping[str, str]], levels: Mapping[st
     """
     for factor in levels:
         if combinations and factor not in combinations[0]:
-            raise names.nearest("factor", factor, tuple(combinations[0]))
+            raise nearest("factor", factor, tuple(combinations[0]))
     matches = [
         index
         for index, combination in enumerate(combinations)

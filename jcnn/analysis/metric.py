@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jcnn import names
 from jcnn.analysis.statistics import Interval
 from jcnn.engine import Outcome
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 
 FORMS = ("accuracy", "loss", "error", "area", "steps:TARGET", "seconds:TARGET", "diverged")
 
@@ -99,7 +98,7 @@ def parse_metric(form: str, task_metric: str, higher_is_better: bool) -> Metric:
     if head in ("steps", "seconds") and colon:
         return _time_to_target(form, task_metric, higher_is_better)
     known = [name for name in FORMS if name not in ("accuracy", "error") or name == task_metric]
-    raise names.nearest("metric", form, known)
+    raise nearest("metric", form, known)
 
 
 def _area(task_metric: str, higher_is_better: bool) -> Metric:

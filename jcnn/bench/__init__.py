@@ -1,4 +1,4 @@
-"""Benchmarks of operations and train steps, beside the same work in plain Flax and in PyTorch."""
+"""Benchmarks of operations and training steps, compared with plain Flax and PyTorch."""
 
 from jcnn.bench.diagnosis import run_diagnosis as run_diagnosis
 from jcnn.bench.machine import Peaks as Peaks

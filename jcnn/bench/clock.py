@@ -1,4 +1,4 @@
-"""Timing on noisy machines: every side once a round, so that drift meets all of them alike."""
+"""Timing on noisy machines: every side runs once per round, so drift affects all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-# What the name of a rival's side begins with.
+# Prefixes of the names of the sides that jcnn is compared with.
 RIVALS = ("flax", "torch")
-# A side that has just finished may leave threads spinning for a moment.
+# Seconds between samples: a side that has finished may leave threads spinning for a moment.
 _SETTLE = 0.02
-# A side whose sample takes more seconds than this is sampled in one round of five alone.
+# A side whose sample takes more seconds than this is sampled in every fifth round only.
 _SLOW = 2.0
 
 
 class Timing(NamedTuple):
-    """Seconds of one unit of work: median and quartiles of `n` samples."""
+    """Seconds per unit of work: median and quartiles of `n` samples."""
 
     median: float
     low: float
@@ -25,36 +25,37 @@ class Timing(NamedTuple):
 
     @classmethod
     def of(cls, samples: list[float]) -> "Timing":
-        """Summarize samples."""
+        """Return the summary of samples."""
         low, median, high = np.percentile(samples, [25, 50, 75])
         return cls(float(median), float(low), float(high), len(samples))
 
 
 def interleaved(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Timing]:
-    """Each side gives the seconds of one unit of work; one sample of each a round, after a warm-up.
+    """Time all sides in turns; each function returns the seconds of one unit of work.
 
-    The order turns round by round, so that nobody always follows the same neighbour. A slow side
-    takes part in every fifth round, the first among them, and its `n` says so.
+    After a warm-up round, each side is sampled once per round. The order rotates, so that no side
+    always follows the same one. A slow side is sampled in every fifth round only, starting with the
+    first, and its `n` is smaller.
     """
     samples: dict[str, list[float]] = {name: [] for name in sides}
     slow: set[str] = set()
     names = list(sides)
-    for done in range(rounds + 1):
-        for name in names[done % len(names) :] + names[: done % len(names)]:
-            if name in slow and done % 5 != 1:
+    for index in range(rounds + 1):  # round 0 is the warm-up
+        for name in names[index % len(names) :] + names[: index % len(names)]:
+            if name in slow and index % 5 != 1:
                 continue
             time.sleep(_SETTLE)
             began = time.perf_counter()
             seconds = sides[name]()
             if time.perf_counter() - began > _SLOW:
                 slow.add(name)
-            if done:
+            if index:
                 samples[name].append(seconds)
-    return {name: Timing.of(found) for name, found in samples.items()}
+    return {name: Timing.of(values) for name, values in samples.items()}
 
 
 def milliseconds(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
-    """Timings by side as plain values."""
+    """Return timings in milliseconds, by side, as plain values."""
     return {
         name: {k: v if k == "n" else v * 1e3 for k, v in timing._asdict().items()}
         for name, timing in timings.items()
@@ -62,23 +63,23 @@ def milliseconds(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
 
 
 def ratios(timings: Mapping[str, Timing], ours: float) -> dict[str, float]:
-    """How many times as long as our seconds the best side of each rival takes."""
-    found = {}
+    """Return the time of each rival's best side, divided by `ours` (seconds)."""
+    result = {}
     for rival in RIVALS:
         medians = [timing.median for name, timing in timings.items() if name.startswith(rival)]
         if medians:
-            found[rival] = min(medians) / ours
-    return found
+            result[rival] = min(medians) / ours
+    return result
 
 
 def timed(function: Callable[..., Any], *arguments: Any) -> float:
-    """Seconds of one call, its result waited for."""
+    """Return the seconds of one call, until its result is ready."""
     began = time.perf_counter()
     jax.block_until_ready(function(*arguments))
     return time.perf_counter() - began
 
 
 def repeats(once: Callable[[], float], *, seconds: float = 0.05, most: int = 1000) -> int:
-    """How many calls make a sample of about `seconds`; the first call warms up."""
+    """Return how many calls take about `seconds` together; the first call is a warm-up."""
     once()
     return int(np.clip(seconds / max(once(), 1e-7), 1, most))

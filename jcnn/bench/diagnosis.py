@@ -1,4 +1,4 @@
-"""What following every layer through training adds to a train step."""
+"""The time that monitoring every layer adds to a training step."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,13 +14,13 @@ from jcnn.bench.clock import interleaved, milliseconds
 from jcnn.bench.steps import WORKLOADS, EngineTraining, Workload
 from jcnn.diagnosis.monitor import make_watch
 
-# Every so manyth step is measured, and an epoch has so many.
+# Every 20th step is measured; an epoch has 40.
 EVERY, STEPS = 20, 40
 
 
 @dataclass
 class DiagnosisResult:
-    """Milliseconds a step and model without and with the measurement, and what it adds."""
+    """Milliseconds per step and model without and with monitoring, and the overhead."""
 
     name: str
     runs: int
@@ -29,22 +29,22 @@ class DiagnosisResult:
     milliseconds: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the result as plain values."""
         return asdict(self) | {"added": self.added}
 
     @property
     def added(self) -> float:
-        """The added time as a share of a step's."""
+        """The added time as a fraction of a step's."""
         return self.milliseconds[f"diagnosed every {EVERY}th step"]["median"] / self.best() - 1
 
     def best(self) -> float:
-        """Milliseconds a step and model without it."""
+        """Return the milliseconds per step and model without monitoring."""
         return self.milliseconds["not diagnosed"]["median"]
 
     def summary(self) -> str:
-        """What it adds, in a line."""
+        """Return the overhead in one line."""
         return (
-            f"{self.added:+.1%} a step; compiled in {self.compile_seconds:.1f} s instead of "
+            f"{self.added:+.1%} per step; compiled in {self.compile_seconds:.1f} s instead of "
             f"{self.compile_seconds_without:.1f} s"
         )
 
@@ -52,16 +52,16 @@ class DiagnosisResult:
 def run_diagnosis(
     *, rounds: int = 20, chosen: Callable[[str], bool] = lambda name: True
 ) -> Iterator[DiagnosisResult]:
-    """Time each workload without and with its layers being measured at every 20th step.
+    """Time each workload without monitoring, and with all layers measured every 20 steps.
 
-    >>> list(run_diagnosis(chosen=print))  # shows the names, and chooses none
+    >>> list(run_diagnosis(chosen=print))  # prints the names and selects none
     diagnosis, digits CNN
     diagnosis, 28x28 CNN
     []
     >>> for result in run_diagnosis():  # doctest: +SKIP
     ...     print(result.name, result.added)
 
-    The second example is not run with the others: it takes one or two minutes.
+    The second example is skipped in the tests: it takes one or two minutes.
     """
     for workload in WORKLOADS:
         if chosen(f"diagnosis, {workload.name}"):
@@ -70,8 +70,8 @@ def run_diagnosis(
 
 def _run(workload: Workload, rounds: int) -> DiagnosisResult:
     data = workload.data()
-    places = np.arange(STEPS * workload.batch_size) % len(data.inputs)
-    data = data._replace(inputs=data.inputs[places], targets=data.targets[places])
+    rows = np.arange(STEPS * workload.batch_size) % len(data.inputs)
+    data = data._replace(inputs=data.inputs[rows], targets=data.targets[rows])
     batch = jax.ShapeDtypeStruct((workload.batch_size, *data.inputs.shape[1:]), jnp.float32)
     model = nnx.eval_shape(lambda: workload.model(nnx.Rngs(0)))
     watch = make_watch(model, batch, losses.cross_entropy, every=EVERY, steps=STEPS)

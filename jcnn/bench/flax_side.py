@@ -1,4 +1,4 @@
-"""The same training written plainly: Flax's layers, Optax, and one `lax.scan` over the batches."""
+"""The same training in plain Flax and Optax: one `lax.scan` over the batches."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ SAMPLE_STEPS = 2
 
 
 class PlainNet(nnx.Module):
-    """Convolutions 3 wide (ReLU, max pool by 2 each), then dense layers (ReLU), then the output."""
+    """3x3 convolutions with ReLU and 2x2 max pooling, dense layers with ReLU, and an output."""
 
     def __init__(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
         rngs = nnx.Rngs(0)
@@ -34,7 +34,7 @@ class PlainNet(nnx.Module):
         self.convs, self.denses = nnx.List(convs), nnx.List(denses)
 
     def __call__(self, x: Array) -> Array:
-        """Logits."""
+        """Return logits."""
         for conv in self.convs:
             x = nnx.max_pool(nnx.relu(conv(x)), (2, 2), strides=(2, 2))
         x = x.reshape(len(x), -1)
@@ -45,7 +45,7 @@ class PlainNet(nnx.Module):
 
 
 class FlaxTraining:
-    """One model trained over the batches by one compiled scan."""
+    """Training of one model over the batches with one compiled scan."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class FlaxTraining:
         self._epoch = jax.jit(epoch)
 
     def losses(self) -> np.ndarray:
-        """The loss of each step from the first weights."""
+        """Return the loss of each step, starting from the initial weights."""
         return np.asarray(self._epoch(self._start, *self._data)[1])
 
     def sample(self) -> float:
-        """Seconds a step."""
+        """Return the seconds per step."""
         *data, batches = self._data
-        few = batches[:SAMPLE_STEPS]
-        return timed(self._epoch, self._start, *data, few) / len(few)
+        sampled = batches[:SAMPLE_STEPS]
+        return timed(self._epoch, self._start, *data, sampled) / len(sampled)

@@ -1,4 +1,4 @@
-"""What this machine can do at most: measured matmul and copy rates, and what it is."""
+"""The machine: its measured peak rates of matmul and copying, and its description."""
 
 import os
 import platform
@@ -15,16 +15,17 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
 class Peaks(NamedTuple):
-    """The best measured on this machine, all devices together."""
+    """The best measured rates of this machine, of all devices together."""
 
     matmul_gflops: float
     copy_gbytes: float
 
 
 def measure_peaks(dtype: Any = jnp.float32, *, rounds: int = 10) -> Peaks:
-    """Matmul in GFLOP/s and copying in GB/s (bytes read and written), on one device and on all.
+    """Measure matmul in GFLOP/s and copying in GB/s (bytes read and written).
 
-    The best of `rounds` counts, since nothing can be faster than the machine, only slower.
+    Both are measured on one device and on all. The best of `rounds` counts: noise can only make a
+    round slower.
 
     >>> peaks = measure_peaks(rounds=1)
     >>> peaks.matmul_gflops > 0 and peaks.copy_gbytes > 0
@@ -44,7 +45,7 @@ def measure_peaks(dtype: Any = jnp.float32, *, rounds: int = 10) -> Peaks:
 
 
 def hardware() -> dict[str, Any]:
-    """Versions, processor and devices, as results carry them.
+    """Return versions, processor and devices, as stored with results.
 
     >>> sorted(hardware())[:4]
     ['cores', 'date', 'devices', 'flax']
@@ -72,7 +73,7 @@ def _best(function: Any, operand: Array, rounds: int) -> float:
 
 
 def _matmul(devices: list[Any], size: int, dtype: Any, rounds: int, transposed: bool) -> float:
-    # XLA:CPU takes another library where the first operand is transposed.
+    # XLA:CPU calls another library if the first operand is transposed.
     times = 4
 
     def chain(a: Array) -> Array:
@@ -97,7 +98,7 @@ def _copy(devices: list[Any], elements: int, rounds: int) -> float:
 
 
 def _each(function: Any, devices: list[Any]) -> Any:
-    """The function on each device's own part of an array."""
+    """Map a function over the devices, each with its own part of an array."""
     mesh, spec = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
 
     def local(a: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Single operations, forward and backward, called alone and inside a compiled loop."""
+"""Single operations, forward and backward, called on their own and in a compiled loop."""
 
 import math
 import time
@@ -22,9 +22,9 @@ IMAGES = (128, 28, 28, 32)
 
 @dataclass(frozen=True)
 class Op:
-    """One operation of `(x, kernel)` (conv) or `x` (the rest), and the same by others.
+    """An operation on `(x, kernel)` (convolutions) or `x`, and its counterparts.
 
-    `torch` are the options for the same operation in PyTorch, which knows it by `kind`.
+    `torch` are the options of the same operation in PyTorch, which is selected by `kind`.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Op:
     kernel: tuple[int, ...] | None = None
 
     def operands(self) -> tuple[Array, ...]:
-        """Random operands."""
+        """Return random operands."""
         keys = jax.random.split(jax.random.key(0), 2)
         x = jax.random.normal(keys[0], self.shape)
         if self.kernel is None:
@@ -45,7 +45,7 @@ class Op:
         return x, jax.random.normal(keys[1], self.kernel) * fan_in**-0.5
 
     def work(self) -> tuple[float, float]:
-        """FLOPs and least bytes moved of forward and backward: x, y, dy read or written, dx."""
+        """Return the FLOPs and least bytes moved, forward and backward: of x, y, dy and dx."""
         y = jax.eval_shape(self.function, *self.operands())
         inputs = math.prod(self.shape)
         flops = 0.0
@@ -84,7 +84,7 @@ def _pools() -> Iterator[Op]:
 
 
 def _stochastic_pool(x: Array, window_shape: tuple[int, int], strides: int) -> Array:
-    # The key depends on x, so that a loop has to draw anew.
+    # The key depends on x, so that a loop must draw again.
     seed = jax.lax.bitcast_convert_type(x[(0,) * x.ndim], jnp.uint32)
     return pooling.stochastic_pool(x, window_shape, strides, key=jax.random.key(seed))
 
@@ -122,13 +122,13 @@ def _elementwise() -> Iterator[Op]:
 
 
 def catalogue() -> list[Op]:
-    """Every operation that is timed."""
+    """Return every operation to be timed."""
     return [*_pools(), *_convs(), *_elementwise()]
 
 
 @dataclass
 class OpResult:
-    """Milliseconds (median, quartiles, samples) by side; compile seconds and temporary bytes."""
+    """Milliseconds by side (median, quartiles, samples), compile time and temporary memory."""
 
     name: str
     compile_seconds: float
@@ -142,15 +142,15 @@ class OpResult:
     ratios: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the result as plain values."""
         return asdict(self)
 
     def best(self) -> float:
-        """Our milliseconds for forward and backward, alone or in a loop."""
+        """Return jcnn's milliseconds, forward and backward, alone or in a loop."""
         return min(self.milliseconds[side]["median"] for side in ("both", "both in loop"))
 
     def summary(self) -> str:
-        """Rates as shares of the machine's, compilation and memory."""
+        """Return the rates, as fractions of the machine's, compile time and memory in one line."""
         rates = [f"{self.gbytes:.1f} GB/s ({self.gbytes_share:.0%} of copying)"]
         if self.gflops:
             share = f"{self.gflops_share:.0%} of matmul, {self.loop_share:.0%} in a loop"
@@ -162,8 +162,8 @@ class OpResult:
         )
 
 
-# How many times a loop repeats the operation: a sample of a loop is one call. What others write
-# plainly may take seconds an iteration.
+# How often a loop repeats the operation; a sample of a loop is one call. The counterparts may take
+# seconds per iteration.
 LOOP, RIVALS_LOOP = 8, 2
 
 
@@ -175,7 +175,7 @@ def run_ops(
     torch: TorchSide | None = None,
     chosen: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[OpResult]:
-    """Time each operation: "forward", "both" (with backward) and "both in loop", and its rivals.
+    """Time each operation, "forward", "both" (with backward) and "both in loop", and its rivals.
 
     >>> (relu,) = run_ops(Peaks(100.0, 10.0), rounds=2, chosen=lambda name: name == "relu")
     >>> sorted(relu.milliseconds)
@@ -221,8 +221,6 @@ def _run(
 
 
 def forward_backward(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
-    """A forward and a backward pass: the gradients for every operand, given the output."""
-
     def run(*operands: Array) -> tuple[Array, ...]:
         y, pullback = jax.vjp(function, *operands)
         return pullback(y)
@@ -231,17 +229,18 @@ def forward_backward(function: Callable[..., Array]) -> Callable[..., tuple[Arra
 
 
 def forward_backward_loop(function: Callable[..., Array]) -> Callable[..., Any]:
-    """Forward and backward so many times, each on the gradients of the one before.
+    """Repeat forward and backward, each on the gradients of the iteration before.
 
-    So no iteration can be left out, nor any part of one moved out of the loop.
+    So the compiler can neither skip an iteration nor move a part of one out of the loop.
     """
 
     def run(times: Any, *operands: Array) -> Any:
-        def step(_: Any, now: tuple[Array, ...]) -> tuple[Array, ...]:
-            y, pullback = jax.vjp(function, *now)
+        def step(_: Any, operands: tuple[Array, ...]) -> tuple[Array, ...]:
+            y, pullback = jax.vjp(function, *operands)
             dx, *others = pullback(y)
-            # A kernel moves a little, so that its gradient is wanted.
-            return dx, *(k + 1e-6 * jnp.tanh(dk) for k, dk in zip(now[1:], others, strict=True))
+            # A kernel changes a little, so that its gradient is needed.
+            kernels = zip(operands[1:], others, strict=True)
+            return dx, *(k + 1e-6 * jnp.tanh(dk) for k, dk in kernels)
 
         return jax.lax.fori_loop(0, times, step, operands)
 

@@ -1,4 +1,4 @@
-"""Whole processes: how long the command and the import take to start, and `jcnn compare`."""
+"""Whole processes: the start time of the command and of imports, and `jcnn compare`."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from jcnn.bench.clock import interleaved
 _JCNN = (sys.executable, "-c", "from jcnn.cli.main import entry; entry()")
 
 
-class Ended(NamedTuple):
-    """Seconds a process took, its greatest resident memory in bytes, and what it printed.
+class ProcessRun(NamedTuple):
+    """The seconds of a finished process, its peak resident memory in bytes, and its output.
 
-    The memory is 0 where the system has no `/proc` that tells it.
+    The memory is 0 on systems without `/proc`.
     """
 
     seconds: float
@@ -31,29 +31,29 @@ class Ended(NamedTuple):
 
 @dataclass
 class ProcessResult:
-    """Figures of whole processes by name, each in the unit that its name ends with."""
+    """Figures of whole processes; each name ends with its unit."""
 
     name: str
     figures: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the result as plain values."""
         return asdict(self)
 
 
 def run_processes(
     *, rounds: int = 20, chosen: Callable[[str], bool] = lambda name: True
 ) -> Iterator[ProcessResult]:
-    """Start times, and `jcnn compare` twice: nothing compiled before, and everything.
+    """Measure start times, and `jcnn compare` twice: with an empty cache and with a full one.
 
-    >>> list(run_processes(chosen=print))  # shows the names, and chooses none
+    >>> list(run_processes(chosen=print))  # prints the names and selects none
     start
     jcnn compare
     []
     >>> for result in run_processes():  # doctest: +SKIP
     ...     print(result.name, result.figures)
 
-    The second example is not run with the others: it runs `jcnn compare` twice, for minutes.
+    The second example is skipped in the tests: it runs `jcnn compare` twice, for minutes.
     """
     if chosen("start"):
         yield start_times(rounds)
@@ -62,9 +62,9 @@ def run_processes(
 
 
 def start_times(rounds: int) -> ProcessResult:
-    """`jcnn --help`, and imports: jcnn, all that a study uses of it, and what it stands on."""
+    """Time `jcnn --help` and imports: jcnn, what a study uses of it, and its dependencies."""
     imports = {
-        "import jcnn": "import jcnn",  # its parts are imported when they are first named
+        "import jcnn": "import jcnn",  # its parts are imported when first used
         "jcnn.Study": "import jcnn; jcnn.Study",
         "import flax, optax": "import flax, optax",
         "import flax.nnx, optax": "import flax.nnx, optax",
@@ -77,21 +77,21 @@ def start_times(rounds: int) -> ProcessResult:
 
 
 def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:
-    """`jcnn compare` with these arguments: seconds, peak memory, programs compiled; its report."""
+    """Measure `jcnn compare` with these arguments: time, memory, compilations, and its report."""
     result = ProcessResult("jcnn compare")
     with tempfile.TemporaryDirectory() as folder:
         for start in ("first", "second"):
             out = Path(folder) / start
             command = [*_JCNN, "compare", *arguments, "--quiet", "--no-report", "--out", str(out)]
-            ended = run_process(command, {"XDG_CACHE_HOME": folder})
+            process = run_process(command, {"XDG_CACHE_HOME": folder})
             if not (out / "environment.json").exists():
-                raise ValueError(f"jcnn compare failed: {ended.output.strip()[-300:]}")
+                raise ValueError(f"jcnn compare failed: {process.output.strip()[-300:]}")
             result.figures |= {
-                f"{start} start, s": ended.seconds,
+                f"{start} start, s": process.seconds,
                 f"{start} start, programs compiled": _compilations(out),
             }
-            if ended.peak_bytes:
-                result.figures[f"{start} start, peak GB"] = ended.peak_bytes / 1e9
+            if process.peak_bytes:
+                result.figures[f"{start} start, peak GB"] = process.peak_bytes / 1e9
         report = run_process([*_JCNN, "report", str(out)], {"XDG_CACHE_HOME": folder})
         result.figures["its report, s"] = report.seconds
     return result
@@ -106,8 +106,7 @@ def _seconds_of(command: Sequence[str]) -> Callable[[], float]:
     return lambda: run_process(command, {}).seconds
 
 
-def run_process(command: Sequence[str], environment: dict[str, str]) -> Ended:
-    """Run a command to its end: seconds, peak memory and what it printed."""
+def run_process(command: Sequence[str], environment: dict[str, str]) -> ProcessRun:
     with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -120,18 +119,18 @@ def run_process(command: Sequence[str], environment: dict[str, str]) -> Ended:
         seconds = time.perf_counter() - began
         watcher.join()
         output.seek(0)
-        return Ended(seconds, max(peaks), output.read())
+        return ProcessRun(seconds, max(peaks), output.read())
 
 
 def _watch(pid: int, peaks: list[int]) -> None:
-    # The kernel's own maximum for a child counts what its parent held when it was started.
+    # The kernel's own maximum for a child includes its parent's memory when it was started.
     while True:
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             return
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        if found is None:
-            return  # ended
-        peaks.append(int(found[1]) * 1024)
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if peak is None:
+            return  # the process has ended
+        peaks.append(int(peak[1]) * 1024)
         time.sleep(0.02)

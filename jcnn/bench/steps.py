@@ -1,7 +1,7 @@
-"""Train steps of whole networks: jcnn's engine, and the same work in plain Flax and in PyTorch.
+"""Training steps of whole networks: jcnn's engine, and the same work in plain Flax and in PyTorch.
 
-All sides start from the same weights, see the same batches in the same order, and their losses are
-compared, so that nobody wins by computing less.
+All sides start from the same weights and train on the same batches in the same order. Their losses
+are compared, so that no side is faster by computing less.
 """
 
 import itertools
@@ -29,7 +29,7 @@ LEARNING_RATE = 1e-3
 
 @dataclass(frozen=True)
 class Workload:
-    """A network to train: digits, each pixel `enlarged` so many times and cut to `size`."""
+    """A network to train on digits, enlarged `enlarged` times and cropped to `size`."""
 
     name: str
     size: int
@@ -40,11 +40,11 @@ class Workload:
     runs: int
 
     def data(self) -> training.Data:
-        """Training examples (uint8), and the held-out ones that the engine wants."""
+        """Return the training examples (uint8) and held-out examples, prepared for the engine."""
         return engine.prepare(self.dataset(), 0.2)
 
     def dataset(self) -> datasets.Dataset:
-        """The enlarged digits."""
+        """Return the enlarged digits."""
         digits = datasets.load("digits")
 
         def enlarge(images: np.ndarray) -> np.ndarray:
@@ -63,14 +63,14 @@ class Workload:
         )
 
     def model(self, rngs: Any, dtype: Any = None) -> Any:
-        """Jcnn's network."""
+        """Return the network, built with jcnn's layers."""
         shape = (self.size, self.size, 1)
         return models.lenet(
             shape, 10, features=self.features, hidden=self.hidden, dtype=dtype, rngs=rngs
         )
 
     def flops(self) -> float:
-        """Multiplications and additions of a step: forward, and backward but for the input."""
+        """Return the FLOPs of a step: forward, and backward except for the input's gradient."""
         size, inputs, total, first = self.size, 1, 0.0, True
         for width in self.features:
             layer = 2 * size**2 * 9 * inputs * width
@@ -88,7 +88,7 @@ WORKLOADS = (
 
 
 class EngineTraining:
-    """Runs 0 to `runs - 1` of a workload, by the engine; `data` instead of its own, if given."""
+    """Training of a workload's runs 0 to `runs - 1` with the engine; `data` replaces its own."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class EngineTraining:
         )
         numbers = training.Hyperparameters(LEARNING_RATE, 0.9, 0.0)
         group = engine.Group(
-            [partial(_built, workload, dtype)],
+            [partial(_build, workload, dtype)],
             [engine.Run(0, seed, numbers) for seed in range(runs)],
             recipe,
             workload.batch_size,
@@ -125,7 +125,7 @@ class EngineTraining:
         self._training.start(0)
 
     def first_weights(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Kernel and bias of each layer of run 0, before any step."""
+        """Return the initial kernel and bias of each layer of run 0."""
         params = self.compiled.initialization.states().params
         return [
             (np.asarray(layer["kernel"][...][0]), np.asarray(layer["bias"][...][0]))
@@ -133,26 +133,26 @@ class EngineTraining:
         ]
 
     def epoch_loss(self) -> float:
-        """The mean loss of run 0 over one epoch from the first weights."""
-        anew = engine.Training(self.compiled)
-        anew.start(0)
-        history = anew.train(0, self.steps)[1]
+        """Return the mean loss of run 0 over one epoch, starting from the initial weights."""
+        restarted = engine.Training(self.compiled)
+        restarted.start(0)
+        history = restarted.train(0, self.steps)[1]
         return float(history.train["loss"][0])
 
     def sample(self) -> float:
-        """Seconds a step and model."""
+        """Return the seconds per step and model."""
         began = time.perf_counter()
         self._training.train(0, self.steps)
         return (time.perf_counter() - began) / (self.steps * self.runs)
 
 
-def _built(workload: Workload, dtype: Any, rngs: Any) -> Any:
+def _build(workload: Workload, dtype: Any, rngs: Any) -> Any:
     return workload.model(rngs, dtype)
 
 
 @dataclass
 class StepsResult:
-    """Milliseconds a step and model by side; the losses that must agree; and what bounds them."""
+    """Milliseconds per step and model by side, the losses that must agree, and the rates."""
 
     name: str
     runs: int
@@ -165,22 +165,22 @@ class StepsResult:
     failed: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the result as plain values."""
         return asdict(self)
 
     def best(self) -> float:
-        """Our milliseconds a step and model, with many models."""
+        """Return jcnn's milliseconds per step and model, with many models."""
         return self.milliseconds[f"jcnn, {self.runs} models"]["median"]
 
     def summary(self) -> str:
-        """The rate as a share of the machine's, ratios, and whether the losses agree."""
+        """Return the rate, the ratios and the agreement of the losses in one line."""
         parts = [f"{self.gflops:.0f} GFLOP/s ({self.gflops_share:.0%} of matmul)"]
         parts += [f"{ratio:.1f} x faster than {rival}" for rival, ratio in self.ratios.items()]
         parts += [f"{side} failed: {reason}" for side, reason in self.failed.items()]
         losses = self.losses.values()
         if len(losses) > 1:
-            apart = max(losses) / min(losses) - 1
-            parts.append(f"losses of an epoch agree to {apart:.0e}")
+            difference = max(losses) / min(losses) - 1
+            parts.append(f"losses of an epoch agree to {difference:.0e}")
         return f"{'; '.join(parts)}; compiled in {self.compile_seconds:.1f} s"
 
 
@@ -193,16 +193,16 @@ def run_steps(
     dtype: Any = None,
     chosen: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[StepsResult]:
-    """Time each workload: one model, and many; and its rivals, the best of PyTorch's ways apart.
+    """Time each workload with one model and with many, and its rivals in Flax and PyTorch.
 
-    >>> list(run_steps(Peaks(100.0, 10.0), chosen=print))  # shows the names, and chooses none
+    >>> list(run_steps(Peaks(100.0, 10.0), chosen=print))  # prints the names and selects none
     digits CNN
     28x28 CNN
     []
     >>> for result in run_steps(Peaks(100.0, 10.0)):  # doctest: +SKIP
     ...     print(result.name, result.summary())
 
-    The second example is not run with the others: it takes a minute.
+    The second example is skipped in the tests: it takes a minute.
     """
     for workload in WORKLOADS:
         if chosen(workload.name):
@@ -223,7 +223,7 @@ def _run(
     ours = f"jcnn, {workload.runs} models"
     sides = {ours: many.sample, "jcnn, 1 model": one.sample}
     data = many.compiled.data
-    inputs = np.asarray(training.run.normalize(jnp.asarray(data.inputs), data))
+    inputs = np.asarray(training.normalize(jnp.asarray(data.inputs), data))
     batches = engine.epoch_batches(0, 0, len(inputs), workload.batch_size)
     targets = data.targets
     if "flax" in versus:
@@ -240,14 +240,7 @@ def _run(
             }
             arrays = {"inputs": inputs, "targets": targets, "batches": batches, **weights}
             np.savez(path, allow_pickle=False, **arrays)
-            for name, way in torch_ways(torch, path).items():
-                try:
-                    result.losses[name] = float(np.mean(way.losses(len(batches))))
-                except RuntimeError as error:
-                    result.failed[name] = " ".join(str(error).split())[:300]
-                    continue
-                steps = max(len(batches) // 2, 1)
-                sides[name] = partial(way.sample, steps)
+            sides |= _torch_sides(torch, path, len(batches), result)
         timings = interleaved(sides, rounds)
     result.milliseconds = milliseconds(timings)
     fastest = timings[ours].median
@@ -257,8 +250,22 @@ def _run(
     return result
 
 
+def _torch_sides(
+    torch: TorchSide, path: Path, steps: int, result: StepsResult
+) -> dict[str, Callable[[], float]]:
+    """Return PyTorch's samplers; add their losses, or the reason of a failure, to `result`."""
+    sides: dict[str, Callable[[], float]] = {}
+    for name, training_way in torch_ways(torch, path).items():
+        try:
+            result.losses[name] = float(np.mean(training_way.losses(steps)))
+        except RuntimeError as error:
+            result.failed[name] = " ".join(str(error).split())[:300]
+            continue
+        sides[name] = partial(training_way.sample, max(steps // 2, 1))
+    return sides
+
+
 def torch_ways(torch: TorchSide, path: Path) -> dict[str, TorchTraining]:
-    """Every way in which PyTorch trains the work at `path`, by name."""
     ways = {}
     for compiled, layout, processes in itertools.product(
         (False, True), ("nchw", "channels_last"), ("all", "each")

@@ -1,4 +1,4 @@
-"""How cost grows: rate and memory against the number of runs, width and batch."""
+"""Scaling: speed and memory against the number of runs, the width and the batch size."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -14,24 +14,24 @@ BATCHES = (16, 32, 64, 128, 256, 512)
 
 @dataclass
 class SweepResult:
-    """Points of one quantity that grew, the others staying those of the digits workload."""
+    """Measurements over one quantity; the others are those of the digits workload."""
 
     name: str
     points: list[dict[str, float]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the result as plain values."""
         return asdict(self)
 
 
 def run_sweep(*, rounds: int = 20, dtype: Any = None) -> Iterator[SweepResult]:
-    """The digits CNN with each quantity in turn; the samples of a quantity are interleaved.
+    """Vary each quantity of the digits CNN in turn; the samples of a quantity are interleaved.
 
-    >>> sweep = run_sweep(rounds=1)  # nothing runs before the first result is asked for
+    >>> sweep = run_sweep(rounds=1)  # nothing runs before the first result is requested
     >>> [point["value"] for point in next(sweep).points]  # doctest: +SKIP
     [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
 
-    The second line is not run with the others: all results take minutes.
+    The second line is skipped in the tests: all results take minutes.
     """
     base = WORKLOADS[0]
     for name, values in (("runs", RUNS), ("width", WIDTHS), ("batch", BATCHES)):

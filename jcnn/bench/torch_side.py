@@ -1,4 +1,4 @@
-"""The client of PyTorch's processes: one with all cores, and one for each core."""
+"""PyTorch's side, in processes of its own: one that uses all cores, and one per core."""
 
 import json
 import os
@@ -16,7 +16,7 @@ class _Process:
     def __init__(self, python: str, **hello: Any) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "PYTHONPATH")}
         with ExitStack() as stack:
-            # A file, since a pipe that nobody reads would fill up.
+            # A file, because a pipe that is not read would fill up.
             self._stderr = stack.enter_context(tempfile.TemporaryFile("w+"))
             self._process = subprocess.Popen(
                 [python, str(_WORKER)],
@@ -40,7 +40,7 @@ class _Process:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # receive says why
+            pass  # receive raises the reason
 
     def receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -49,7 +49,7 @@ class _Process:
             self._stderr.seek(0)
             lines = self._stderr.read().strip().splitlines()
             raise ValueError(
-                f"PyTorch's process ended: {lines[-1] if lines else 'it said nothing'}; name an "
+                f"PyTorch's process ended: {lines[-1] if lines else 'without a message'}; name an "
                 "interpreter that imports torch and numpy with --torch-python"
             )
         answer: dict[str, Any] = json.loads(line)
@@ -67,9 +67,9 @@ class _Process:
 
 
 class TorchSide:
-    """PyTorch in processes of its own; a context manager that ends them.
+    """PyTorch's processes; a context manager that ends them.
 
-    `python` is any interpreter that imports torch and numpy. Raises ValueError where it does not.
+    `python` is any interpreter that can import torch and numpy. Raises ValueError if it cannot.
     """
 
     def __init__(self, python: str) -> None:
@@ -83,19 +83,19 @@ class TorchSide:
                 stack.enter_context(closing(_Process(python, threads=1, core=core)))
                 for core in cores
             ]
-            self._ending = stack.pop_all()
+            self._exit_stack = stack.pop_all()
         self.versions = self._all.versions
 
     def __enter__(self) -> "TorchSide":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._ending.close()
+        self._exit_stack.close()
 
     def op(
         self, kind: str, shape: Sequence[int], options: Mapping[str, Any], layout: str
     ) -> Callable[[], float]:
-        """Seconds of one forward and backward, all cores."""
+        """Return a function that measures the seconds of one forward and backward, on all cores."""
         request = {"do": "op", "op": kind, "shape": shape, "options": options, "layout": layout}
         self._ask([self._all], {**request, "times": 2})
         once = self._ask([self._all], {**request, "times": 2})[0]["seconds"] / 2
@@ -103,9 +103,9 @@ class TorchSide:
         return lambda: self._ask([self._all], {**request, "times": times})[0]["seconds"] / times
 
     def train(self, request: Mapping[str, Any], processes: str) -> "TorchTraining":
-        """Training of one model in "all" cores' process, or of one a core in "each" core's."""
-        chosen = [self._all] if processes == "all" else self._each
-        return TorchTraining(lambda asked: self._ask(chosen, asked), dict(request), len(chosen))
+        """Return the training of one model on "all" cores, or of one per core on "each"."""
+        selected = [self._all] if processes == "all" else self._each
+        return TorchTraining(lambda r: self._ask(selected, r), dict(request), len(selected))
 
     @staticmethod
     def _ask(processes: Sequence[_Process], request: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ class TorchSide:
 
 
 class TorchTraining:
-    """One way of training in PyTorch; `sample` gives the seconds of one model's step."""
+    """One way of training in PyTorch."""
 
     def __init__(
         self,
@@ -126,11 +126,11 @@ class TorchTraining:
         self._ask, self._request, self._models = ask, request, models
 
     def losses(self, steps: int) -> list[float]:
-        """The losses of the first steps."""
-        found: list[float] = self._ask({**self._request, "steps": steps})[0]["losses"]
-        return found
+        """Return the losses of the first steps."""
+        losses: list[float] = self._ask({**self._request, "steps": steps})[0]["losses"]
+        return losses
 
     def sample(self, steps: int) -> float:
-        """Seconds a step and model."""
+        """Return the seconds per step and model."""
         answers = self._ask({**self._request, "steps": steps})
         return max(float(answer["seconds"]) for answer in answers) / (steps * self._models)

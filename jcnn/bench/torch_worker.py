@@ -1,7 +1,7 @@
-"""PyTorch's side of the benchmark: a process of its own, told what to do by lines of JSON.
+"""PyTorch's side of the benchmark: a process that answers requests as lines of JSON.
 
-Run by path with any interpreter that has torch and numpy, so it imports nothing of jcnn. Each line
-on stdin is a request, each line on stdout its answer; requests are described at `answer`.
+It is run by path, with any interpreter that has torch and numpy, so it imports nothing from jcnn.
+Each line on stdin is a request and each line on stdout its answer; `answer` describes the requests.
 """
 
 import json
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 
 class Net(torch.nn.Module):
-    """Convolutions 3 wide (ReLU, max pool by 2 each), then dense layers (ReLU), then the output."""
+    """3x3 convolutions with ReLU and 2x2 max pooling, dense layers with ReLU, and an output."""
 
     def __init__(self, weights, layout):
         super().__init__()
@@ -31,7 +31,7 @@ class Net(torch.nn.Module):
             else:
                 layer = torch.nn.Linear(*kernel.shape)
                 weight = kernel.T
-                if channels:  # inputs counted as (position, channel) become (channel, position)
+                if channels:  # from inputs in the order (position, channel) to (channel, position)
                     weight = weight.reshape(len(weight), -1, channels).swapaxes(1, 2)
                     weight, channels = weight.reshape(kernel.T.shape), None
                 self.denses.append(layer)
@@ -52,7 +52,7 @@ class Net(torch.nn.Module):
 
 
 class Training:
-    """One model, its optimizer and its batches, always started from the same weights."""
+    """One model, its optimizer and its batches; every run starts from the same weights."""
 
     def __init__(self, path, layout, compiled, learning_rate):
         with np.load(path) as file:
@@ -89,7 +89,7 @@ class Training:
 
 
 def weighted_avg(x, window, strides):
-    """A depthwise convolution, which is what PyTorch has for it."""
+    """Weighted average pooling as a depthwise convolution, PyTorch's nearest equivalent."""
     kernel = torch.full((x.shape[1], 1, window, window), 1 / window**2)
     return F.conv2d(x, kernel, stride=strides, groups=x.shape[1])
 
@@ -106,7 +106,7 @@ OPS = {
 
 
 def _op(name, shape, options, layout):
-    """A function that runs forward and backward once."""
+    """Return a function that runs forward and backward once."""
     n, h, w, c = shape
     x = torch.randn(n, c, h, w, generator=torch.Generator().manual_seed(0))
     if layout == "channels_last":
@@ -153,11 +153,11 @@ def _op(name, shape, options, layout):
     return once
 
 
-_kept = {}
+_cache = {}
 
 
 def answer(request):
-    """`threads`, then either a train step (`path`, `steps`, ...) or an op (`op`, `shape`, ...)."""
+    """Answer a request: "hello" (`threads`), "train" (`path`, `steps`, ...) or "op" (`op`, ...)."""
     if request["do"] == "hello":
         if "core" in request:
             os.sched_setaffinity(0, {request["core"]})
@@ -165,15 +165,15 @@ def answer(request):
         return {"torch": torch.__version__, "python": sys.version.split()[0]}
     key = json.dumps({k: v for k, v in request.items() if k not in ("steps", "times")})
     if request["do"] == "train":
-        if key not in _kept:
-            _kept[key] = Training(
+        if key not in _cache:
+            _cache[key] = Training(
                 request["path"], request["layout"], request["compiled"], request["learning_rate"]
             )
-        seconds, losses = _kept[key].run(request["steps"])
+        seconds, losses = _cache[key].run(request["steps"])
         return {"seconds": seconds, "losses": losses}
-    if key not in _kept:
-        _kept[key] = _op(request["op"], request["shape"], request["options"], request["layout"])
-    once = _kept[key]
+    if key not in _cache:
+        _cache[key] = _op(request["op"], request["shape"], request["options"], request["layout"])
+    once = _cache[key]
     began = time.perf_counter()
     for _ in range(request["times"]):
         once()
@@ -185,7 +185,7 @@ def main():
     for line in sys.stdin:
         try:
             reply = answer(json.loads(line))
-        except Exception as error:  # the reason belongs in the answer, not in a lost traceback
+        except Exception as error:  # the answer carries the reason
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), flush=True)
 

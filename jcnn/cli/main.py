@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from jcnn import names
 from jcnn.cli.commands import COMMANDS
 from jcnn.cli.interruption import exit_code, handle_signals
+from jcnn.errors import UsageError, nearest
 from jcnn.version import __version__
 
 _EXAMPLES = """\
@@ -44,11 +44,11 @@ class Parser(argparse.ArgumentParser):
         unknown = re.match(r"unrecognized arguments: (\S+)", message)
         if unknown:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            message = str(names.nearest("argument", unknown[1], flags))
+            message = str(nearest("argument", unknown[1], flags))
         choice = re.match(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if choice:
             known = choice[3].replace("'", "").split(", ")
-            message = str(names.nearest(choice[1].lower(), choice[2], known))
+            message = str(nearest(choice[1].lower(), choice[2], known))
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except names.UsageError as error:
+    except UsageError as error:
         print(f"jcnn {chosen.command}: {error}", file=sys.stderr)
         return 2
     except (ValueError, TypeError, OSError) as error:

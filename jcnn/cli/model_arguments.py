@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import names
 from jcnn.cli.study_arguments import DATA_HELP, parse_value
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Study

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jcnn import names
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 DATA_HELP = "a name (see `jcnn data list`), a .npz file, a folder or a tar archive"
 METRIC_HELP = (

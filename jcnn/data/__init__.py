@@ -1,7 +1,7 @@
-"""Data sets: readers, a registry of names, splits; `jcnn.data.augmentation` for random changes.
+"""Data sets: a registry of names, readers and splits; random changes in `jcnn.data.augmentation`.
 
-Everything here is numpy; scikit-learn and Pillow are imported by the functions that need them, and
-jax only by `augmentation`, which is imported when it is first asked for.
+Everything here is NumPy. scikit-learn and Pillow are imported by the functions that need them, and
+JAX only by `augmentation`, which is imported when it is first used.
 """
 
 import importlib
@@ -25,3 +25,13 @@ def __getattr__(name: str) -> ModuleType:
     if name == "augmentation":
         return importlib.import_module("jcnn.data.augmentation")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, without the modules that define them."""
+    own = (name for name, value in globals().items() if _is_public(value))
+    return sorted({*own, "augmentation"})
+
+
+def _is_public(value: object) -> bool:
+    return getattr(value, "__module__", "").startswith(f"{__name__}.")

@@ -1,4 +1,4 @@
-"""Images inside a tar archive, read in place: nothing is ever written to disk."""
+"""Images in a tar archive, read without writing anything to disk."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from jcnn.data.images import SUFFIXES, dataset_of_images
 from jcnn.data.reading import MAX_BYTES, check_budget, reading
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
-"""How the names of archives end that are read, in lower case."""
+"""The suffixes of readable archives, in lower case."""
 
 _OPENERS: dict[bytes, Callable[[Path, Literal["rb"]], io.BufferedIOBase]] = {
     b"\x1f\x8b": gzip.open,
@@ -33,14 +33,14 @@ _CHUNK = 2**18
 def load_image_archive(
     path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: int = 0
 ) -> Dataset:
-    """A Dataset from a tar archive of images in folders, laid out as for `load_image_folder`.
+    """Read a Dataset from a tar archive of images in folders, laid out as in `load_image_folder`.
 
-    Plain, gzip, xz and bzip2 archives are told apart by content, and read once from front to back
-    without unpacking them to disk. One folder around everything is looked into. Hidden files and
-    files that are no images are left alone. The order of the files in the archive does not matter.
+    Plain, gzip, xz and bzip2 archives are distinguished by content and read once from front to
+    back. A single folder that contains everything is entered. Hidden files and files that are not
+    images are skipped. The order of the files in the archive does not matter.
 
-    Raises DataError naming the archive and the first file that does not fit: a link or a path that
-    leads out of the archive in place of an image, more than `max_bytes` of files or of images, or a
+    Raises DataError, with the archive and the first offending file, for an image that is a link or
+    whose path leads out of the archive, for more than `max_bytes` of files or of images, and for a
     damaged archive.
 
     >>> import io, tarfile, tempfile
@@ -54,8 +54,8 @@ def load_image_archive(
     ...             info = tarfile.TarInfo(f"{('cat', 'dog')[i % 2]}/{i}.png")
     ...             info.size = len(picture.getvalue())
     ...             archive.addfile(info, io.BytesIO(picture.getvalue()))
-    ...     found = load_image_archive(f"{folder}/pets.tar.gz")
-    >>> found.name, found.classes, found.input_shape
+    ...     pets = load_image_archive(f"{folder}/pets.tar.gz")
+    >>> pets.name, pets.classes, pets.input_shape
     ('pets', ('cat', 'dog'), (8, 8, 3))
     """
     path = Path(path)
@@ -65,20 +65,20 @@ def load_image_archive(
 
 
 def archive_stem(path: Path) -> str | None:
-    """A file's name without the ending of an archive, or None where it has no such ending."""
+    """Return a file's name without its archive suffix, or None if it has none."""
     ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
     return None if ending is None else path.name[: -len(ending)]
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """An image (its bytes) or a folder (by name) in an archive, as `jcnn.data.images.Item`."""
+    """An image (bytes) or a folder (members by name) in an archive: a `jcnn.data.images.Item`."""
 
     where: str
     content: "dict[str, Member] | bytes"
 
     def __str__(self) -> str:
-        """The archive's path with that of the member behind it."""
+        """The path of the archive, followed by that of the member."""
         return self.where
 
     @property
@@ -88,36 +88,36 @@ class Member:
 
     @property
     def suffix(self) -> str:
-        """The end of its name from the last dot on."""
+        """The end of its name, from the last dot on."""
         return os.path.splitext(self.where)[1]
 
     def is_dir(self) -> bool:
-        """Whether it is a folder."""
+        """Return whether it is a folder."""
         return isinstance(self.content, dict)
 
     def iterdir(self) -> Iterable["Member"]:
-        """What a folder holds, in no order."""
+        """Return the members of a folder, in no particular order."""
         return self.folder().values()
 
     def __truediv__(self, name: str, /) -> "Member":
-        """What a folder holds under a name; what is not there is an empty file."""
+        """Return the member of a folder by name; a missing member is an empty file."""
         return self.folder().get(name) or Member(f"{self.where}/{name}", b"")
 
     def open(self, mode: Literal["rb"], /) -> io.BytesIO:
-        """The bytes of an image."""
+        """Open an image to read its bytes."""
         if isinstance(self.content, dict):
             raise IsADirectoryError(f"{self} is a folder")
         return io.BytesIO(self.content)
 
     def folder(self) -> "dict[str, Member]":
-        """The members of a folder by name."""
+        """Return the members of a folder by name."""
         if isinstance(self.content, bytes):
             raise DataError(f"{self}: both a file and a folder; write the archive again")
         return self.content
 
 
 def open_archive(path: Path, *, max_bytes: int = MAX_BYTES) -> Member:
-    """The folder of everything in an archive, or the one folder that holds everything in it."""
+    """Return the root folder of an archive, or the single folder that contains everything."""
     root = Member(str(path), {})
     with reading(path, "tar archive"), _decompressed(path) as raw:
         stream = _Forward(path, raw, max_bytes)
@@ -142,10 +142,10 @@ def _decompressed(path: Path) -> io.BufferedIOBase:
 
 
 class _Forward:
-    """What tarfile reads through: forward only, and never more than is reasonable.
+    """The stream that tarfile reads: forward only, with limits on every read.
 
-    An archive of a few kilobytes can claim, and decompress to, any size; a negative size would send
-    tarfile back and round for ever.
+    An archive of a few kilobytes can declare, and decompress to, any size; a negative size would
+    make tarfile seek back and loop forever.
     """
 
     def __init__(self, path: Path, raw: io.BufferedIOBase, max_bytes: int) -> None:
@@ -158,7 +158,7 @@ class _Forward:
 
     def seek(self, position: int) -> None:
         if position < self._position:
-            raise DataError(f"{self._path}: archive leads back into itself; write it again")
+            raise DataError(f"{self._path}: archive refers back into itself; write it again")
         check_budget(self._path, "files in the archive", position, self._max_bytes)
         if position > self._position:
             self._position = self._raw.seek(position)
@@ -166,7 +166,7 @@ class _Forward:
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MOST_AT_ONCE:
             raise DataError(
-                f"{self._path}: a header in the archive claims {size:,} bytes, expected 0 to "
+                f"{self._path}: a header in the archive declares {size:,} bytes, expected 0 to "
                 f"{_MOST_AT_ONCE:,}; write it again"
             )
         self._last = self._raw.read(size)
@@ -175,21 +175,21 @@ class _Forward:
         return self._last
 
     def finish(self) -> None:
-        """Read to the end, which checks the checksum; tarfile takes a torn header for the end."""
+        """Read to the end: this verifies the checksum, and tarfile stops at a torn header."""
         if len(self._last) < tarfile.BLOCKSIZE or any(self._last):
             raise DataError(
-                f"{self._path}: archive is cut off or damaged after {self._position:,} bytes; "
-                "fetch or write it again"
+                f"{self._path}: archive is truncated or damaged after {self._position:,} bytes; "
+                "download or write it again"
             )
         while rest := self.read(_CHUNK):
             if any(rest):
                 raise DataError(
-                    f"{self._path}: archive goes on after its end; write one archive of everything"
+                    f"{self._path}: archive continues after its end; write a single archive"
                 )
 
 
 def _add(root: Member, stream: _Forward, info: tarfile.TarInfo) -> None:
-    """Take what is an image or a folder, leave what is neither, refuse what only looks like one."""
+    """Add an image or a folder; skip other members, and refuse links and unsafe paths."""
     parts = [part for part in info.name.split("/") if part not in ("", ".")]
     if not info.isdir() and os.path.splitext(info.name)[1].lower() not in SUFFIXES:
         return
@@ -218,17 +218,17 @@ def _problem(parts: list[str], info: tarfile.TarInfo) -> str | None:
 def _put(root: Member, parts: list[str], stream: _Forward, info: tarfile.TarInfo) -> None:
     folder = root
     for part in parts if info.isdir() else parts[:-1]:
-        inside = folder.folder()
-        if part not in inside:
-            inside[part] = Member(f"{folder}/{part}", {})
-        folder = inside[part]
+        members = folder.folder()
+        if part not in members:
+            members[part] = Member(f"{folder}/{part}", {})
+        folder = members[part]
     if info.isdir():
         return
-    inside, name = folder.folder(), parts[-1]
-    if name in inside:
-        raise DataError(f"{inside[name]}: twice in the archive; write the archive again")
+    members, name = folder.folder(), parts[-1]
+    if name in members:
+        raise DataError(f"{members[name]}: appears twice in the archive; write the archive again")
     stream.seek(info.offset_data)
     content = stream.read(info.size)
     if len(content) < info.size:
-        raise DataError(f"{folder}/{name}: cut off; fetch or write the archive again")
-    inside[name] = Member(f"{folder}/{name}", content)
+        raise DataError(f"{folder}/{name}: truncated; download or write the archive again")
+    members[name] = Member(f"{folder}/{name}", content)

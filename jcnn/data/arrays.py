@@ -1,4 +1,4 @@
-"""A Dataset from arrays in memory: the one road that readers and users share."""
+"""A Dataset from arrays in memory, as readers and users both make it."""
 
 from collections.abc import Sequence
 
@@ -22,19 +22,20 @@ def from_arrays(
     seed: int = 0,
     source: str = "arrays in memory",
 ) -> Dataset:
-    """Check arrays and make a Dataset of them, splitting off test examples where none are given.
+    """Check arrays and return a Dataset, splitting off test examples if none are given.
 
     `inputs` are `(n, features)`, `(n, height, width)` (a channel axis of 1 is added) or
     `(n, *spatial, channels)` with two or more spatial axes; a signal with one spatial axis is
-    written `(n, length, 1, channels)` or given to `Dataset` directly. uint8 stays uint8, every
-    other number becomes float32.
+    written `(n, length, 1, channels)` or passed to `Dataset` directly. uint8 stays uint8; every
+    other dtype becomes float32.
 
-    Integer targets `(n,)` or `(n, 1)` mean classification: with `classes` they are indices into it,
-    without it the distinct values, in order, are the classes. Float targets mean regression.
+    Integer targets `(n,)` or `(n, 1)` mean classification: they are indices into `classes`, or,
+    without `classes`, the sorted distinct values are the classes. Float targets mean regression.
 
-    Without test arrays, `test_fraction` of the examples is split off by `seed`, by class.
+    Without test arrays, `test_fraction` of the examples, of each class alike, is split off with
+    `seed`.
 
-    Raises DataError naming the argument that does not fit.
+    Raises DataError with the offending argument.
 
     >>> import numpy as np
     >>> from jcnn.data import from_arrays
@@ -62,7 +63,7 @@ def _pair(
     if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
         raise DataError(
             f"{name}: {prefix}inputs of shape {x.shape} and {prefix}targets of shape {y.shape} do "
-            "not belong together; expected (n, ...) with n targets"
+            "not match; expected (n, ...) with n targets"
         )
     if x.ndim == 3:
         x = x[..., None]
@@ -80,7 +81,7 @@ def _numbers(name: str, field: str, values: ArrayLike) -> np.ndarray:
 
 
 def _float32(array: np.ndarray) -> np.ndarray:
-    # What overflows becomes infinite, and Dataset refuses that by name.
+    # Values that overflow become infinite, which Dataset refuses with a clear message.
     with np.errstate(over="ignore"):
         return array.astype(np.float32, copy=False)
 
@@ -88,7 +89,7 @@ def _float32(array: np.ndarray) -> np.ndarray:
 def _encode(
     name: str, targets: list[np.ndarray], classes: Sequence[str] | None
 ) -> tuple[tuple[str, ...] | None, list[np.ndarray]]:
-    """Class names (None for regression) and the targets in the dtype that Dataset keeps."""
+    """Return class names (None for regression) and the targets in the dtype of a Dataset."""
     if all(part.dtype.kind == "f" for part in targets):
         if classes is not None:
             raise DataError(
@@ -117,7 +118,7 @@ def _one_label_each(name: str, labels: np.ndarray) -> np.ndarray:
 
 
 def _indices(name: str, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    # Checked before the cast: a label beyond int32 would wrap round to a valid one.
+    # Checked before the cast: a label beyond int32 would wrap around to a valid one.
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise DataError(

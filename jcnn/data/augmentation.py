@@ -1,6 +1,6 @@
-"""Random changes of a batch of images, signals, volumes or clips, drawn anew for each example.
+"""Random changes of a batch of images, signals, volumes or clips, independent for each example.
 
-All are pure functions of a key and a batch `(n, *spatial, channels)`, keep shape and dtype, and
+All are pure functions of a key and a batch `(n, *spatial, channels)`, preserve shape and dtype, and
 work under `jit` and `vmap`. Use typed threefry keys (`jax.random.key`): under `vmap` an "rbg" key
 would draw the same numbers for every run. Gradients flow through the pixels that are kept and are 0
 for those that are dropped.
@@ -17,7 +17,7 @@ Augmentation = Callable[[Array, Array], Array]
 
 
 def chain(*augmentations: Augmentation) -> Augmentation:
-    """One augmentation that applies several in order, each with a key of its own.
+    """Return an augmentation that applies several in order, each with its own key.
 
     >>> import jax, jax.numpy as jnp
     >>> from functools import partial
@@ -29,8 +29,8 @@ def chain(*augmentations: Augmentation) -> Augmentation:
 
     def chained(key: Array, images: Array) -> Array:
         keys = jax.random.split(key, len(augmentations))
-        for augmentation, own in zip(augmentations, keys, strict=True):
-            images = augmentation(own, images)
+        for augmentation, own_key in zip(augmentations, keys, strict=True):
+            images = augmentation(own_key, images)
         return images
 
     return chained
@@ -39,7 +39,7 @@ def chain(*augmentations: Augmentation) -> Augmentation:
 def random_shift(key: Array, images: ArrayLike, *, max_shift: int) -> Array:
     """Shift each example by whole pixels, uniform in `[-max_shift, max_shift]` per spatial axis.
 
-    What comes in at the border is 0.
+    Pixels shifted in at the border are 0.
 
     >>> import jax, jax.numpy as jnp
     >>> from jcnn.data.augmentation import random_shift
@@ -75,10 +75,10 @@ def random_flip(key: Array, images: ArrayLike) -> Array:
 
 
 def cutout(key: Array, images: ArrayLike, *, size: int) -> Array:
-    """Set to 0 one square (cube) of `size` pixels per spatial axis around a uniform random pixel.
+    """Set a square (cube) of `size` pixels per spatial axis around a random pixel to 0.
 
-    The square is cut off at the border, so its area varies, as in DeVries and Taylor 2017
-    (arXiv:1708.04552).
+    The pixel is uniform. The square is clipped at the border, so its area varies, as in DeVries and
+    Taylor 2017 (arXiv:1708.04552).
 
     >>> import jax, jax.numpy as jnp
     >>> from jcnn.data.augmentation import cutout

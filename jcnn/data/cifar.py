@@ -1,4 +1,4 @@
-"""CIFAR-10 as images in folders, found on disk or in an archive: it is never downloaded."""
+"""CIFAR-10 as images in folders or in an archive of them; it is never downloaded."""
 
 import os
 from collections.abc import Iterator
@@ -29,17 +29,17 @@ _SHAPE = (32, 32, 3)
 
 
 def find_cifar10(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """The first folder or archive of CIFAR-10, or None.
+    """Return the first folder or archive of CIFAR-10, or None.
 
-    Looked through in this order: `data_dir`, `$JCNN_DATA`, `/usr/share/datasets`, the cache. In
-    each, `cifar10`, `cifar-10` or the directory itself holds the folders `train/airplane` and so
-    on, or an archive of them called `cifar10*.tar*`.
+    The search order is `data_dir`, `$JCNN_DATA`, `/usr/share/datasets`, the cache. In each of them,
+    `cifar10`, `cifar-10` or the directory itself contains the folders `train/airplane` and so on,
+    or an archive of them called `cifar10*.tar*`.
     """
     return next(_candidates(data_dir), None)
 
 
 def where_to_put_cifar10(data_dir: str | os.PathLike[str] | None = None) -> str:
-    """A sentence that tells what to put where."""
+    """Return an instruction: which files to put where."""
     return (
         "put train/<class>/*.jpg and test/<class>/*.jpg (or .png), or an archive of them called "
         f"{CIFAR10}*.tar*, into {place_for(CIFAR10, data_dir)}"
@@ -47,22 +47,22 @@ def where_to_put_cifar10(data_dir: str | os.PathLike[str] | None = None) -> str:
 
 
 def load_cifar10(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """Load CIFAR-10 (Krizhevsky 2009) from where it is found.
+    """Load CIFAR-10 (Krizhevsky 2009) from disk.
 
-    Raises DataError where it is not, or where what is found has other parts, classes or sizes.
+    Raises DataError if it is not found, or if it has other parts, classes or image sizes.
     """
     check_directories(data_dir)
-    found = find_cifar10(data_dir)
-    if found is None:
+    path = find_cifar10(data_dir)
+    if path is None:
         raise DataError(f"{CIFAR10}: {where_to_put_cifar10(data_dir)}")
-    root: Item = found if found.is_dir() else open_archive(found)
+    root: Item = path if path.is_dir() else open_archive(path)
     for part in ("train", "test"):
         if not (root / part).is_dir():
             raise DataError(f"{root / part}: folder is missing; {where_to_put_cifar10(data_dir)}")
-    data = dataset_of_images(root, name=CIFAR10, source=str(found), max_bytes=MAX_BYTES)
+    data = dataset_of_images(root, name=CIFAR10, source=str(path), max_bytes=MAX_BYTES)
     if data.classes != CLASSES or data.input_shape != _SHAPE:
         raise DataError(
-            f"{found}: classes are {', '.join(data.classes or ())} and images {data.input_shape}, "
+            f"{path}: classes are {', '.join(data.classes or ())} and images {data.input_shape}, "
             f"expected {', '.join(CLASSES)} and {_SHAPE}; this is not CIFAR-10, load it by its path"
         )
     return data

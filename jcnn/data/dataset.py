@@ -1,4 +1,4 @@
-"""A data set in memory: four checked arrays, what they mean, and a digest of their bytes."""
+"""A data set in memory: four checked arrays, their meaning, and a digest of their bytes."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _CHUNK_ELEMENTS = 2**22
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test examples, checked once and read-only from then on.
+    """Training and test examples, checked once and then read-only.
 
     `train_inputs` and `test_inputs` are `(n, *spatial, channels)`, uint8 (images, 0 to 255) or
-    float32; the first axis counts examples and `(n, features)` has no spatial axis. Nothing is
-    normalised here: `mean` and `std` are what the device needs to do it.
+    float32; `(n, features)` has no spatial axis. Inputs are not normalized here; `mean` and `std`
+    are for that.
 
     Targets are int32 `(n,)`, indices into `classes`, for classification; with `classes=None` they
-    are float32 `(n,)` or `(n, k)` for regression. `source` says where the data was found.
+    are float32 `(n,)` or `(n, k)` for regression. `source` is the place where the data was found.
 
-    Raises DataError when shapes, dtypes, lengths or labels disagree, or a float is not finite.
+    Raises DataError if shapes, dtypes, lengths or labels disagree, or a float is not finite.
 
     >>> import numpy as np
     >>> from jcnn.data import Dataset
@@ -41,7 +41,7 @@ class Dataset:
     source: str
 
     def __post_init__(self) -> None:
-        """Check everything, then keep read-only views so that the digest stays true."""
+        """Check everything, then keep read-only views, so that the digest stays valid."""
         for part, least in (("train", 2), ("test", 1)):
             self._check_inputs(f"{part}_inputs", least)
             self._check_targets(f"{part}_targets", getattr(self, f"{part}_inputs").shape[0])
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes, or None for regression."""
+        """The number of classes, or None for regression."""
         return None if self.classes is None else len(self.classes)
 
     @property
@@ -69,7 +69,7 @@ class Dataset:
         return "regression" if self.classes is None else "classification"
 
     def digest(self) -> str:
-        """SHA-256 (hexadecimal) over dtype, shape and bytes of the four arrays, in field order."""
+        """Return the SHA-256 (hexadecimal) of the four arrays' dtypes, shapes and bytes."""
         return self._digest
 
     @property
@@ -81,17 +81,17 @@ class Dataset:
     def std(self) -> np.ndarray:
         """The standard deviation of each channel over the training inputs: float32 `(channels,)`.
 
-        A channel that does not vary (to float32's precision) has 1.0, so dividing is always safe.
+        It is 1.0 for a channel that is constant (to float32 precision), so division is always safe.
         """
         return self._moments[1]
 
     @cached_property
     def _digest(self) -> str:
-        total = hashlib.sha256()
+        digest = hashlib.sha256()
         for array in (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets):
-            total.update(f"{array.dtype.str}{array.shape}".encode())
-            total.update(array.data)
-        return total.hexdigest()
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
 
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Data sets made from scikit-learn's 1,797 real 8x8 digits: nothing is downloaded."""
+"""Data sets made from scikit-learn's 1,797 real 8x8 digits; nothing is downloaded."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from jcnn.data.dataset import Dataset
 from jcnn.data.split import split_validation
 
 ANGLE_UNIT = 45.0
-"""Degrees (counter-clockwise) that a target of 1.0 stands for in `digits-rotated`."""
+"""The angle of a target of 1.0 in `digits-rotated`, in degrees counter-clockwise."""
 
 DIRECTIONS = ("right", "left", "up", "down")
 """The classes of `moving-digits`."""
 
 INSIDE, MADE = "inside scikit-learn", "made from scikit-learn's digits"
-"""Where these data sets are found, in words."""
+"""The sources of these data sets."""
 
 _STEPS = np.array([(0, 1), (0, -1), (-1, 0), (1, 0)])
 _TEST_FRACTION = 0.2
@@ -21,10 +21,11 @@ _SIDE = 16
 
 
 def digits() -> Dataset:
-    """scikit-learn's digits: 8x8 grey images in ten classes, a fixed stratified 20% as test set.
+    """Return scikit-learn's digits: 8x8 grey images in ten classes, a stratified 20% as test set.
 
-    The 17 grey levels 0 to 16 are spread over 0 to 255 (uint8, rounded). Source: the test part of
-    "Optical Recognition of Handwritten Digits", UCI repository, Alpaydin and Kaynak 1998.
+    The split is fixed. The 17 grey levels 0 to 16 are scaled to 0 to 255 (uint8, rounded). Source:
+    the test part of "Optical Recognition of Handwritten Digits", UCI repository, Alpaydin and
+    Kaynak 1998.
     """
     images, labels = _images_and_labels()
     train, test = split_validation(labels, _TEST_FRACTION, stratify=True)
@@ -40,11 +41,11 @@ def digits() -> Dataset:
 
 
 def digits_rotated() -> Dataset:
-    """Regression: each digit turned by a random angle; the target is that angle.
+    """Return a regression data set: digits rotated by a random angle, which is the target.
 
-    Angles are uniform in -45 to 45 degrees, drawn once from a fixed seed; targets are float32
-    `(n,)` in units of 45 degrees (`ANGLE_UNIT`), so within -1 to 1, positive counter-clockwise.
-    Pixels are interpolated bilinearly, corners that turn in are 0. Same split as `digits`.
+    Angles are uniform in -45 to 45 degrees, from a fixed seed. Targets are float32 `(n,)` in units
+    of 45 degrees (`ANGLE_UNIT`), so between -1 and 1, positive counter-clockwise. Pixels are
+    interpolated bilinearly; corners rotated in are 0. The split is that of `digits`.
     """
     upright = digits()
     rng = np.random.default_rng(0)
@@ -58,11 +59,11 @@ def digits_rotated() -> Dataset:
 
 
 def moving_digits() -> Dataset:
-    """Video: a digit crosses a dark field; the class is the direction (`DIRECTIONS`) it moves in.
+    """Return a video data set: the class is the direction (`DIRECTIONS`) in which a digit moves.
 
-    Clips are uint8 `(n, frames=8, 16, 16, 1)`, 1,000 to train and 300 to test, of training and test
-    digits respectively, from a fixed seed. The digit moves one pixel per frame from a random place
-    and comes back in at the opposite border, so that no single frame tells the direction.
+    Clips are uint8 `(n, frames=8, 16, 16, 1)`, from a fixed seed: 1,000 training clips of training
+    digits and 300 test clips of test digits. The digit moves one pixel per frame over a dark field,
+    starts at a random place and wraps around at the border, so no single frame shows the direction.
     """
     still = digits()
     rng = np.random.default_rng(0)

@@ -1,11 +1,11 @@
-"""What `jcnn.data` raises."""
+"""The errors that `jcnn.data` raises."""
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 
 class DataError(ValueError):
-    """Data that cannot be used: one line that names the file, the field and the fix."""
+    """Raised for unusable data; the message is one line with the file, the field and the fix."""
 
 
 class UnknownDataError(DataError, UsageError):
-    """What no data set, file or folder is called."""
+    """Raised when a name is neither a registered data set nor an existing path."""

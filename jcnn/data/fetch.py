@@ -1,4 +1,4 @@
-"""Downloads into a cache: size and SHA-256 are checked before a file gets its name."""
+"""Downloads into a cache: a file gets its name only after its size and SHA-256 are verified."""
 
 import hashlib
 import http.client
@@ -16,7 +16,7 @@ _CHUNK = 2**18
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file with known content: its name, address, size in bytes and SHA-256 (hexadecimal)."""
+    """A file of known content: its name, URL, size in bytes and SHA-256 (hexadecimal)."""
 
     name: str
     url: str
@@ -25,16 +25,16 @@ class RemoteFile:
 
 
 def cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/jcnn`, or `~/.cache/jcnn` where that is not set."""
+    """Return `$XDG_CACHE_HOME/jcnn`, or `~/.cache/jcnn` if that is not set."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "jcnn"
 
 
 def fetch(remote: RemoteFile, folder: Path, *, timeout: float = 30.0) -> Path:
-    """Download one file into `folder`, unless it is there already, and return its path.
+    """Download a file into `folder`, unless it already exists, and return its path.
 
-    The file appears under its name only when it is whole and its SHA-256 is right; a failure leaves
-    no part of it behind. Raises DataError naming the address.
+    The file appears under its name only once it is complete and its SHA-256 is correct; a failure
+    leaves nothing behind. Raises DataError with the URL.
     """
     target = folder / remote.name
     if target.is_file():
@@ -60,6 +60,6 @@ def _write_checked(remote: RemoteFile, read: Callable[[int], bytes], part: Path)
             out.write(chunk)
     if seen != remote.size or digest.hexdigest() != remote.sha256:
         raise DataError(
-            f"{remote.url}: what came is not the published file (SHA-256 or size differ); try "
-            "again later, or fetch it by hand from another mirror"
+            f"{remote.url}: the download is not the published file (SHA-256 or size differ); try "
+            "again later, or download it by hand from another mirror"
         )

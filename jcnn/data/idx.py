@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its kin: a magic number, the sizes, then the elements."""
+"""The IDX format of MNIST: a magic number, the sizes, then the elements."""
 
 import gzip
 import io
@@ -17,22 +17,22 @@ _MOST_DIMENSIONS = 32
 
 
 def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """Read one IDX file, plain or gzipped (told apart by content), as an array of native order.
+    """Read an IDX file, plain or gzipped, as an array of native byte order.
 
     The format is two zero bytes, a type byte, the number of dimensions, each size as a big-endian
     32-bit number, then the elements in C order (http://yann.lecun.com/exdb/mnist). All six element
-    types are read. Sizes are checked against the bytes that are there, and against `max_bytes`,
-    before memory is taken.
+    types are supported. Sizes are checked against the size of the file, and against `max_bytes`,
+    before memory is allocated.
 
-    Raises DataError naming the file and the field that is wrong.
+    Raises DataError with the file and the invalid field.
 
     >>> import tempfile, pathlib
     >>> header = bytes([0, 0, 8, 1, 0, 0, 0, 3])  # unsigned bytes, one axis of length 3
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "labels")
     ...     _ = path.write_bytes(header + bytes([7, 8, 9]))
-    ...     found = read_idx(path)
-    >>> found.tolist()
+    ...     labels = read_idx(path)
+    >>> labels.tolist()
     [7, 8, 9]
     """
     path = Path(path)
@@ -55,8 +55,8 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
             raise _truncated(path, shape, needed, f"holds {filled:,}")
         if stream.read(1):
             raise DataError(
-                f"{path}: sizes {shape} need {needed:,} bytes of elements, but the file goes on "
-                "after them; the header or the file is wrong, fetch it again"
+                f"{path}: sizes {shape} need {needed:,} bytes of elements, but the file "
+                "continues after them; the header or the file is wrong, download it again"
             )
     return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -64,7 +64,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
 def _read_header(path: Path, stream: io.BufferedIOBase) -> tuple[np.dtype, tuple[int, ...]]:
     magic = stream.read(4)
     if len(magic) < 4:
-        raise DataError(f"{path}: magic number is cut off; fetch the file again")
+        raise DataError(f"{path}: magic number is truncated; download the file again")
     if magic[:2] != b"\0\0" or magic[2] not in _ELEMENT_TYPES:
         raise DataError(
             f"{path}: magic number is {magic.hex()}, expected 0000TTNN with an element type TT of "
@@ -76,15 +76,15 @@ def _read_header(path: Path, stream: io.BufferedIOBase) -> tuple[np.dtype, tuple
         )
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise DataError(f"{path}: sizes are cut off; fetch the file again")
+        raise DataError(f"{path}: sizes are truncated; download the file again")
     shape = struct.unpack(f">{magic[3]}I", sizes)
     if 0 in shape:
         raise DataError(f"{path}: sizes are {shape}, expected none of them 0")
     return np.dtype(_ELEMENT_TYPES[magic[2]]), shape
 
 
-def _truncated(path: Path, shape: tuple[int, ...], needed: int, found: str) -> DataError:
+def _truncated(path: Path, shape: tuple[int, ...], needed: int, actual: str) -> DataError:
     return DataError(
-        f"{path}: sizes {shape} need {needed:,} bytes of elements, but the file {found}; "
-        "it is truncated, fetch it again"
+        f"{path}: sizes {shape} need {needed:,} bytes of elements, but the file {actual}; "
+        "it is truncated, download it again"
     )

@@ -1,4 +1,4 @@
-"""Images, one folder per class: on disk, or wherever else there are files and folders."""
+"""Images, one folder per class, on disk or in anything else made of files and folders."""
 
 import io
 import math
@@ -15,17 +15,17 @@ from jcnn.data.errors import DataError
 from jcnn.data.reading import MAX_BYTES, blaming, check_budget, reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-"""The endings, in lower case, of the files that are read."""
+"""The suffixes of readable images, in lower case."""
 
 _GREY_MODES = ("1", "L", "LA")
-_COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+_COLOR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
 
 @runtime_checkable
 class Item(Protocol):
-    """A file or a folder: the little of `pathlib.Path` that is needed to read images.
+    """A file or a folder: the part of `pathlib.Path` that reading images needs.
 
-    `str(item)` is what errors call it, and an item that is not there is no folder.
+    `str(item)` names it in errors. A missing item is not a folder.
     """
 
     @property
@@ -34,32 +34,33 @@ class Item(Protocol):
 
     @property
     def suffix(self) -> str:
-        """The end of its name from the last dot on."""
+        """The end of its name, from the last dot on."""
 
     def is_dir(self) -> bool:
-        """Whether it is a folder."""
+        """Return whether it is a folder."""
 
     def iterdir(self) -> Iterable["Item"]:
-        """What a folder holds."""
+        """Return the items in a folder."""
 
     def __truediv__(self, name: str, /) -> "Item":
-        """What a folder holds under a name."""
+        """Return the item in a folder by name."""
 
     def open(self, mode: Literal["rb"], /) -> io.BytesIO | io.BufferedReader:
-        """The bytes of a file."""
+        """Open a file to read its bytes."""
 
 
 def load_image_folder(
     root: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: int = 0
 ) -> Dataset:
-    """A Dataset from `root/train/<class>/*.jpg` with `root/test/<class>/*.jpg` (or .jpeg, .png).
+    """Read a Dataset from `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`.
 
-    Without `test`, and for `root/<class>/*.png`, 20% of each class is split off by `seed`. Classes
-    are the sub-folders, sorted by name. All images must have one size and one kind: grey ones give
-    1 channel, all others 3 (RGB; transparency is dropped). Files with other suffixes and hidden
-    files are left alone. Memory is taken once, after its amount is checked against `max_bytes`.
+    Images are .jpg, .jpeg or .png. Without `test`, and for `root/<class>/*.png`, 20% of each class
+    is split off with `seed`. Classes are the sub-folders, sorted by name. All images must have the
+    same size and kind: grey (1 channel) or color (3 channels, RGB; transparency is dropped). Files
+    with other suffixes and hidden files are skipped. Memory is allocated once, after its amount is
+    checked against `max_bytes`.
 
-    Raises DataError naming the first image or folder that does not fit, and the fix.
+    Raises DataError with the first offending image or folder, and the fix.
 
     >>> import tempfile, pathlib
     >>> from PIL import Image
@@ -68,8 +69,8 @@ def load_image_folder(
     ...         place = pathlib.Path(folder, "train", name)
     ...         place.mkdir(parents=True, exist_ok=True)
     ...         Image.new("RGB", (8, 8)).save(place / f"{i}.png")
-    ...     found = load_image_folder(folder)
-    >>> found.classes, found.input_shape
+    ...     pets = load_image_folder(folder)
+    >>> pets.classes, pets.input_shape
     (('cat', 'dog'), (8, 8, 3))
     """
     root = Path(root)
@@ -80,7 +81,7 @@ def load_image_folder(
 def dataset_of_images(
     root: Item, *, name: str, source: str, max_bytes: int, seed: int = 0
 ) -> Dataset:
-    """What `load_image_folder` does, for a folder of any sort."""
+    """Read a Dataset as `load_image_folder` does, from any kind of folder."""
     with reading(root, "image folder"):
         train_root = root / "train" if _holds_folders(root / "train") else root
         classes = _class_names(train_root)
@@ -89,7 +90,9 @@ def dataset_of_images(
         if has_test:
             unknown = sorted(set(_class_names(test_root)) - set(classes))
             if unknown:
-                raise DataError(f"{test_root / unknown[0]}: class is not among {train_root}'s")
+                raise DataError(
+                    f"{test_root / unknown[0]}: class is not one of those in {train_root}"
+                )
         train_files, train_labels = _list_files(train_root, classes)
         test_files, test_labels = _list_files(test_root, classes) if has_test else ([], [])
     images = _read_images(root, train_files + test_files, max_bytes)
@@ -108,7 +111,7 @@ def dataset_of_images(
 
 
 def _holds_folders(folder: Item) -> bool:
-    """Tells a part called "train" from a class of pictures of trains."""
+    """Distinguish a part called "train" from a class of pictures of trains."""
     return folder.is_dir() and any(item.is_dir() for item in folder.iterdir())
 
 
@@ -129,18 +132,18 @@ def _list_files(folder: Item, classes: tuple[str, ...]) -> tuple[list[Item], lis
     labels: list[int] = []
     for label, name in enumerate(classes):
         items = (folder / name).iterdir() if (folder / name).is_dir() else ()
-        shown = [item for item in items if not item.name.startswith(".")]
-        found = sorted(
-            (item for item in shown if item.suffix.lower() in SUFFIXES),
+        visible = [item for item in items if not item.name.startswith(".")]
+        images = sorted(
+            (item for item in visible if item.suffix.lower() in SUFFIXES),
             key=lambda item: item.name,
         )
-        if not found:
+        if not images:
             raise DataError(
                 f"{folder / name}: class has no images; add {', '.join(SUFFIXES)} files or remove "
                 "the class"
             )
-        files += found
-        labels += [label] * len(found)
+        files += images
+        labels += [label] * len(images)
     return files, labels
 
 
@@ -154,16 +157,16 @@ def _read_images(root: Item, files: list[Item], max_bytes: int) -> np.ndarray:
             path.open("rb") as raw,
             Image.open(raw, formats=("JPEG", "PNG")) as image,
         ):
-            found = image.size, _kind(path, image.mode)
+            layout = image.size, _kind(path, image.mode)
             if first is None:
-                first = found
+                first = layout
                 shape = (len(files), image.height, image.width, 1 if first[1] == "L" else 3)
                 check_budget(root, f"{shape} images in uint8", math.prod(shape), max_bytes)
                 images = np.empty(shape, np.uint8)
-            elif found != first:
+            elif layout != first:
                 raise DataError(
-                    f"{path}: image is {_describe(*found)}, but {files[0]} is {_describe(*first)}; "
-                    "bring all images to one size and mode first"
+                    f"{path}: image is {_describe(*layout)}, but {files[0]} is "
+                    f"{_describe(*first)}; convert all images to one size and mode first"
                 )
             images[index] = np.asarray(image.convert(first[1])).reshape(shape[1:])
     return images
@@ -172,7 +175,7 @@ def _read_images(root: Item, files: list[Item], max_bytes: int) -> np.ndarray:
 def _kind(path: Item, mode: str) -> str:
     if mode in _GREY_MODES:
         return "L"
-    if mode in _COLOUR_MODES:
+    if mode in _COLOR_MODES:
         return "RGB"
     raise DataError(
         f"{path}: image has Pillow mode {mode}, expected 8 bits per channel (L or RGB); "
@@ -181,4 +184,4 @@ def _kind(path: Item, mode: str) -> str:
 
 
 def _describe(size: tuple[int, int], kind: str) -> str:
-    return f"{size[0]}x{size[1]} {'grey' if kind == 'L' else 'colour'}"
+    return f"{size[0]}x{size[1]} {'grey' if kind == 'L' else 'color'}"

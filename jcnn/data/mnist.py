@@ -1,4 +1,4 @@
-"""MNIST and the sets made in its image: four IDX files, found on disk or downloaded."""
+"""MNIST and its drop-in replacements: four IDX files, found on disk or downloaded."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ FILE_NAMES = (
 
 @dataclass(frozen=True)
 class IdxSource:
-    """One set of four IDX files: 60,000 and 10,000 grey images of 28x28, ten classes."""
+    """A data set of four IDX files: 60,000 and 10,000 grey images of 28x28, ten classes."""
 
     name: str
     description: str
@@ -42,8 +42,8 @@ class IdxSource:
         )
 
 
-# The SHA-256 of MNIST and KMNIST are those that TensorFlow Datasets and torchvision publish;
-# Fashion-MNIST's were computed from files whose MD5 are the ones its authors publish.
+# The SHA-256 of MNIST and KMNIST are those that TensorFlow Datasets and torchvision publish.
+# Fashion-MNIST's were computed from files whose MD5 are those that its authors publish.
 MNIST = IdxSource(
     "mnist",
     "handwritten digits, LeCun and others 1998",
@@ -98,23 +98,23 @@ IDX_SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST, KMNIST)}
 
 
 def find_idx_set(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """The first folder that holds the files of `name`, or None.
+    """Return the first folder that contains the files of `name`, or None.
 
-    Looked through in this order: `data_dir`, `$JCNN_DATA` (in both the sub-folder `name` first),
+    The search order is `data_dir`, `$JCNN_DATA` (in both, the sub-folder `name` first),
     `/usr/share/datasets/name`, the cache.
     """
     return next((folder for folder in _folders(name, data_dir) if has_idx_files(folder)), None)
 
 
 def has_idx_files(folder: Path) -> bool:
-    """Whether a folder holds training images in the IDX format under their usual name."""
+    """Return whether a folder contains training images in the IDX format under their usual name."""
     return _find_file(folder, FILE_NAMES[0]) is not None
 
 
 def load_idx_set(
     name: str, *, data_dir: str | os.PathLike[str] | None = None, download: bool = True
 ) -> Dataset:
-    """Load one of `IDX_SOURCES` from where it is found, else download it into the cache."""
+    """Load one of `IDX_SOURCES` from disk, or download it into the cache."""
     check_directories(data_dir)
     source = IDX_SOURCES[name]
     folder = find_idx_set(name, data_dir)
@@ -123,8 +123,8 @@ def load_idx_set(
             raise DataError(f"{name}: {where_to_put(name, data_dir)}")
         folder = cache_dir() / name
         try:
-            # The training images last: has_idx_files looks for them, so a set that is only partly
-            # in the cache counts as not found and is completed the next time.
+            # The training images last: has_idx_files looks for them, so a partial download counts
+            # as not found and is completed the next time.
             for remote in reversed(source.remote_files):
                 fetch(remote, folder)
         except DataError as error:
@@ -136,7 +136,7 @@ def load_idx_set(
 
 
 def where_to_put(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
-    """A sentence that tells where to get the files of a set, and where to put them."""
+    """Return an instruction: where to get the files of a data set, and where to put them."""
     files = ", ".join(f"{file}.gz" for file in FILE_NAMES)
     return f"put {files} from {IDX_SOURCES[name].base_url} into {place_for(name, data_dir)}"
 
@@ -144,23 +144,23 @@ def where_to_put(name: str, data_dir: str | os.PathLike[str] | None = None) -> s
 def load_idx_folder(
     folder: Path, *, name: str | None = None, classes: tuple[str, ...] | None = None
 ) -> Dataset:
-    """A Dataset from the four IDX files of a folder; without `classes` the labels name them."""
+    """Read a Dataset from the four IDX files in a folder; classes default to the labels."""
     paths = [_find_file(folder, file) for file in FILE_NAMES]
     for file, path in zip(FILE_NAMES, paths, strict=True):
         if path is None:
-            raise DataError(f"{folder}: file {file} (or {file}.gz) is missing beside the others")
+            raise DataError(f"{folder}: file {file} (or {file}.gz) is missing")
     arrays = [read_idx(path) for path in paths if path is not None]
-    for images, labels, path, beside in zip(
-        arrays[::2], arrays[1::2], paths[1::2], paths[::2], strict=True
+    for images, labels, images_path, path in zip(
+        arrays[::2], arrays[1::2], paths[::2], paths[1::2], strict=True
     ):
         if images.ndim < 2:
             raise DataError(
-                f"{beside}: images have shape {images.shape}, expected (n, rows, columns)"
+                f"{images_path}: images have shape {images.shape}, expected (n, rows, columns)"
             )
         if labels.ndim != 1 or labels.dtype.kind != "u" or len(labels) != len(images):
             raise DataError(
                 f"{path}: labels are {labels.dtype} of shape {labels.shape}, expected one unsigned "
-                f"byte for each of the {len(images)} images in {beside}"
+                f"byte for each of the {len(images)} images in {images_path}"
             )
         if classes is not None and labels.max() >= len(classes):
             raise DataError(
@@ -195,11 +195,13 @@ def _find_file(folder: Path, file: str) -> Path | None:
 
 
 def _refuse_another_set(source: IdxSource, folder: Path) -> None:
-    """All these sets share their file names, so a folder may hold another one than is asked for."""
+    """Raise DataError for another set's files: all of these sets use the same file names."""
     labels = folder / f"{FILE_NAMES[3]}.gz"
     if not labels.is_file():
         return
     digest = hashlib.sha256(labels.read_bytes()).hexdigest()
     for other in IDX_SOURCES.values():
         if other is not source and digest == other.sha256[3]:
-            raise DataError(f"{labels}: this is {other.name}, not {source.name}; ask for that name")
+            raise DataError(
+                f"{labels}: this is {other.name}, not {source.name}; load it by that name"
+            )

@@ -1,4 +1,4 @@
-"""`.npz` files with inputs and targets, read without pickle and without trust in their sizes."""
+"""`.npz` files of inputs and targets, read without pickle and with every size checked."""
 
 import io
 import math
@@ -20,7 +20,7 @@ LAYOUTS = (
     ("train_images", "train_labels", "test_images", "test_labels"),
     ("x", "y", "x_test", "y_test"),
 )
-"""The names of training inputs and targets and, where there, test inputs and targets."""
+"""The names of training inputs and targets, and of test inputs and targets if present."""
 
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -29,22 +29,22 @@ _HEADER_READERS = {
 
 
 def load_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: int = 0) -> Dataset:
-    """A Dataset from an `.npz` file (`numpy.savez` or `savez_compressed`).
+    """Read a Dataset from an `.npz` file (`numpy.savez` or `savez_compressed`).
 
-    The arrays are named `x_train, y_train, x_test, y_test`, or as MedMNIST does `train_images,
-    train_labels, test_images, test_labels`, or `x, y`; where the test pair is missing, 20% is split
-    off by `seed`. Other arrays, such as MedMNIST's `val_images`, are left alone, and `source` says
-    so. Shapes are those of `from_arrays`; four-dimensional inputs that are cubes (MedMNIST3D's
-    64x64x64) get a channel axis.
+    The arrays are named `x_train, y_train, x_test, y_test`, or as in MedMNIST `train_images,
+    train_labels, test_images, test_labels`, or `x, y`. If the test pair is missing, 20% is split
+    off with `seed`. Other arrays, such as MedMNIST's `val_images`, are ignored and listed in
+    `source`. Shapes are those of `from_arrays`; four-dimensional inputs that are cubes
+    (MedMNIST3D's 64x64x64) get a channel axis.
 
-    Raises DataError naming the file and the array: missing or half a pair, of objects, of another
-    size than declared, or beyond `max_bytes` in all.
+    Raises DataError, with the file and the array, for a missing array, an array of objects or of
+    another size than declared, or more than `max_bytes` in total.
 
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.savez(f"{folder}/own.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 2)
-    ...     found = load_npz(f"{folder}/own.npz")
-    >>> found.input_shape, found.num_classes
+    ...     data = load_npz(f"{folder}/own.npz")
+    >>> data.input_shape, data.num_classes
     ((8, 8, 1), 2)
     """
     path = Path(path)
@@ -58,8 +58,8 @@ def load_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, seed: 
             max_bytes,
         )
         arrays = [_read_array(path, archive, members[key]) for key in layout]
-    left = [key for key in members if key not in layout]
-    source = f"{path} ({', '.join(left)} left alone)" if left else str(path)
+    ignored = [key for key in members if key not in layout]
+    source = f"{path} ({', '.join(ignored)} ignored)" if ignored else str(path)
     for index in range(0, len(arrays), 2):
         arrays[index] = _with_channels(arrays[index])
     x, y, *test = arrays
@@ -74,11 +74,13 @@ def _layout(path: Path, keys: Sequence[str]) -> tuple[str, ...]:
     for layout in LAYOUTS:
         if layout[0] not in keys and layout[1] not in keys:
             continue
-        wanted = layout if layout[2] in keys or layout[3] in keys else layout[:2]
-        missing = [key for key in wanted if key not in keys]
+        expected = layout if layout[2] in keys or layout[3] in keys else layout[:2]
+        missing = [key for key in expected if key not in keys]
         if missing:
-            raise DataError(f"{path}: array {missing[0]!r} is missing beside {', '.join(keys)}")
-        return wanted
+            raise DataError(
+                f"{path}: array {missing[0]!r} is missing; the file has {', '.join(keys)}"
+            )
+        return expected
     known = " or ".join(", ".join(layout) for layout in LAYOUTS)
     raise DataError(f"{path}: arrays are named {', '.join(keys) or 'nothing'}; expected {known}")
 
@@ -86,7 +88,7 @@ def _layout(path: Path, keys: Sequence[str]) -> tuple[str, ...]:
 def _read_array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     name = info.filename
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{path}: array {name} is compressed by another method than numpy's")
+        raise DataError(f"{path}: array {name} is compressed by a method that numpy does not use")
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         if version not in _HEADER_READERS:
@@ -110,13 +112,13 @@ def _read_array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
                 f"{info.compress_size:,} compressed bytes can hold; write the file again"
             )
         array = np.empty(shape[::-1] if fortran_order else shape, dtype)
-        # zipfile's members are buffered readers, which its annotations do not say.
+        # zipfile's members are buffered readers, but its annotations do not say so.
         if fill(cast(io.BufferedIOBase, member), array) < needed:
             raise DataError(f"{path}: array {name} is truncated; write the file again")
     return array.T if fortran_order else array
 
 
 def _with_channels(inputs: np.ndarray) -> np.ndarray:
-    """A channel axis for volumes: no image has as many channels as it is high and wide."""
+    """Add a channel axis to volumes: no image has as many channels as rows and columns."""
     is_cube = inputs.ndim == 4 and len(set(inputs.shape[1:])) == 1 and inputs.shape[-1] > 4
     return inputs[..., None] if is_cube else inputs

@@ -1,4 +1,4 @@
-"""What every reader of files shares: one kind of failure, and no memory taken on trust."""
+"""Shared by all readers of files: one kind of error, and sizes checked before allocation."""
 
 import io
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ import numpy as np
 from jcnn.data.errors import DataError
 
 MAX_BYTES = 8 * 2**30
-"""How many bytes of arrays a reader takes unless told otherwise: 8 GiB."""
+"""The default limit on the bytes of a reader's arrays: 8 GiB."""
 
 DEFLATE_LIMIT = 1032
-"""The largest expansion that deflate (gzip, zip) can reach, from the format itself."""
+"""The largest compression ratio that the deflate format (gzip, zip) allows."""
 
 
 @contextmanager
 def reading(path: object, what: str) -> Iterator[None]:
-    """Turn whatever a parser raises on a file into one DataError that names the file.
+    """Convert any exception of a parser into a DataError that names the file.
 
-    `path` is any object that prints as what the user should look at.
+    `path` is any object that prints as the file or folder.
     """
     try:
         yield
@@ -28,17 +28,17 @@ def reading(path: object, what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such {what}; check the path") from error
     except Exception as error:
-        # The parsers behind this (zipfile, zlib, numpy's headers, Pillow's plugins) document no
-        # closed set of exceptions for hostile bytes, so any of them means "this file is bad".
+        # The parsers (zipfile, zlib, numpy's headers, Pillow's plugins) do not document which
+        # exceptions invalid bytes can raise, so any exception means that the file is bad.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise DataError(
-            f"{path}: not a readable {what} ({reason}); fetch or write the file again"
+            f"{path}: not a readable {what} ({reason}); download or write the file again"
         ) from error
 
 
 @contextmanager
 def blaming(path: object) -> Iterator[None]:
-    """Put the file's name before what is wrong with the arrays that came from it."""
+    """Prefix errors about arrays with the file that they were read from."""
     try:
         yield
     except DataError as error:
@@ -46,7 +46,7 @@ def blaming(path: object) -> Iterator[None]:
 
 
 def check_budget(path: object, field: str, needed: int, max_bytes: int) -> None:
-    """Refuse what would not fit, before any memory is taken."""
+    """Raise DataError if more than `max_bytes` are needed, before memory is allocated."""
     if needed > max_bytes:
         raise DataError(
             f"{path}: {field} would take {needed:,} bytes, more than the limit of {max_bytes:,}; "
@@ -55,7 +55,7 @@ def check_budget(path: object, field: str, needed: int, max_bytes: int) -> None:
 
 
 def fill(stream: io.BufferedIOBase, array: np.ndarray) -> int:
-    """Read into a contiguous array; the number of bytes that came, which may be too few."""
+    """Read into a contiguous array; return the number of bytes read, which may be too few."""
     view = memoryview(array.reshape(-1).view(np.uint8))
     filled = 0
     while filled < len(view):

@@ -1,6 +1,5 @@
-"""Names of data sets, what stands behind them, and the one function that loads any of them."""
+"""The registered data sets, and the function that loads any data set by name or path."""
 
-import difflib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,14 +22,15 @@ from jcnn.data.mnist import (
 )
 from jcnn.data.npz import load_npz
 from jcnn.data.shapeset import FOUND, shapeset
+from jcnn.errors import hint
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `jcnn data list`: a name, what it is, and where it was found.
+    """A line of `jcnn data list`: a data set's name, description, sizes and source.
 
-    `num_classes` is None for regression. `found` says in words where the data is, or, where `ready`
-    is false, what to put where.
+    `num_classes` is None for regression. `found` is the source of the data or, if not `ready`, an
+    instruction on how to provide it.
     """
 
     name: str
@@ -94,7 +94,7 @@ _SHIPPED: dict[str, tuple[Callable[[], Dataset], Entry]] = {
 
 
 def available(*, data_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
-    """Every registered data set, with where it was found; reads no data and uses no network.
+    """Return every registered data set and where it was found, without reading or downloading.
 
     >>> "digits" in {entry.name for entry in available()}
     True
@@ -103,7 +103,7 @@ def available(*, data_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
     entries = [entry for _, entry in _SHIPPED.values()]
     for name, source in IDX_SOURCES.items():
         folder = find_idx_set(name, data_dir)
-        found = f"not found: {where_to_put(name, data_dir)}" if folder is None else str(folder)
+        place = f"not found: {where_to_put(name, data_dir)}" if folder is None else str(folder)
         entries.append(
             Entry(
                 name,
@@ -112,7 +112,7 @@ def available(*, data_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
                 60000,
                 10000,
                 len(source.classes),
-                found,
+                place,
                 folder is not None,
             )
         )
@@ -139,18 +139,18 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
 ) -> Dataset:
-    """Load a registered data set by its name, or one's own from a path.
+    """Load a registered data set by name, or your own from a path.
 
-    Names: `digits`, `digits-rotated`, `moving-digits` and `shapeset` need nothing; `mnist`,
-    `fashion-mnist` and `kmnist` are looked for in `data_dir`, `$JCNN_DATA`, `/usr/share/datasets`
-    and the cache, and else downloaded into the cache unless `download` is false; `cifar10` is
-    looked for in the same places, as folders of images or an archive of them, and never downloaded.
+    Names: `digits`, `digits-rotated`, `moving-digits` and `shapeset` are always available. `mnist`,
+    `fashion-mnist` and `kmnist` are searched in `data_dir`, `$JCNN_DATA`, `/usr/share/datasets` and
+    the cache, and otherwise downloaded into the cache if `download`. `cifar10` is searched in the
+    same places, as folders of images or an archive of them, and never downloaded.
 
-    Paths: an `.npz` file (`load_npz`), a folder of images (`load_image_folder`) or a tar archive of
-    one (`load_image_archive`), or a folder of four IDX files named as MNIST's. A name wins over a
-    path; write `./digits` for a folder called like a data set.
+    Paths: an `.npz` file (`load_npz`), a folder of images (`load_image_folder`), a tar archive of
+    one (`load_image_archive`), or a folder of four IDX files named as those of MNIST. Names take
+    precedence; write `./digits` for a folder that is called like a data set.
 
-    Raises DataError: unknown (with the nearest names), missing, or a file that does not hold.
+    Raises DataError for an unknown name (with the nearest names) and missing or invalid files.
 
     >>> from jcnn.data import load
     >>> data = load("digits")
@@ -178,11 +178,10 @@ def _load_path(name: str) -> Dataset:
     if os.path.exists(name):
         raise DataError(
             f"{path}: neither an .npz file, a folder nor a tar archive of images "
-            f"({', '.join(ENDINGS)}); unpack other archives first and give the folder"
+            f"({', '.join(ENDINGS)}); unpack other archives first and pass the folder"
         )
     known = [*_SHIPPED, *IDX_SOURCES, CIFAR10]
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
     raise UnknownDataError(
-        f"{name or repr(name)}: neither a data set nor a file or folder that exists; {hint}"
+        f"{name or repr(name)}: neither a data set nor a file or folder that exists; "
+        f"{hint(name.lower(), known)}"
     )

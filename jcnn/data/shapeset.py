@@ -1,8 +1,8 @@
 """Shapeset-3x2: images of one or two triangles, parallelograms or ellipses, drawn from a seed.
 
-Every object is an affine image of a reference figure, told by an origin and two side vectors p and
-q: the triangle `0 <= u, v` with `u + v <= 1`, the square `|u|, |v| <= 1`, the disc `u^2 + v^2 <= 1`
-in the coordinates `origin + u p + v q`.
+Every object is an affine image of a reference figure, given by an origin and two side vectors p
+and q: the triangle `0 <= u, v` with `u + v <= 1`, the square `|u|, |v| <= 1`, or the disc
+`u^2 + v^2 <= 1` in the coordinates `origin + u p + v q`.
 """
 
 from itertools import combinations_with_replacement
@@ -15,13 +15,13 @@ from jcnn.data.errors import DataError
 KINDS = ("triangle", "parallelogram", "ellipse")
 SIDE = 32
 FOUND = "drawn from a fixed seed"
-"""Where this data set is found, in words."""
+"""The source of this data set."""
 
 _PAIRS = tuple(combinations_with_replacement(range(3), 2))
 CLASSES = (*KINDS, *(f"{KINDS[first]} and {KINDS[second]}" for first, second in _PAIRS))
 """Each kind alone, then each unordered pair of kinds."""
 
-# A class's kinds in the order of painting, -1 for none: a single object is painted last.
+# Each class's kinds in painting order, -1 for none: a single object is painted last.
 _KINDS_OF_CLASS = np.array([(-1, 0), (-1, 1), (-1, 2), *_PAIRS])
 _AREA = np.array([0.5, 4.0, np.pi])  # of the reference figures
 _SIZES = 8.0, 13.0  # the square root of an object's area, in pixels
@@ -36,21 +36,20 @@ _CHUNK = 1024
 
 
 def shapeset(train: int = 50_000, test: int = 10_000, *, seed: int = 0) -> Dataset:
-    """Shapeset-3x2 of Glorot and Bengio 2010, section 2.1: which kinds of objects are in an image?
+    """Return Shapeset-3x2 (Glorot and Bengio 2010, section 2.1): which shapes are in an image?
 
     Images are uint8 `(n, 32, 32, 1)` with one or two objects: triangles (no angle under 40
     degrees), parallelograms (none under 50, sides within 1:2) or ellipses (axes within 1:2). Shape,
-    size (64 to 169 pixels), rotation, place and grey level are random; edges are smooth, and every
-    object lies inside the image. The nine classes are each kind alone and each unordered pair, as
-    many examples of one as of another. Of two objects either may be in front, and they share at
-    most half of the area of either. Any two of background and objects differ by at least 48 of 255
-    grey levels.
+    size (64 to 169 pixels), rotation, position and grey level are random; edges are smooth, and
+    every object lies inside the image. The nine classes, equally frequent, are each kind alone and
+    each unordered pair. Either of two objects may be in front; they overlap by at most half of the
+    smaller one. Background and objects all differ by at least 48 of 255 grey levels.
 
-    The paper names what varies but not how far, so the ranges are this library's; as in the paper
-    there is no end of images, for a new `seed` draws new ones. The same arguments give the same
-    images, and test images do not depend on `train`.
+    The paper does not give the ranges of these variations, so they are this library's. A new `seed`
+    draws new images; the same arguments give the same images, and test images do not depend on
+    `train`.
 
-    Raises DataError when there are too few examples for nine classes, or the seed is negative.
+    Raises DataError if there are too few examples for nine classes, or the seed is negative.
 
     >>> from jcnn.data import shapeset
     >>> data = shapeset(train=90, test=18, seed=1)
@@ -60,7 +59,7 @@ def shapeset(train: int = 50_000, test: int = 10_000, *, seed: int = 0) -> Datas
     if train < len(CLASSES) or test < 1:
         raise DataError(
             f"shapeset: {train} training and {test} test examples, expected at least "
-            f"{len(CLASSES)} and 1 so that every class is seen"
+            f"{len(CLASSES)} and 1, so that every class occurs"
         )
     if seed < 0:
         raise DataError(f"shapeset: seed is {seed}, expected 0 or more")
@@ -84,7 +83,7 @@ def _examples(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndar
 
 
 def scenes(rng: np.random.Generator, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Kinds `(n, 2)` in the order of painting, -1 for none, and their cover `(n, 2, 32, 32)`."""
+    """Return kinds `(n, 2)` in painting order, -1 for none, and their coverage `(n, 2, 32, 32)`."""
     kinds = _KINDS_OF_CLASS[labels]
     turned = (kinds[:, 0] >= 0) & (rng.random(len(kinds)) < 0.5)
     kinds[turned] = kinds[turned, ::-1]
@@ -101,7 +100,7 @@ def scenes(rng: np.random.Generator, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _hides_too_much(cover: np.ndarray) -> np.ndarray:
-    """Whether two objects share more than half of the smaller one's pixels."""
+    """Return whether two objects share more than half of the smaller one's pixels."""
     # Pixels are counted, not summed: a sum of floats would depend on the machine's vector width.
     back, front = (cover[:, layer] >= 0.5 for layer in (0, 1))
     shared, of_back, of_front = (
@@ -111,7 +110,7 @@ def _hides_too_much(cover: np.ndarray) -> np.ndarray:
 
 
 def _objects(rng: np.random.Generator, kind: int, count: int) -> np.ndarray:
-    """How much of each pixel `count` random objects of one kind cover: `(count, 32, 32)`."""
+    """Return the fraction of each pixel that `count` random objects cover: `(count, 32, 32)`."""
     ratio, angle = _proportions(rng, kind, count)
     size = rng.uniform(*_SIZES, count)
     turn = rng.uniform(0.0, 2.0 * np.pi, count)
@@ -120,13 +119,13 @@ def _objects(rng: np.random.Generator, kind: int, count: int) -> np.ndarray:
     q = long * ratio * np.stack([np.cos(turn + angle), np.sin(turn + angle)])
     low, high = _reach(kind, p, q)
     origin = rng.uniform(_MARGIN - low, SIDE - _MARGIN - high)
-    # On a grid, so that the last bit of a sine, which differs between machines, changes no pixel.
+    # Rounded, so that the last bit of a sine, which differs between machines, changes no pixel.
     origin, p, q = (np.round(vectors * _GRID) / _GRID for vectors in (origin, p, q))
     return _cover(kind, *(vectors.astype(np.float32) for vectors in (origin, p, q)))
 
 
 def _proportions(rng: np.random.Generator, kind: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The length of q for p of length 1, and the angle from p to q in radians."""
+    """Return the length of q for p of length 1, and the angle from p to q in radians."""
     if KINDS[kind] == "triangle":
         cuts = np.sort(rng.random((2, count)), axis=0)
         shares = np.diff(cuts, axis=0, prepend=0.0, append=1.0)
@@ -139,7 +138,7 @@ def _proportions(rng: np.random.Generator, kind: int, count: int) -> tuple[np.nd
 
 
 def _reach(kind: int, p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far an object goes from its origin down and up each axis."""
+    """Return how far an object extends from its origin, down and up each axis."""
     if KINDS[kind] == "triangle":
         return np.minimum(np.minimum(p, q), 0.0), np.maximum(np.maximum(p, q), 0.0)
     far = np.abs(p) + np.abs(q) if KINDS[kind] == "parallelogram" else np.hypot(p, q)
@@ -147,7 +146,7 @@ def _reach(kind: int, p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _cover(kind: int, origin: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The share of each pixel inside: how deep its centre lies below the edge, cut off at 0 and 1.
+    """Return the covered fraction of each pixel: its center's depth inside the edge, clipped.
 
     The depth is exact for straight edges and to first order for an ellipse.
     """
@@ -169,14 +168,14 @@ def _cover(kind: int, origin: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.nd
 
 
 def _coordinate(slope: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """The linear function with this slope that is 0 at the origin, at the centre of each pixel."""
-    centres = np.arange(SIDE, dtype=np.float32) + np.float32(0.5)
-    along, down = slope[..., None] * (centres - origin[..., None])
+    """Evaluate at each pixel center the linear function of this slope that is 0 at the origin."""
+    centers = np.arange(SIDE, dtype=np.float32) + np.float32(0.5)
+    along, down = slope[..., None] * (centers - origin[..., None])
     return down[:, :, None] + along[:, None, :]
 
 
 def paint(rng: np.random.Generator, cover: np.ndarray) -> np.ndarray:
-    """Grey images: a background, then each layer over what is there."""
+    """Return grey images: a background, then each layer painted over it."""
     spare = np.sort(rng.integers(0, 256 - 2 * _CONTRAST, (len(cover), 3)), axis=1)
     levels = rng.permuted(spare + _CONTRAST * np.arange(3), axis=1).astype(np.float32)
     image = np.broadcast_to(levels[:, 2, None, None], cover[:, 0].shape)

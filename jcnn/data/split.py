@@ -1,4 +1,4 @@
-"""Deterministic splits of examples into two parts, stratified by class where asked."""
+"""Deterministic splits of examples into two parts, optionally stratified by class."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from jcnn.data.errors import DataError
 def split_validation(
     targets: np.ndarray, fraction: float, *, seed: int = 0, stratify: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices `(train, validation)` of a random split, each sorted, together all of `targets`.
+    """Return the sorted indices `(train, validation)` of a random split of all examples.
 
     About `fraction * n` examples go to validation. With `stratify`, `targets` are integer labels
-    `(n,)` and each class gives its share (largest remainders first), but never its last example,
-    so every class stays in training. The same arguments give the same split.
+    `(n,)` and each class contributes its share (largest remainders first), but never its last
+    example, so every class stays in training. The same arguments give the same split.
 
-    Raises DataError when the fraction is not between 0 and 1 or a part would be empty.
+    Raises DataError if the fraction is not between 0 and 1, or a part would be empty.
 
     >>> import numpy as np
     >>> from jcnn.data import split_validation
@@ -35,7 +35,8 @@ def split_validation(
     if not train.size or not validation.size:
         raise DataError(
             f"splitting off {fraction} of {len(targets)} examples leaves {len(train)} for training "
-            f"and {len(validation)} beside; give more examples (of each class) or another fraction"
+            f"and {len(validation)} for the other part; give more examples (of each class) or "
+            "another fraction"
         )
     return train, validation
 
@@ -55,7 +56,7 @@ def _stratified(targets: np.ndarray, fraction: float, rng: np.random.Generator) 
 
 
 def _quotas(counts: np.ndarray, fraction: float) -> np.ndarray:
-    """How many of each class: shares rounded down, then one more by the largest remainders."""
+    """Return the number per class: shares rounded down, plus one for the largest remainders."""
     exact = counts * fraction
     quotas = np.floor(exact).astype(np.int64)
     missing = round(fraction * int(counts.sum())) - int(quotas.sum())

@@ -18,7 +18,8 @@ from flax import nnx
 from jax import Array
 
 from jcnn.diagnosis.examination import default_loss
-from jcnn.training.optimizers import Schedule, sgd
+from jcnn.training.optimizers import sgd
+from jcnn.training.schedules import Schedule
 
 # The losses of this last share of a training's steps count.
 _LAST = 0.25

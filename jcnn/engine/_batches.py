@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

@@ -12,8 +12,8 @@ import jax
 from flax import nnx
 
 from jcnn import models, names
+from jcnn.errors import UsageError, nearest
 from jcnn.layers import Sequential
-from jcnn.names import UsageError
 
 # Names that the page does not offer: they need data, or draw anew in every call.
 _EXCLUDED = {"kernel_init": ("lsuv",), "pooling": ("stochastic",)}
@@ -92,7 +92,7 @@ def parse_choice(values: Any) -> Choice:
     fields = [field.name for field in dataclasses.fields(Choice)]
     for key in values:
         if key not in fields:
-            raise names.nearest("control", str(key), fields)
+            raise nearest("control", str(key), fields)
     return Choice(**{key: _checked(key, value) for key, value in values.items()})
 
 
@@ -100,7 +100,7 @@ def _checked(key: str, value: Any) -> Any:
     if key in NAMED:
         allowed = options()[key]
         if not isinstance(value, str) or value not in allowed:
-            raise names.nearest(key, str(value), allowed)
+            raise nearest(key, str(value), allowed)
         return value
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not abs(value) < math.inf:

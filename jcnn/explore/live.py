@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from jcnn.engine import Pacer
+from jcnn.errors import UsageError
 from jcnn.explore import signals
 from jcnn.explore.choice import Choice
 from jcnn.explore.subject import Subject
 from jcnn.explore.trainer import Trainer
 from jcnn.layers import Sequential
-from jcnn.names import UsageError
 
 # The target duration of a call of the compiled step, and the least time between two measurements
 # of the layers.

@@ -19,10 +19,10 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from jcnn.errors import UsageError
 from jcnn.explore.live import Trainings
 from jcnn.explore.session import Session
 from jcnn.explore.subject import Subject
-from jcnn.names import UsageError
 
 HOST = "127.0.0.1"
 _HOSTS = (HOST, "localhost")

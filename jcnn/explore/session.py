@@ -9,11 +9,11 @@ import anyio.to_thread
 from starlette.websockets import WebSocket
 
 from jcnn import strict_json
+from jcnn.errors import UsageError
 from jcnn.explore import signals
 from jcnn.explore.choice import RANGES, WIDTHS, Choice, options, parse_choice
 from jcnn.explore.live import Live, Trainings, one_line
 from jcnn.explore.subject import Subject
-from jcnn.names import UsageError
 
 SIDES = ("a", "b")
 # The number of messages queued for a page that does not read; further ones are dropped.

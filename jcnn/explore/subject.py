@@ -11,8 +11,8 @@ from jax import Array
 
 from jcnn import data as datasets
 from jcnn import engine, training
+from jcnn.errors import UsageError
 from jcnn.explore.choice import RANGES, Choice, options, parse_choice
-from jcnn.names import UsageError
 from jcnn.study import Result
 from jcnn.study.storage.load import read_result
 

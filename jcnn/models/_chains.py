@@ -9,9 +9,9 @@ from flax import nnx
 from jax import Array
 
 from jcnn import layers, pooling
+from jcnn.errors import UsageError
 from jcnn.layers import default_kernel_init
 from jcnn.models._parts import Function, Layers, Parts, pooled_shape, spatial_and_channels
-from jcnn.names import UsageError
 
 _VGG_STAGES: dict[int, tuple[int, ...]] = {
     8: (1, 1, 2, 2),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jcnn import names, training
+from jcnn.errors import UsageError, nearest
 from jcnn.initializers import DataDriven
-from jcnn.names import UsageError
 from jcnn.study import settings
 
 # Numeric factors that are inputs of the compiled program.
@@ -144,7 +144,7 @@ def model_arguments(
             continue
         if not open_ended and factor not in parameters:
             known = [name for name in (*parameters, *RECIPE) if name not in RESERVED]
-            raise names.nearest("factor", factor, known)
+            raise nearest("factor", factor, known)
         arguments[factor] = level.value
     return arguments
 

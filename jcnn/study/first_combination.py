@@ -22,7 +22,7 @@ from jcnn.diagnosis import (
 )
 from jcnn.diagnosis.examination import with_singular_values
 from jcnn.diagnosis.remedies import CHANGES
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.job import Job
 from jcnn.study.prepare import Prepared
 from jcnn.study.study import Study

@@ -16,12 +16,12 @@ from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
 from jcnn.data import Dataset
 from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.first_combination import diagnose_first, predict_first
 from jcnn.study.retrain import train_one
 from jcnn.study.study import Study
 from jcnn.tracing import TracedModel, evaluate, trace
-from jcnn.training import network_outputs, normalize
+from jcnn.training import normalize, predict
 
 # The number of examples whose layers are recorded, of values recorded per layer, and of examples on
 # which gradients are measured.
@@ -117,7 +117,7 @@ def inspect_model(study: Study, result: Result) -> ModelInspection:
         prepared=prepared,
         on_epoch=lambda _, model: samples.append(recorder.sample(model)),
     )
-    outputs = network_outputs(model, dataset.test_inputs, data)
+    outputs = predict(model, dataset.test_inputs, data)
     example = _correct_example(outputs, dataset)
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)
     values = recorder(model, jnp.concatenate([picture] * len(inputs)))

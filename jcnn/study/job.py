@@ -19,11 +19,11 @@ from jcnn import engine, names, training
 from jcnn.analysis.labels import label
 from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import make_watch
-from jcnn.names import UsageError
-from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments
+from jcnn.errors import UsageError
+from jcnn.study.factors import DEFAULTS, TRACED, Combination, is_data_driven, model_arguments
 from jcnn.study.plan import Plan
 from jcnn.study.storage import run_key
-from jcnn.training.optimizers import Schedule
+from jcnn.training.schedules import Schedule
 
 
 class ModelError(ValueError):
@@ -65,7 +65,10 @@ class Job:
         self.dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
         self.recipe = training.Recipe(
             task,
-            first.value("optimizer", DEFAULTS["optimizer"]),
+            training.optimizers.adapt(
+                first.value("optimizer", DEFAULTS["optimizer"]),
+                [number for number in TRACED if number in first.names()],
+            ),
             first.value("schedule", DEFAULTS["schedule"]),
             engine.steps_per_epoch(len(data.inputs), self.batch_size) * self.epochs,
             plan.warmup_steps,
@@ -200,7 +203,6 @@ class Job:
             self._check_model(m)
         except ModelError as error:
             self.failures[self.indices[m]] = str(error)
-        self._check_optimizer()
 
     def _check_model(self, m: int) -> None:
         member, build = self.members[m], self._builder(m)
@@ -210,7 +212,7 @@ class Job:
             outputs = jax.eval_shape(
                 lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
             )
-        except names.UsageError:
+        except UsageError:
             raise
         except (Exception, SystemExit) as error:
             reason = " ".join(str(error).split())[:400]
@@ -251,20 +253,6 @@ class Job:
         if not isinstance(model, nnx.Module):
             raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
         return model
-
-    def _check_optimizer(self) -> None:
-        try:
-            jax.eval_shape(
-                lambda params: training.start(self.recipe, params, {}, 0),
-                {"kernel": jnp.zeros((2, 2))},
-            )
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UsageError(
-                f"{names.name_of('optimizer', self.recipe.optimizer)} is not an optimizer: "
-                f"{reason}; expected (learning_rate, *, momentum, weight_decay) -> "
-                "optax.GradientTransformation"
-            ) from error
 
     def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
         return training.Hyperparameters(

@@ -7,7 +7,7 @@ from typing import Any, SupportsIndex
 
 from flax import nnx
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import settings
 from jcnn.study.factors import Combination, Level, combinations, group, levels
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from jcnn import data as datasets
 from jcnn import engine, training
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.plan import Plan
 
 

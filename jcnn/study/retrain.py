@@ -6,7 +6,7 @@ from dataclasses import replace
 from flax import nnx
 
 from jcnn import engine
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.prepare import Prepared
 from jcnn.study.study import Study
 

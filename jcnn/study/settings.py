@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jcnn import names
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 MOST = 1_000_000
 

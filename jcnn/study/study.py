@@ -33,6 +33,10 @@ class Study(Plan):
     keyword to its values: names, Python objects, or a mapping of names to objects. `optimizer`,
     `schedule`, `augmentation`, `batch_size`, `momentum` and `weight_decay` may be factors too.
 
+    `optimizer` takes any Optax factory (`optax.lion`, `functools.partial(optax.adam, b1=0.95)`; see
+    `jcnn.training.optimizers.adapt`), and `schedule` any Optax schedule or factory of one
+    (`jcnn.training.schedules.learning_rate_schedule`), which multiplies each learning rate.
+
     `augmentation` changes training images inside the program: "shift:2", "flip", "cutout:4",
     several joined by a plus sign, or a callable `(key, images) -> images`. `dtype` ("bfloat16") is
     the dtype in which a model that takes it computes; parameters, statistics and losses stay

@@ -7,7 +7,7 @@ from typing import Any
 
 from jcnn import names
 from jcnn.data import Dataset
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 from jcnn.study import settings
 from jcnn.study.factors import Level, levels
 from jcnn.study.plan import Plan
@@ -43,7 +43,7 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
     try:
         for key, value in content.items():
             if key not in KEYS:
-                raise names.nearest("key", key, KEYS)
+                raise nearest("key", key, KEYS)
             if key in settings.CHECKS:
                 content[key] = settings.CHECKS[key](value)
         for key in ("data", "model", "augmentation"):

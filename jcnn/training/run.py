@@ -1,12 +1,12 @@
 """One training run as pure functions of state, hyperparameters and data.
 
-A model is split once into its static part and its state; the functions here merge it inside, so
-they work under plain `jax.jit`, `vmap`, `lax.map` and `shard_map`, with NNX graph mode on or off.
+A model is split once into its static part and its state. The functions here merge it again inside,
+so they work under `jax.jit`, `vmap`, `lax.map` and `shard_map`, with NNX graph mode on or off.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,90 +14,56 @@ import optax
 from flax import nnx
 from jax import Array
 
-from jcnn.training.optimizers import Optimizer, schedule
+from jcnn.training.optimizers import Optimizer
+from jcnn.training.schedules import Schedule, learning_rate_schedule
+from jcnn.training.state import (
+    NEVER,
+    Data,
+    History,
+    Hyperparameters,
+    RunState,
+    Structure,
+    normalize,
+)
 from jcnn.training.task import Task
-from jcnn.training.watch import Watch, watched
+from jcnn.training.watch import Watch, train_and_watch
 
-NEVER = -1
-# `(key, inputs) -> inputs`, of one shape and dtype; see `jcnn.data.augmentation`.
+# `(key, inputs) -> inputs` of the same shape and dtype; see `jcnn.data.augmentation`.
 Augmentation = Callable[[Array, Array], Array]
-
-
-class Data(NamedTuple):
-    """Arrays, on host or device: raw inputs, and what normalizes them (one number a channel).
-
-    Held-out examples come in batches `(batches, size, ...)` with weight 0 on padding; the first
-    `validation_batches` (an int32 scalar) of them are validation, the rest test.
-    """
-
-    inputs: Any
-    targets: Any
-    held_inputs: Any
-    held_targets: Any
-    held_weights: Any
-    validation_batches: Any
-    mean: Any
-    std: Any
-
-
-class RunState(NamedTuple):
-    """Everything that changes while a run trains, and its seed, from which augmentation is drawn.
-
-    `sums` adds up the epoch's training metrics, `held_sums` those of validation and test (a row
-    each, the last column being the weight). `watched` is what a `Watch` has seen in this epoch.
-    """
-
-    params: Any
-    rest: Any
-    optimizer: Any
-    step: Array
-    diverged_at: Array
-    sums: Array
-    held_sums: Array
-    seed: Array
-    watched: Any = ()
-
-
-class Hyperparameters(NamedTuple):
-    """The numbers that are traced: a new value never costs a compilation."""
-
-    learning_rate: Any
-    momentum: Any
-    weight_decay: Any
-
-
-class History(NamedTuple):
-    """Means over the epoch (once it has ended), and over the held-out batches asked for."""
-
-    train: dict[str, Array]
-    validation: dict[str, Array]
-    test: dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is static in a run: a change here is another program."""
+    """The static part of a run: a change here means another program.
+
+    `optimizer` is one of `jcnn.training.optimizers`, or `optimizers.adapt` of any Optax factory.
+    `schedule` is a shape for `jcnn.training.schedules.learning_rate_schedule`. Raises UsageError if
+    the schedule cannot be used.
+    """
 
     task: Task
     optimizer: Optimizer
-    schedule: str
+    schedule: str | Callable[..., Any]
     total_steps: int
     warmup_steps: int
     gradient_clip: float | None
     augmentation: Augmentation | None = None
     watch: Watch | None = None
 
+    def __post_init__(self) -> None:
+        self.learning_rate(1.0)
 
-@dataclass(frozen=True)
-class Structure:
-    """A model's static parts: as it trains and as it is evaluated."""
-
-    train: Any
-    evaluate: Any
+    def learning_rate(self, peak: Any) -> Schedule:
+        """Return the learning rate as a function of the step."""
+        return learning_rate_schedule(
+            self.schedule, peak, total_steps=self.total_steps, warmup_steps=self.warmup_steps
+        )
 
 
 def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
-    """`(structure, params, rest)` of a model; `rest` is batch statistics, random keys and so on.
+    """Return `(structure, params, rest)` of a model.
+
+    `rest` is the state that is not `nnx.Param`: batch statistics, random keys and so on.
 
     >>> from jcnn import models
     >>> _, params, rest = split_model(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0)))
@@ -112,7 +78,9 @@ def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
 
 
 def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
-    """The state before the first step. The optimizer's state depends on shapes only.
+    """Return the state before the first step.
+
+    The optimizer's state is initialized with all hyperparameters 0.
 
     >>> from jcnn import models, training
     >>> recipe = Recipe(training.classification(), training.optimizers.sgd, "constant", 10, 0, None)
@@ -132,7 +100,7 @@ def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
         sums=jnp.zeros(metrics, jnp.float32),
         held_sums=jnp.zeros((2, metrics + 1), jnp.float32),
         seed=jnp.asarray(seed, jnp.uint32),
-        watched=() if recipe.watch is None else recipe.watch.nothing(),
+        watched=() if recipe.watch is None else recipe.watch.empty(),
     )
 
 
@@ -147,12 +115,12 @@ def advance(
 ) -> tuple[RunState, History]:
     """Train on some rows of `batches` (`(steps, batch_size)` indices), then evaluate.
 
-    `ranges` is `[first, stop, held_first, held_stop]`: rows of `batches`, and held-out batches, of
-    which either may be empty. Being traced, any range costs no compilation. However an epoch or an
-    evaluation is cut into calls, its sums are added in one order: those of training start anew at
-    row 0, those of an evaluation with the first call after training. The first step whose loss is
-    not finite is kept in `state.diverged_at`; the run ends there, and its means from then on are
-    NaN.
+    `ranges` is `[first, stop, held_first, held_stop]`: a range of rows of `batches` and a range of
+    held-out batches. Either may be empty, and as they are traced, another range costs no
+    compilation. An epoch or an evaluation may be cut into any number of calls: the order of its
+    sums does not change. The sums of training restart at row 0, those of an evaluation at the first
+    call after training. `state.diverged_at` is the first step whose loss is not finite; the run
+    ends there, and from then on its means are NaN.
 
     >>> from jcnn import data, engine, models, training
     >>> from jcnn.training import optimizers
@@ -168,53 +136,62 @@ def advance(
     (20, True)
     """
     optimizer = _optimizer(recipe, hyperparameters)
-    step = _make_step(structure, recipe, optimizer, data)
-
-    def train_on(first: Array, stop: Array, state: RunState) -> RunState:
-        def goes_on(at: tuple[Array, RunState]) -> Array:
-            return (at[0] < stop) & (at[1].diverged_at == NEVER)
-
-        def body(at: tuple[Array, RunState]) -> tuple[Array, RunState]:
-            i, state = at
-            return i + 1, step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
-
-        trained: RunState = jax.lax.while_loop(goes_on, body, (first, state))[1]
-        return trained
-
-    def see(watch: Watch, i: Array, state: RunState) -> RunState:
-        indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
-        inputs, targets = _batch(recipe, state, data, indices)
-        numbers = watch.measure(structure, state, optimizer, inputs, targets)
-        numbers = jnp.where(state.diverged_at == NEVER, numbers, jnp.nan)
-        return state._replace(watched=watch.put(state.watched, i, numbers))
-
     trains = ranges[0] < ranges[1]
     state = state._replace(
         sums=jnp.where(trains & (ranges[0] == 0), 0, state.sums),
         held_sums=jnp.where(trains, 0, state.held_sums),
     )
+    state = _train(structure, recipe, optimizer, state, batches, data, ranges[0], ranges[1])
+    held_sums = _evaluate(structure, recipe.task, state, data, ranges[2], ranges[3])
+    state = state._replace(held_sums=held_sums)
+    return state, _history(recipe.task, state, len(batches))
+
+
+def _train(
+    structure: Structure,
+    recipe: Recipe,
+    optimizer: optax.GradientTransformation,
+    state: RunState,
+    batches: Array,
+    data: Data,
+    first: Array,
+    stop: Array,
+) -> RunState:
+    step = _make_step(structure, recipe, optimizer, data)
+
+    def train_on(first: Array, stop: Array, state: RunState) -> RunState:
+        def unfinished(carry: tuple[Array, RunState]) -> Array:
+            return (carry[0] < stop) & (carry[1].diverged_at == NEVER)
+
+        def body(carry: tuple[Array, RunState]) -> tuple[Array, RunState]:
+            i, state = carry
+            return i + 1, step(state, jax.lax.dynamic_index_in_dim(batches, i, keepdims=False))
+
+        trained: RunState = jax.lax.while_loop(unfinished, body, (first, state))[1]
+        return trained
+
+    def observe(watch: Watch, i: Array, state: RunState) -> RunState:
+        indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
+        inputs, targets = _batch(recipe, state, data, indices)
+        numbers = watch.measure(structure, state, optimizer, inputs, targets)
+        numbers = jnp.where(state.diverged_at == NEVER, numbers, jnp.nan)
+        return state._replace(watched=watch.store(state.watched, i, numbers))
+
     if recipe.watch is None:
-        state = train_on(ranges[0], ranges[1], state)
-    else:
-        state = watched(recipe.watch, see, train_on, ranges[0], ranges[1], state)
-    state = state._replace(
-        held_sums=_evaluate(structure, recipe.task, state, data, ranges[2], ranges[3])
-    )
-    names = list(recipe.task.metrics)
+        return train_on(first, stop, state)
+    return train_and_watch(recipe.watch, observe, train_on, first, stop, state)
+
+
+def _history(task: Task, state: RunState, steps: int) -> History:
     held = state.held_sums[:, :-1] / state.held_sums[:, -1:]
-    means = jnp.stack([state.sums / len(batches), *held])
+    means = jnp.stack([state.sums / steps, *held])
     means = jnp.where(state.diverged_at == NEVER, means, jnp.nan)
-    train, validation, test = (dict(zip(names, row, strict=True)) for row in means)
-    return state, History(train, validation, test)
+    train, validation, test = (dict(zip(task.metrics, row, strict=True)) for row in means)
+    return History(train, validation, test)
 
 
 def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
-    rate = schedule(
-        recipe.schedule,
-        values.learning_rate,
-        total_steps=recipe.total_steps,
-        warmup_steps=recipe.warmup_steps,
-    )
+    rate = recipe.learning_rate(values.learning_rate)
     optimizer = recipe.optimizer(rate, momentum=values.momentum, weight_decay=values.weight_decay)
     if recipe.gradient_clip is None:
         return optimizer
@@ -255,30 +232,19 @@ def _make_step(
 
 
 def _batch(recipe: Recipe, state: RunState, data: Data, indices: Array) -> tuple[Array, Array]:
-    """Inputs, augmented and normalized, and targets of the next step."""
+    """Return the next step's inputs, augmented and normalized, and its targets."""
     inputs = jnp.take(data.inputs, indices, axis=0)
     if recipe.augmentation is not None:
-        # Drawn from seed and step alone, so it is the same in every combination.
+        # The key depends on seed and step alone, so augmentation is the same in every combination.
         key = jax.random.fold_in(jax.random.key(state.seed), state.step)
         inputs = recipe.augmentation(key, inputs)
     return normalize(inputs, data), jnp.take(data.targets, indices, axis=0)
 
 
-def normalize(inputs: Array, data: Data) -> Array:
-    """Raw inputs (uint8 or float32) to zero mean and unit variance a channel, in float32.
-
-    >>> data = Data(*[None] * 6, mean=jnp.array([4.0]), std=jnp.array([2.0]))
-    >>> normalize(jnp.array([[2], [6]], jnp.uint8), data)[:, 0].tolist()
-    [-1.0, 1.0]
-    """
-    shape = (1,) * (inputs.ndim - 1) + (-1,)
-    return (inputs.astype(jnp.float32) - data.mean.reshape(shape)) / data.std.reshape(shape)
-
-
 def _evaluate(
     structure: Structure, task: Task, state: RunState, data: Data, first: Array, stop: Array
 ) -> Array:
-    """`state.held_sums` with the held-out batches from `first` to `stop` added."""
+    """Return `state.held_sums` with the held-out batches from `first` to `stop` added."""
     model = nnx.merge(structure.evaluate, state.params, state.rest, copy=True)
 
     def add(i: Array, sums: Array) -> Array:

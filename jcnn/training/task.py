@@ -1,4 +1,4 @@
-"""What a network is trained to do: its loss per example, and the metrics it is judged by."""
+"""Tasks: a loss per example, and the metrics by which networks are compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from jcnn import losses
 
 @dataclass(frozen=True)
 class Task:
-    """A loss and metrics, all per example, of `(outputs, targets)`.
+    """A loss and metrics: functions of `(outputs, targets)` that return one value per example.
 
-    `metric` is the name of the one by which runs are compared; `higher_is_better` its direction.
+    `metric` names the metric by which runs are compared, and `higher_is_better` is its direction.
     """
 
     name: str
@@ -49,7 +49,10 @@ def _as_outputs(targets: Array, outputs: Array) -> Array:
 
 
 def classification(*, label_smoothing: float = 0.0) -> Task:
-    """Softmax cross-entropy; accuracy is the fraction of largest logits that are right.
+    """Return the task of classification: softmax cross-entropy and accuracy.
+
+    An example is correct if its largest logit is that of its label. Label smoothing applies to the
+    training loss alone.
 
     >>> classification().metric, sorted(classification().metrics)
     ('accuracy', ['accuracy', 'loss'])
@@ -65,7 +68,9 @@ def classification(*, label_smoothing: float = 0.0) -> Task:
 
 
 def binary() -> Task:
-    """Two classes as one logit: sigmoid cross-entropy; a positive logit means class 1.
+    """Return the task of two classes with one logit: sigmoid cross-entropy and accuracy.
+
+    A positive logit means class 1.
 
     >>> task = binary()
     >>> float(task.metrics["accuracy"](jnp.array([[2.0], [-1.0]]), jnp.array([1, 1])).mean())
@@ -76,7 +81,9 @@ def binary() -> Task:
 
 
 def regression() -> Task:
-    """Mean squared error; `error` is the mean absolute error, in the units of the targets.
+    """Return the task of regression: mean squared error.
+
+    The metric `error` is the mean absolute error, in the units of the targets.
 
     >>> task = regression()
     >>> task.metric, task.metrics["error"](jnp.array([[2.0]]), jnp.array([5.0])).tolist()

@@ -1,4 +1,4 @@
-"""What is measured of a run on its way, inside the compiled loop."""
+"""Measurements of a run while it trains, inside the compiled loop."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Watch:
-    """Numbers of each of `layers`, taken at every `every`-th step of an epoch, from its first.
+    """Numbers per layer, measured every `every` steps of an epoch, from its first step.
 
-    `measure(structure, state, optimizer, inputs, targets)`, all of the step that follows, gives
-    them as float32 `(len(layers), len(columns))`. There are `steps` steps in an epoch. `facts` are
-    what else is known of the layers, for whoever reads the numbers.
+    `measure(structure, state, optimizer, inputs, targets)` is called before such a step, with that
+    step's batch, and returns float32 `(len(layers), len(columns))`. An epoch has `steps` steps.
+    `facts` are further properties of the layers, stored with the numbers.
     """
 
     every: int
@@ -27,35 +27,35 @@ class Watch:
     measure: Callable[..., Array]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def nothing(self) -> Array:
-        """What an epoch's numbers are kept in, before any is known."""
+    def empty(self) -> Array:
+        """Return the array for an epoch's numbers, filled with NaN."""
         rows = -(-self.steps // self.every)
         return jnp.full((rows, len(self.layers), len(self.columns)), jnp.nan, jnp.float32)
 
-    def put(self, kept: Array, step: Array, numbers: Array) -> Array:
-        """The numbers of a step, among the others of its epoch."""
-        return jax.lax.dynamic_update_index_in_dim(kept, numbers, step // self.every, 0)
+    def store(self, epoch: Array, step: Array, numbers: Array) -> Array:
+        """Return an epoch's numbers with those of `step` added."""
+        return jax.lax.dynamic_update_index_in_dim(epoch, numbers, step // self.every, 0)
 
 
-def watched(
+def train_and_watch(
     watch: Watch,
-    see: Callable[[Watch, Array, State], State],
+    observe: Callable[[Watch, Array, State], State],
     train: Callable[[Array, Array, State], State],
     first: Array,
     stop: Array,
     state: State,
 ) -> State:
-    """Train on the steps from `first` to `stop`, and see the state before those that are watched.
+    """Train on the steps from `first` to `stop`, and observe the state before the watched steps.
 
-    Which they are follows from numbers that all runs share, so that under `vmap` the others skip
-    it too.
+    All runs share the step numbers, so under `vmap` the condition stays a branch: steps that are
+    not watched cost nothing.
     """
 
     def part(at: tuple[Array, State]) -> tuple[Array, State]:
         i, state = at
         until = jnp.minimum((i // watch.every + 1) * watch.every, stop)
         state = jax.lax.cond(
-            i % watch.every == 0, lambda state: see(watch, i, state), lambda state: state, state
+            i % watch.every == 0, lambda state: observe(watch, i, state), lambda state: state, state
         )
         return until, train(i, until, state)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.load import read_result
 
 

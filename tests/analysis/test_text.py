@@ -8,7 +8,7 @@ import pytest
 from jcnn import engine
 from jcnn.analysis.result import Result, RunRecord
 from jcnn.engine import Outcome
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 
 def planted(levels, seeds=6, metric="accuracy"):

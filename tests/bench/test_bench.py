@@ -39,20 +39,20 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch):
 
         return sample
 
-    found = clock.interleaved({"a": side("a", 1.0), "b": side("b", 2.0)}, 3)
+    timings = clock.interleaved({"a": side("a", 1.0), "b": side("b", 2.0)}, 3)
     assert calls == ["a", "b", "b", "a", "a", "b", "b", "a"]
-    assert found["a"] == clock.Timing(1.0, 1.0, 1.0, 3)
-    assert found["b"].median == 2.0
+    assert timings["a"] == clock.Timing(1.0, 1.0, 1.0, 3)
+    assert timings["b"].median == 2.0
 
 
 def test_a_slow_side_takes_part_in_every_fifth_round(monkeypatch):
     monkeypatch.setattr(clock, "_SETTLE", 0)
     monkeypatch.setattr(clock, "_SLOW", 0.01)
-    found = clock.interleaved({"a": lambda: 1.0, "b": lambda: time.sleep(0.02) or 2.0}, 11)
-    assert (found["a"].n, found["b"].n) == (11, 3)
+    timings = clock.interleaved({"a": lambda: 1.0, "b": lambda: time.sleep(0.02) or 2.0}, 11)
+    assert (timings["a"].n, timings["b"].n) == (11, 3)
 
 
-def test_peaks_and_hardware_are_those_of_a_machine():
+def test_peaks_and_hardware_are_plausible():
     peaks = measure_peaks(rounds=1)
     assert 0.1 < peaks.matmul_gflops < 1e7
     assert 0.1 < peaks.copy_gbytes < 1e5
@@ -101,7 +101,7 @@ def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
     pytest.importorskip("torch")
     training = steps.EngineTraining(SMALL, 1)
     data = training.compiled.data
-    inputs = np.asarray(steps.training.run.normalize(jnp.asarray(data.inputs), data))
+    inputs = np.asarray(steps.training.normalize(jnp.asarray(data.inputs), data))
     batches = steps.engine.epoch_batches(0, 0, len(inputs), SMALL.batch_size)
     weights = training.first_weights()
     flax = FlaxTraining(weights, inputs, data.targets, batches, steps.LEARNING_RATE)
@@ -124,15 +124,15 @@ def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
                 assert sample() > 0
 
 
-def test_the_command_prints_and_leaves_figures(tmp_path, capsys):
+def test_the_command_prints_and_writes_figures(tmp_path, capsys):
     out = tmp_path / "figures.json"
     assert main(["bench", "--only", "tanh", "--rounds", "1", "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "limits measured here" in text
     assert "both in loop" in text
-    found = json.loads(out.read_text())
-    assert [op["name"] for op in found["ops"]] == ["tanh"]
-    assert found["ops"][0]["milliseconds"]["both"]["n"] == 1
+    figures = json.loads(out.read_text())
+    assert [op["name"] for op in figures["ops"]] == ["tanh"]
+    assert figures["ops"][0]["milliseconds"]["both"]["n"] == 1
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_compare_says_when_it_fails_is_told():
 
 
 @pytest.mark.slow
-def test_a_sweep_grows_and_is_drawn(tmp_path, monkeypatch, capsys):
+def test_a_sweep_is_measured_and_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweep, "RUNS", (1, 2))
     monkeypatch.setattr(sweep, "WIDTHS", (0.5, 1))
     monkeypatch.setattr(sweep, "BATCHES", (128, 256))
@@ -192,7 +192,7 @@ def test_a_sweep_grows_and_is_drawn(tmp_path, monkeypatch, capsys):
     out, plot = tmp_path / "sweep.json", tmp_path / "sweep.svg"
     assert main(["bench", "--sweep", "--rounds", "1", "--out", str(out), "--plot", str(plot)]) == 0
     assert "model steps/s" in capsys.readouterr().out
-    found = {part["name"]: part["points"] for part in json.loads(out.read_text())["sweep"]}
-    assert [p["value"] for p in found["runs"]] == [1, 2]
-    assert found["width"][1]["megabytes"] > found["width"][0]["megabytes"]
+    points = {part["name"]: part["points"] for part in json.loads(out.read_text())["sweep"]}
+    assert [p["value"] for p in points["runs"]] == [1, 2]
+    assert points["width"][1]["megabytes"] > points["width"][0]["megabytes"]
     assert plot.read_text().startswith("<?xml")

@@ -13,7 +13,7 @@ import pytest
 from jcnn.cli import main, study_arguments
 from jcnn.cli.main import build
 from jcnn.cli.tables import Column, table
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from tests.slow import short_first
 
 QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
@@ -94,7 +94,7 @@ def test_data_list(capsys):
         (["compare", "--factor", "batch_size", "0"], 2, "batch_size=0"),
         (["compare", "--gradient-clip", "nan"], 2, "a positive norm"),
         (["compare", "--activation", "leaky_relu:nan"], 2, "expected a number after the colon"),
-        (["compare", "--optimizer", "optax:adam"], 2, "is not an optimizer"),
+        (["compare", "--optimizer", "optax:global_norm"], 2, "is not an optimizer"),
         (["compare", "--model", "leaving:make"], 2, "SystemExit"),
         (["compare", "--data-dir", "nowhere", "--data", "mnist"], 1, "no such directory"),
         (["data", "list", "--data-dir", "nowhere"], 1, "no such directory"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jcnn.cli import main
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.load import read_result
 
 

@@ -1,4 +1,4 @@
-"""Where the real files are, and small files made on the spot."""
+"""The places of real files, and small files made for a test."""
 
 import gzip
 import os
@@ -14,7 +14,7 @@ IDX_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0
 
 @pytest.fixture
 def real_data() -> Callable[[str], Path]:
-    """Finds a real file or folder, or skips the test and says what is missing."""
+    """Finds a real file or folder, or skips the test with what is missing."""
     default = Path(__file__).parents[2].parent / "shared" / "data"
     root = Path(os.environ.get("JCNN_TEST_DATA", default))
 

@@ -2,5 +2,5 @@
 
 
 def by_message(value: object) -> str:
-    """Test names without the bytes of archives: those hold the time at which they were made."""
+    """Test names without the bytes of archives, which contain their time of creation."""
     return value if isinstance(value, str) else "file"

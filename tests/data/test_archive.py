@@ -1,4 +1,4 @@
-"""Images inside tar archives: as from the folder they hold, and never more trusted than that."""
+"""Images in tar archives: the same as from a folder, and no header is trusted."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ def picture(shade: int, size: tuple[int, int] = (6, 4)) -> bytes:
 
 
 def contents(around: str = "") -> dict[str, bytes]:
-    """Two classes in two parts, in no order."""
+    """Two classes in two parts, in no particular order."""
     shades = {("train", "cat"): 100, ("test", "ant"): 50, ("train", "ant"): 0, ("test", "cat"): 150}
     return {
         f"{around}{part}/{name}/{index}.png": picture(shade + index)
@@ -72,13 +72,13 @@ def test_an_archive_is_read_as_its_folder(packed: str, around: str, tmp_path: Pa
 def test_an_archive_without_a_test_part_is_split(tmp_path: Path) -> None:
     files = {name[6:]: raw for name, raw in contents().items() if name.startswith("train/")}
     (tmp_path / "own.tgz").write_bytes(gzip.compress(tar(files)))
-    found = load_image_archive(tmp_path / "own.tgz", seed=3)
+    archived = load_image_archive(tmp_path / "own.tgz", seed=3)
     folder = unpacked(tmp_path / "own", files)
-    assert found.digest() == load_image_folder(folder, seed=3).digest()
-    assert found.digest() != load_image_folder(folder, seed=4).digest()
+    assert archived.digest() == load_image_folder(folder, seed=3).digest()
+    assert archived.digest() != load_image_folder(folder, seed=4).digest()
 
 
-def test_what_is_no_image_is_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_skipped(tmp_path: Path) -> None:
     strays = [
         entry("/etc/passwd", b"root"),
         entry("../../notes.txt", b"stray"),
@@ -108,21 +108,21 @@ def test_what_is_no_image_is_left_alone(tmp_path: Path) -> None:
         (entry("train/cat/3.png", type=tarfile.FIFOTYPE), "3.png' is a link or another special"),
         (entry("train/c\nt/3.png", b"x"), r"'train/c\\nt/3.png' is a path too long or not print"),
         (entry("train/" + "c" * 5000 + ".png", b"x"), "c' is a path too long"),
-        (entry("train/cat/1.png", picture(0)), "train/cat/1.png: twice in the archive"),
+        (entry("train/cat/1.png", picture(0)), "train/cat/1.png: appears twice in the archive"),
         (entry("train/cat", b""), None),
-        (entry("train/cat/1.png", type=tarfile.DIRTYPE), "train/cat/1.png: twice"),
+        (entry("train/cat/1.png", type=tarfile.DIRTYPE), "train/cat/1.png: appears twice"),
         (entry("train/cat/3.png", b"GIF89a"), "a.tar/train/cat/3.png: not a readable image"),
         (entry("train/cat/3.png"), "a.tar/train/cat/3.png: not a readable image"),
         (
             entry("train/cat/3.png", picture(0, (5, 4))),
-            r"3.png: image is 5x4 colour, but .*a.tar/train/ant/1.png is 6x4 colour",
+            r"3.png: image is 5x4 color, but .*a.tar/train/ant/1.png is 6x4 color",
         ),
-        (entry("test/dog/1.png", picture(0)), "test/dog: class is not among"),
+        (entry("test/dog/1.png", picture(0)), "test/dog: class is not one of those"),
         (entry("train/dog", type=tarfile.DIRTYPE), "train/dog: class has no images"),
     ],
     ids=lambda value: value[0].name[:20] if isinstance(value, tuple) else "",
 )
-def test_a_member_that_does_not_fit_is_named(
+def test_an_error_names_the_invalid_member(
     member: tuple, message: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "a.tar").write_bytes(tar(contents(), member))
@@ -136,7 +136,7 @@ def test_a_member_that_does_not_fit_is_named(
     assert os.listdir(tmp_path) == ["a.tar"]
 
 
-def test_a_file_cannot_be_a_folder_too(tmp_path: Path) -> None:
+def test_a_file_cannot_also_be_a_folder(tmp_path: Path) -> None:
     for first, second in (
         ("train/x.png", "train/x.png/1.png"),
         ("train/x.png/1.png", "train/x.png"),
@@ -151,7 +151,7 @@ RAW = tar(contents())
 
 
 def sized(name: str, size: int) -> bytes:
-    """A header with a negative size: where that leads back to it, some tarfiles never end."""
+    """A header with a negative size: if that refers back to it, some tarfiles never end."""
     info = tarfile.TarInfo(name)
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[124:136] = b"\xff" * 10 + (size & 0xFFFF).to_bytes(2, "big")
@@ -164,26 +164,29 @@ def damaged() -> Iterator[tuple[str, bytes, str]]:
     second = RAW.index(b"train/cat/10.png")
     yield "empty", b"", "not a readable tar archive"
     yield "text", b"nothing like an archive" * 100, "not a readable tar archive"
-    yield "half an image", RAW[: second + 520], "train/cat/10.png: cut off"
+    yield "half an image", RAW[: second + 520], "train/cat/10.png: truncated"
     yield "half a block", RAW[: second + 600], "not a readable tar archive"
-    yield "between members", RAW[:second], "archive is cut off or damaged after"
-    yield "half a header", RAW[: second + 100], "archive is cut off or damaged after"
-    yield "torn header", RAW[:second] + b"X" + RAW[second + 1 :], "cut off or damaged after"
-    yield "two archives", RAW + RAW, "archive goes on after its end"
+    yield "between members", RAW[:second], "archive is truncated or damaged after"
+    yield "half a header", RAW[: second + 100], "archive is truncated or damaged after"
+    yield "torn header", RAW[:second] + b"X" + RAW[second + 1 :], "truncated or damaged after"
+    yield "two archives", RAW + RAW, "archive continues after its end"
     yield "only zeros", bytes(10240), r"classes are \[\]"
     yield "half gzip", gzip.compress(RAW)[:-20], "not a readable tar archive"
     yield "gzip checksum", gzip.compress(RAW)[:-8] + bytes(8), "not a readable tar archive .*CRC"
     yield "half xz", lzma.compress(RAW)[:-40], "not a readable tar archive"
-    for name, size, refused in (("3.txt", -512, "leads back into"), ("3.png", -1, "claims -1 by")):
+    for name, size, refused in (
+        ("3.txt", -512, "refers back into"),
+        ("3.png", -1, "declares -1 by"),
+    ):
         header = sized(f"train/cat/{name}", size)
         raw = RAW[:second] + header + RAW[second:]
-        yield f"size {size}", raw, f"{refused}|cut off"  # by newer tarfiles
+        yield f"size {size}", raw, f"{refused}|truncated"  # by newer tarfiles
     big = entry("train/cat/3.png")[0]
     big.size = 2**27
     huge = big.tobuf() + bytes(1024)
     yield "huge image", huge, "'train/cat/3.png' has 134,217,728 bytes, expected an image of"
     big.type = tarfile.XHDTYPE
-    yield "huge header", big.tobuf() + bytes(1024), "a header in the archive claims 134,217,728"
+    yield "huge header", big.tobuf() + bytes(1024), "a header in the archive declares 134,217,728"
 
 
 @pytest.mark.parametrize(("raw", "message"), [pytest.param(*c[1:], id=c[0]) for c in damaged()])
@@ -195,7 +198,7 @@ def test_a_damaged_archive_is_refused(raw: bytes, message: str, tmp_path: Path) 
     assert "\n" not in str(caught.value)
 
 
-def test_sizes_are_checked_before_memory_is_taken(tmp_path: Path) -> None:
+def test_sizes_are_checked_before_memory_is_allocated(tmp_path: Path) -> None:
     info = entry("readme.txt")[0]
     info.size = 2**40
     (tmp_path / "claim.tar").write_bytes(gzip.compress(info.tobuf() + RAW))
@@ -222,7 +225,7 @@ def test_sizes_are_checked_before_memory_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_sparse_image_is_refused(tmp_path: Path) -> None:
-    """Its size is a claim: the holes would be filled with zeros in memory."""
+    """Its size is only declared: in memory, the holes would be filled with zeros."""
     info = tarfile.TarInfo("train/cat/3.png")
     info.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
@@ -235,7 +238,7 @@ def test_a_sparse_image_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["own.zip", "own.7z", "own.tar.zst", "own.bin", "tar"])
-def test_other_archives_are_to_be_unpacked_first(name: str, tmp_path: Path) -> None:
+def test_other_archives_must_be_unpacked_first(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"PK\3\4")
     with pytest.raises(DataError, match=r"nor a tar archive .*unpack other archives first"):
         load(tmp_path / name)

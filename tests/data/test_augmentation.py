@@ -14,7 +14,7 @@ OPERATIONS = {
 
 
 def batch(shape: tuple[int, ...], dtype: str = "float32") -> jax.Array:
-    """The same example n times, with no zeros and no two pixels alike."""
+    """The same example n times, without zeros, all pixels different."""
     one = 1 + np.arange(np.prod(shape[1:])).reshape(shape[1:])
     return jnp.asarray(np.broadcast_to(one, shape), dtype)
 
@@ -29,24 +29,26 @@ def shifted(image: np.ndarray, offset: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shift_gives_every_offset_and_nothing_else(key: jax.Array, shape: tuple[int, ...]) -> None:
+def test_shift_produces_every_offset_and_nothing_else(
+    key: jax.Array, shape: tuple[int, ...]
+) -> None:
     x = batch(shape)
     image = np.asarray(x[0])
     expected = {
         shifted(image, tuple(int(step) - 1 for step in offset)).tobytes(): offset
         for offset in np.ndindex((3,) * (len(shape) - 2))
     }
-    found = {row.tobytes() for row in np.asarray(random_shift(key, x, max_shift=1))}
-    assert found <= set(expected)
-    assert len(found) > 0.8 * len(expected)
+    changed = {row.tobytes() for row in np.asarray(random_shift(key, x, max_shift=1))}
+    assert changed <= set(expected)
+    assert len(changed) > 0.8 * len(expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_flip_mirrors_about_half(key: jax.Array, shape: tuple[int, ...]) -> None:
     x = batch(shape)
-    found = np.asarray(random_flip(key, x))
-    mirrored = np.array([np.array_equal(row, np.flip(x[0], axis=-2)) for row in found])
-    kept = np.array([np.array_equal(row, x[0]) for row in found])
+    changed = np.asarray(random_flip(key, x))
+    mirrored = np.array([np.array_equal(row, np.flip(x[0], axis=-2)) for row in changed])
+    kept = np.array([np.array_equal(row, x[0]) for row in changed])
     assert (mirrored ^ kept).all()
     assert 16 < mirrored.sum() < 48
 
@@ -63,9 +65,9 @@ def test_cutout_zeroes_one_window_around_a_pixel(
         cut = image.copy()
         cut[tuple(slice(max(c - size // 2, 0), max(c - size // 2 + size, 0)) for c in centre)] = 0
         expected.add(cut.tobytes())
-    found = {row.tobytes() for row in np.asarray(cutout(key, x, size=size))}
-    assert found <= expected
-    assert len(found) > 3
+    changed = {row.tobytes() for row in np.asarray(cutout(key, x, size=size))}
+    assert changed <= expected
+    assert len(changed) > 3
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

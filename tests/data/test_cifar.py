@@ -1,4 +1,4 @@
-"""CIFAR-10 is found wherever it was put, as folders or as an archive, and nowhere else."""
+"""CIFAR-10 is found in each of its places, as folders or as an archive."""
 
 import tarfile
 from collections.abc import Callable
@@ -35,7 +35,9 @@ def packed(folder: Path, path: Path) -> Path:
     "name", ["cifar10", "cifar-10", "cifar10.tar", "cifar10-jpeg.tar.xz", "cifar10/cifar10.tar.gz"]
 )
 @pytest.mark.parametrize("by", ["data_dir", "JCNN_DATA", "cache", "system"])
-def test_it_is_found(name: str, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_found_in_every_place(
+    name: str, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base, options = tmp_path / "base", {}
     if by == "data_dir":
         options = {"data_dir": base}
@@ -51,22 +53,22 @@ def test_it_is_found(name: str, by: str, tmp_path: Path, monkeypatch: pytest.Mon
     else:
         base.mkdir(parents=True, exist_ok=True)
         source.rename(place)
-    found = next(item for item in available(**options) if item.name == "cifar10")
-    assert (found.ready, found.found) == (True, str(place))
+    entry = next(item for item in available(**options) if item.name == "cifar10")
+    assert (entry.ready, entry.found) == (True, str(place))
     data = load("cifar10", **options)
     assert (data.name, data.source, data.classes) == ("cifar10", str(place), CLASSES)
-    assert found.input_shape == data.input_shape
+    assert entry.input_shape == data.input_shape
     assert data.digest() == expected.digest()
 
 
-def test_the_folder_itself_may_be_given_and_comes_before_others(tmp_path: Path) -> None:
+def test_data_dir_may_be_the_folder_itself_and_comes_first(tmp_path: Path) -> None:
     folder = written(tmp_path)
     assert load("cifar10", data_dir=folder).source == str(folder)
     packed(folder / "test", folder / "cifar10.tar")
     assert load("cifar10", data_dir=folder).source == str(folder)
 
 
-def test_where_it_is_not_found_the_error_says_what_to_put_where(tmp_path: Path) -> None:
+def test_if_not_found_the_error_says_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cifar10: put train/<class>/\*.jpg .* into DIR/cifar10 "):
         load("cifar10")
     (tmp_path / "cifar10").mkdir()
@@ -74,16 +76,16 @@ def test_where_it_is_not_found_the_error_says_what_to_put_where(tmp_path: Path) 
     (tmp_path / "cifar10-old.tar").mkdir()
     with pytest.raises(DataError, match=f"into {tmp_path / 'cifar10'}"):
         load("cifar10", data_dir=tmp_path)
-    found = next(item for item in available(data_dir=tmp_path) if item.name == "cifar10")
-    assert not found.ready
-    assert found.found.startswith("not found: put train/<class>")
+    entry = next(item for item in available(data_dir=tmp_path) if item.name == "cifar10")
+    assert not entry.ready
+    assert entry.found.startswith("not found: put train/<class>")
     with pytest.raises(DataError, match="no such directory of data"):
         load("cifar10", data_dir=tmp_path / "none")
     with pytest.raises(DataError, match="did you mean cifar10"):
         load("cifar")
 
 
-def test_what_is_not_cifar10_is_refused(tmp_path: Path) -> None:
+def test_other_data_are_refused(tmp_path: Path) -> None:
     packed(written(tmp_path / "a", side=16), tmp_path / "small" / "cifar10.tar")
     with pytest.raises(DataError, match=r"images \(16, 16, 3\), expected .* this is not CIFAR-10"):
         load("cifar10", data_dir=tmp_path / "small")
@@ -109,5 +111,5 @@ def test_real_cifar10(real_data: Callable[[str], Path]) -> None:
     assert (np.bincount(data.test_targets) == 1000).all()
     # Those of the published images are 125.3, 123.0, 113.9; JPEG changes them a little.
     np.testing.assert_allclose(data.mean, [125.3, 123.0, 113.9], atol=0.2)
-    found = next(item for item in available(data_dir=folder) if item.name == "cifar10")
-    assert found.found == data.source == str(folder / "cifar10-jpeg.tar.xz")
+    entry = next(item for item in available(data_dir=folder) if item.name == "cifar10")
+    assert entry.found == data.source == str(folder / "cifar10-jpeg.tar.xz")

@@ -33,7 +33,7 @@ def test_properties() -> None:
     assert (regression.num_classes, regression.task) == (None, "regression")
 
 
-def test_arrays_are_read_only_and_the_callers_are_not() -> None:
+def test_arrays_are_read_only_but_not_the_callers() -> None:
     inputs = IMAGES.copy()
     data = make(train_inputs=inputs)
     with pytest.raises(ValueError, match="read-only"):
@@ -44,7 +44,7 @@ def test_arrays_are_read_only_and_the_callers_are_not() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("shape", [(6, 7), (6, 9, 2), (6, 4, 5, 3), (6, 3, 4, 5, 1)])
 @pytest.mark.parametrize("chunk", [5, 2**22])
-def test_moments_are_numpys(
+def test_moments_equal_those_of_numpy(
     dtype: type, shape: tuple[int, ...], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jcnn.data.dataset._CHUNK_ELEMENTS", chunk)
@@ -62,7 +62,7 @@ def test_moments_keep_a_small_spread_around_a_large_mean() -> None:
     np.testing.assert_allclose(data.std, inputs.astype(np.float64).std(), rtol=1e-6)
 
 
-def test_a_channel_that_does_not_vary_has_std_one() -> None:
+def test_a_constant_channel_has_std_one() -> None:
     inputs = np.stack([np.zeros(6), np.full(6, 0.1), np.arange(6) * 1e-9], axis=1)
     inputs = inputs.astype(np.float32)
     std = make(train_inputs=inputs, test_inputs=inputs[:3]).std
@@ -102,7 +102,7 @@ def test_digest_is_over_dtype_shape_and_bytes() -> None:
         ({"test_inputs": IMAGES[:3].astype(np.float32)}, "they must agree"),
     ],
 )
-def test_what_does_not_fit_is_named(changes: dict, message: str) -> None:
+def test_an_error_names_the_field(changes: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         make(**changes)
 
@@ -156,7 +156,7 @@ def test_from_arrays_takes_test_arrays_and_class_names() -> None:
     ("arguments", "options", "message"),
     [
         ((IMAGES, LABELS), {"test_inputs": IMAGES}, "give both or neither"),
-        ((IMAGES, LABELS[:3]), {}, "do not belong together"),
+        ((IMAGES, LABELS[:3]), {}, "do not match"),
         ((IMAGES, np.eye(3, dtype=int)[LABELS]), {}, "argmax"),
         ((IMAGES, LABELS), {"classes": ["a", "b"]}, "label 2 is outside 0 to 1"),
         ((IMAGES, LABELS.astype(np.int64) + 2**32), {"classes": "abc"}, "is outside 0 to 2"),
@@ -169,7 +169,7 @@ def test_from_arrays_takes_test_arrays_and_class_names() -> None:
         ((IMAGES, LABELS), {"test_fraction": 1.0}, "expected between 0 and 1"),
     ],
 )
-def test_from_arrays_names_what_is_wrong(arguments: tuple, options: dict, message: str) -> None:
+def test_from_arrays_names_the_argument(arguments: tuple, options: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         from_arrays(*arguments, **options)
 
@@ -210,7 +210,7 @@ def test_split_errors() -> None:
         split_validation(LABELS[:0], 0.1, stratify=True)
 
 
-def test_importing_is_cheap_and_augmentation_comes_when_asked_for() -> None:
+def test_import_is_fast_and_augmentation_is_lazy() -> None:
     code = (
         "import sys, jcnn.data\n"
         "assert not {'sklearn', 'PIL'} & set(sys.modules)\n"

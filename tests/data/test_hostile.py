@@ -1,4 +1,4 @@
-"""Any bytes at all: a valid array or a DataError, never another exception."""
+"""Arbitrary bytes: a valid array or a DataError, never another exception."""
 
 import gzip
 import io

@@ -22,10 +22,10 @@ def test_idx_round_trip(
     array = (RNG.normal(size=shape) * 50).astype(dtype)
     raw = encode_idx(array)
     (tmp_path / "a").write_bytes(gzip.compress(raw) if pack else raw)
-    found = read_idx(tmp_path / "a")
-    assert found.dtype == array.dtype
-    assert found.dtype.isnative
-    np.testing.assert_array_equal(found, array)
+    result = read_idx(tmp_path / "a")
+    assert result.dtype == array.dtype
+    assert result.dtype.isnative
+    np.testing.assert_array_equal(result, array)
 
 
 IDX = b"\0\0\x08\2\0\0\0\3\0\0\0\2abcdef"
@@ -34,27 +34,27 @@ IDX = b"\0\0\x08\2\0\0\0\3\0\0\0\2abcdef"
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", "magic number is cut off"),
-        (b"\0\0\x08", "magic number is cut off"),
+        (b"", "magic number is truncated"),
+        (b"\0\0\x08", "magic number is truncated"),
         (b"PK\3\4" + IDX, "magic number is 504b0304"),
         (b"\0\0\x0a\1" + IDX[4:], "magic number is 00000a01"),
         (b"\0\0\x08\0" + IDX[4:], "number of dimensions is 0"),
         (b"\0\0\x08\xff" + IDX[4:], "number of dimensions is 255"),
-        (IDX[:9], "sizes are cut off"),
+        (IDX[:9], "sizes are truncated"),
         (IDX[:-1], r"sizes \(3, 2\) need 6 bytes of elements, but the file holds at most 5"),
-        (IDX + b"x", "the file goes on"),
+        (IDX + b"x", "the file continues"),
         (b"\0\0\x08\2\0\0\0\0\0\0\0\2", r"sizes are \(0, 2\)"),
         (b"\0\0\x08\2\xff\xff\xff\xff\0\0\0\3", "more than the limit of"),
         (b"\0\0\x08\2\0\1\0\0\0\1\0\0abc", "holds at most 3"),
         (gzip.compress(IDX[:-1]), "holds 5"),
-        (gzip.compress(IDX + b"x"), "the file goes on"),
+        (gzip.compress(IDX + b"x"), "the file continues"),
         (gzip.compress(IDX)[:-9], "not a readable IDX file"),
         (gzip.compress(IDX)[:-5] + b"12345", "CRC"),
         (gzip.compress(b"\0\0\x08\2\0\1\0\0\0\1\0\0abc"), "holds at most"),
     ],
     ids=by_message,
 )
-def test_a_wrong_idx_file_is_named_with_its_field(raw: bytes, message: str, tmp_path: Path) -> None:
+def test_an_error_names_the_idx_file_and_field(raw: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "bad-idx").write_bytes(raw)
     with pytest.raises(DataError, match=message) as caught:
         read_idx(tmp_path / "bad-idx")

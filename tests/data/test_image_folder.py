@@ -81,14 +81,14 @@ def spoil_end(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_size, r"3.png: image is 5x4 colour, but .*0.png is 6x4 colour"),
+        (spoil_size, r"3.png: image is 5x4 color, but .*0.png is 6x4 color"),
         (spoil_mode, "3.png: image is 6x4 grey"),
         (spoil_depth, "3.png: image has Pillow mode I"),
         (spoil_content, "3.png: not a readable image"),
         (spoil_end, "3.png: not a readable image"),
     ],
 )
-def test_a_wrong_image_is_named(spoil: Callable, message: str, tmp_path: Path) -> None:
+def test_an_error_names_the_image(spoil: Callable, message: str, tmp_path: Path) -> None:
     spoil(image_folder(tmp_path))
     with pytest.raises(DataError, match=message):
         load_image_folder(tmp_path)
@@ -104,7 +104,7 @@ def test_image_folder_errors(tmp_path: Path) -> None:
         load_image_folder(tmp_path, max_bytes=100)
     image_folder(tmp_path / "test")
     (tmp_path / "test" / "cat").rename(tmp_path / "test" / "dog")
-    with pytest.raises(DataError, match="dog: class is not among"):
+    with pytest.raises(DataError, match="dog: class is not one of those"):
         load_image_folder(tmp_path)
     (tmp_path / "train" / "empty").mkdir()
     with pytest.raises(DataError, match="empty: class has no images"):

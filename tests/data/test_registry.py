@@ -12,7 +12,7 @@ from jcnn.data.digits import ANGLE_UNIT
 from jcnn.data.fetch import RemoteFile, cache_dir, fetch
 
 
-def test_the_list_tells_the_truth_about_what_ships() -> None:
+def test_the_list_describes_the_shipped_data_sets() -> None:
     for entry in available():
         if not entry.ready:
             continue
@@ -25,7 +25,7 @@ def test_the_list_tells_the_truth_about_what_ships() -> None:
         assert data.digest() == load(entry.name).digest()
 
 
-def test_digits_are_scikit_learns() -> None:
+def test_digits_are_those_of_scikit_learn() -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     bunch = datasets.load_digits()
     data = load("digits")
@@ -40,7 +40,7 @@ def test_digits_do_not_change_from_one_version_to_the_next() -> None:
     assert load("digits").digest().startswith("8ef633f7b064")
 
 
-def test_rotated_digits_turn_back_to_the_digits() -> None:
+def test_rotating_back_restores_the_digits() -> None:
     image_module = pytest.importorskip("PIL.Image")
     upright, turned = load("digits"), load("digits-rotated")
     assert turned.task == "regression"
@@ -74,7 +74,7 @@ def test_rotation_is_counter_clockwise() -> None:
         assert np.sign(lean) == np.sign(target)
 
 
-def test_a_frame_of_moving_digits_is_the_one_before_moved() -> None:
+def test_a_frame_of_moving_digits_is_the_previous_one_shifted() -> None:
     data = load("moving-digits")
     moves = {"right": (0, 1), "left": (0, -1), "up": (-1, 0), "down": (1, 0)}
     assert data.classes == tuple(moves)
@@ -92,13 +92,13 @@ def test_a_frame_of_moving_digits_is_the_one_before_moved() -> None:
     [
         ("digit", "did you mean digits"),
         ("fashionmnist", "did you mean fashion-mnist"),
-        ("no/such/thing", "known are digits, digits-rotated"),
+        ("no/such/thing", "known: digits, digits-rotated"),
         ("none.npz", "no such .npz file"),
-        ("", "known are"),
-        ("x" * 5000, "known are"),
+        ("", "known: "),
+        ("x" * 5000, "known: "),
     ],
 )
-def test_unknown_names_offer_the_nearest(name: str, message: str) -> None:
+def test_unknown_names_suggest_the_nearest(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load(name)
 
@@ -137,7 +137,7 @@ def test_data_dir_comes_before_the_environment(
     assert load("mnist", data_dir=tmp_path / "argument").source == str(tmp_path / "argument")
 
 
-def test_own_idx_folder_and_dotted_names(tmp_path: Path, write_idx_set: Callable) -> None:
+def test_an_idx_folder_and_dotted_names(tmp_path: Path, write_idx_set: Callable) -> None:
     folder = write_idx_set(tmp_path / "own", pack=False)
     for path in list(folder.iterdir()):
         path.rename(folder / path.name.replace("-idx", ".idx"))
@@ -145,7 +145,7 @@ def test_own_idx_folder_and_dotted_names(tmp_path: Path, write_idx_set: Callable
     assert (data.name, data.classes) == ("own", tuple("0123456789"))
 
 
-def test_what_is_not_found_says_where_to_put_it(tmp_path: Path) -> None:
+def test_if_not_found_the_error_says_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"put train-images-idx3-ubyte.gz, .* into DIR/mnist and set"
     ):
@@ -201,7 +201,7 @@ def test_known_digests_are_those_of_the_real_files(real_data: Callable[[str], Pa
 
 
 def served_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let "mnist" be published as the files of a folder."""
+    """Publish the files of a folder as "mnist"."""
     raws = [(folder / f"{name}.gz").read_bytes() for name in mnist_module.FILE_NAMES]
     source = replace(
         mnist_module.MNIST,

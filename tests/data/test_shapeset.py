@@ -1,4 +1,4 @@
-"""Shapeset: what a label says is measured anew from the pixels, by moments that shapes keep."""
+"""Shapeset: labels are verified from the pixels, by moments that affine maps preserve."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ BETWEEN = (11.0, 12.15)
 
 
 def measured(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Area, and kind by the affine invariant, of each `(n, 32, 32)` image of one object."""
+    """Return the area and, by an affine invariant, the kind of each object `(n, 32, 32)`."""
     weights = weights.astype(np.float64)
     rows, columns = np.mgrid[0:32, 0:32]
     area = weights.sum(axis=(1, 2))
@@ -34,7 +34,7 @@ def scenes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return labels, *draw_scenes(np.random.default_rng(3), labels)
 
 
-def test_a_single_object_is_what_its_label_says() -> None:
+def test_a_single_object_is_of_its_label() -> None:
     data = shapeset(train=1800, test=9)
     images = data.train_inputs[..., 0].astype(int)
     alone = data.train_targets < ALONE
@@ -47,7 +47,7 @@ def test_a_single_object_is_what_its_label_says() -> None:
     assert area.max() < 175
 
 
-def test_both_objects_of_a_scene_are_what_its_label_says(scenes: tuple) -> None:
+def test_both_objects_of_a_scene_are_of_its_label(scenes: tuple) -> None:
     labels, kinds, cover = scenes
     for layer in (0, 1):
         shown = kinds[:, layer] >= 0
@@ -60,7 +60,7 @@ def test_both_objects_of_a_scene_are_what_its_label_says(scenes: tuple) -> None:
     assert names == [CLASSES[label] for label in labels]
 
 
-def test_of_two_different_kinds_either_is_in_front(scenes: tuple) -> None:
+def test_either_of_two_kinds_may_be_in_front(scenes: tuple) -> None:
     labels, kinds, _ = scenes
     for label in (4, 5, 7):
         in_front = kinds[labels == label, 1]
@@ -102,7 +102,7 @@ def test_grey_levels_are_far_apart_and_the_front_hides_the_back() -> None:
         assert abs(level.mean() - 127.5) < 8
 
 
-def test_classes_are_balanced_and_images_have_the_right_form() -> None:
+def test_classes_are_balanced_and_images_have_the_right_shape() -> None:
     data = shapeset(train=130, test=31, seed=2)
     assert (data.train_inputs.shape, data.train_inputs.dtype) == ((130, 32, 32, 1), np.uint8)
     assert data.test_inputs.shape == (31, 32, 32, 1)
@@ -113,7 +113,7 @@ def test_classes_are_balanced_and_images_have_the_right_form() -> None:
         assert (np.diff(targets) < 0).any()
 
 
-def test_the_same_seed_gives_the_same_images_and_others_give_others() -> None:
+def test_images_depend_on_the_seed_alone() -> None:
     data = shapeset(train=90, test=18, seed=1)
     assert data.digest() == shapeset(train=90, test=18, seed=1).digest()
     other = shapeset(train=90, test=18, seed=2)

@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import jcnn
-from jcnn import names
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import Study
 from jcnn.study.storage.directory import StudyDirectory
 from jcnn.study.toml import KEYS, read_study
@@ -34,7 +33,7 @@ def test_study_files(tmp_path):
         ("[factors]\noptimizer = [1]", "optimizer=1; expected a name"),
     ):
         path.write_text(text)
-        with pytest.raises(names.UsageError, match=f"s.toml.*{message}"):
+        with pytest.raises(UsageError, match=f"s.toml.*{message}"):
             read_study(path)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jcnn import names, strict_json
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
-from jcnn.names import UsageError
+from jcnn.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from jcnn.bench.diagnosis import DiagnosisResult
@@ -115,7 +115,7 @@ def _check(chosen: argparse.Namespace) -> Any:
     """Raise UsageError if the arguments do not fit together; return the dtype, if one is given."""
     for rival in chosen.versus:
         if rival not in RIVALS:
-            raise names.nearest("rival", rival, RIVALS)
+            raise nearest("rival", rival, RIVALS)
     if chosen.rounds < 1:
         raise UsageError(f"--rounds {chosen.rounds}; expected at least 1")
     if chosen.sweep and (chosen.versus or chosen.only):

@@ -21,7 +21,7 @@ from jcnn.cli.study_arguments import (
 )
 from jcnn.cli.tables import console
 from jcnn.cli.write_report import update_report
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Study

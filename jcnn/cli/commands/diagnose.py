@@ -9,7 +9,7 @@ from jcnn.cli.layer_tables import steps_table
 from jcnn.cli.model_arguments import add_model_arguments, study_of_model
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -11,7 +11,7 @@ from jcnn import strict_json
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.study_arguments import DATA_HELP
 from jcnn.cli.write_report import report_html
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 
 def add(commands: Any) -> None:

@@ -10,7 +10,7 @@ from jcnn.cli.formatting import count
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.study_arguments import METRIC_HELP
 from jcnn.cli.write_report import NAME, inspect_best
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Study

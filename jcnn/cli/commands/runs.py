@@ -10,7 +10,7 @@ from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.print_result import print_failures, print_result
 from jcnn.cli.study_arguments import BASELINE_HELP, METRIC_HELP, parse_levels
 from jcnn.cli.tables import Column, console, table
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from jcnn.study import Result

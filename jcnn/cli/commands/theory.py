@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jcnn import names, strict_json
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from jcnn.analysis.result import Result
 from jcnn.engine import Outcome
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.atomic_files import write_atomic
 from jcnn.study.storage.checkpoint import Checkpoints
 from jcnn.study.storage.ledger import NAME, Ledger

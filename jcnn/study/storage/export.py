@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from jcnn import strict_json
 from jcnn.analysis.result import Result
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.atomic_files import write_atomic, write_atomic_bytes
 
 FORMATS = (".csv", ".json", ".parquet")

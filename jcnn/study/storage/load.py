@@ -9,7 +9,7 @@ from typing import Any
 
 from jcnn.analysis.result import Result, RunRecord
 from jcnn.engine import Outcome
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.directory import ENVIRONMENT, read_environment
 from jcnn.study.storage.ledger import NAME, Ledger
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import Study
 from jcnn.study.storage.load import read_result
 from jcnn.study.toml import read_study

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study.storage.export import export
 from jcnn.study.storage.load import read_result
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from jcnn.cli import main
-from jcnn.names import UsageError
+from jcnn.errors import UsageError
 from jcnn.study import Study
 from jcnn.study.storage.load import read_result, summary
 from tests.small import STUDY_OF_DIGITS

@@ -14,6 +14,7 @@ NOT_NUMERIC = {
     "analysis",
     "bench",
     "cli",
+    "errors",
     "explore",
     "report",
     "strict_json",
