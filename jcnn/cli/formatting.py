@@ -13,7 +13,7 @@ def count(number: int, noun: str) -> str:
 def duration(seconds: float) -> str:
     """Return a duration in seconds, minutes or hours.
 
-    >>> duration(90), duration(1800), duration(9000)
+    >>> duration(90.0), duration(1800.0), duration(9000.0)
     ('90 s', '30 min', '2.5 h')
     """
     if seconds < 120:
