@@ -82,3 +82,8 @@ def test_a_study_compares_any_schedules():
     assert len({keys({"schedule": [level]})[0] for level in levels}) == 3
     with pytest.raises(UsageError, match="is not a schedule"):
         study({"schedule": [lambda step: None]}).run()
+
+
+def test_a_warm_up_longer_than_the_run_is_refused():
+    with pytest.raises(UsageError, match="^warmup_steps=99; expected 0 to 7, fewer than the 8"):
+        study({}, warmup_steps=99).run()
