@@ -5,15 +5,15 @@ from typing import Any
 
 import griffe
 
-# An example goes on to the next blank line, indented parts and outputs included.
+# An example ends at the next blank line and includes indented lines and outputs.
 _EXAMPLE = re.compile(r"^>>> .*(?:\n(?!\n).+)*", re.MULTILINE)
 
 
 class Doctests(griffe.Extension):
-    """Fences around the examples of every docstring."""
+    """Fence the examples of every docstring."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Fence them."""
+        """Fence the examples of one object's docstring."""
         if obj.docstring:
             text = obj.docstring.value
-            obj.docstring.value = _EXAMPLE.sub(lambda found: f"```pycon\n{found[0]}\n```", text)
+            obj.docstring.value = _EXAMPLE.sub(lambda match: f"```pycon\n{match[0]}\n```", text)

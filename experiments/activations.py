@@ -16,7 +16,8 @@ if __name__ == "__main__":
             "activation": [
                 *("sigmoid", "tanh", "scaled_tanh", "softsign"),
                 *("relu", "leaky_relu", "elu", "gelu"),
-            ]
+            ],
+            "kernel_init": ["he_untruncated_normal"],
         },
         learning_rates=[1.0, 0.3, 0.1, 0.03],
         seeds=5,

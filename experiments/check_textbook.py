@@ -25,63 +25,46 @@ TEXTBOOK = Collection(
     "A textbook's sentences, each put to the test",
     SENTENCES,
     WORDS,
-    FOLDER / "results" / "sentences",
+    FOLDER / "results" / "textbook",
 )
-# The short table has so many figures of a sentence, the first of its criteria.
-FIGURES = 4
 
 
 def document(collection: Collection) -> None:
-    """Put the table of all figures into its document, and the short one into the README."""
-    root = FOLDER.parent
-    put(root / "docs" / "textbook.md", "results", every_figure(collection))
-    put(root / "README.md", "sentences", short_table(results(collection), collection.words))
+    """Write the short table and the table of all figures into docs/textbook.md."""
+    page = FOLDER.parent / "docs" / "textbook.md"
+    put(page, "sentences", short_table(results(collection), collection.words))
+    put(page, "results", every_figure(collection))
 
 
-def short_table(told: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
-    """A row a sentence that was tried: its verdict, with what it depends on, and its figures."""
-    lines = ["| sentence | verdict | figures |", "|---|---|---|"]
-    tried = [one for one in told if one["criteria"]]
-    for one in tried:
-        verdict = f"**{words[one['verdict']]}**"
-        if one["verdict"] == "PARTIAL":
-            verdict += _conditions(one["criteria"])
-        lines.append(f"| {one['statement']} | {verdict} | {_figures(one['criteria'])} |")
-    if len(tried) < len(told):
-        lines += ["", f"Not tested so far: {len(told) - len(tried)} of {len(told)} sentences."]
+def short_table(sentences: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
+    """Return one row per sentence: its name, the sentence, and its verdict with the conditions."""
+    lines = ["| name | sentence | verdict |", "|---|---|---|"]
+    for sentence in sentences:
+        verdict = f"**{words[sentence['verdict']]}**"
+        if sentence["verdict"] == "PARTIAL":
+            verdict += _conditions(sentence["criteria"])
+        lines.append(f"| `{sentence['claim']}` | {sentence['statement']} | {verdict} |")
     return lines
 
 
 def split(figure: str) -> tuple[str, str]:
-    """A figure's condition, which stands before the first colon, and what is measured."""
-    condition, _, measured = figure.partition(": ")
-    return condition, measured
+    """Split a figure's name at its first colon, into the condition and what is measured."""
+    condition, _, quantity = figure.partition(": ")
+    return condition, quantity
 
 
 def _conditions(criteria: Sequence[Mapping[str, Any]]) -> str:
-    """Where a sentence holds and where not; there too the null arm may meet the criterion."""
-    holds = [split(one["figure"])[0] for one in criteria if one["good"]]
+    """List the conditions under which a sentence holds, then those under which it does not.
+
+    A criterion that the null arm meets too does not count.
+    """
+    holds = [split(criterion["figure"])[0] for criterion in criteria if criterion["good"]]
     fails = [
-        split(one["figure"])[0] + (" (null arm too)" if one["met"] else "")
-        for one in criteria
-        if not one["good"]
+        split(criterion["figure"])[0] + (" (null arm too)" if criterion["met"] else "")
+        for criterion in criteria
+        if not criterion["good"]
     ]
     return f"; holds: {'; '.join(holds)}; does not: {'; '.join(fails)}"
-
-
-def _figures(criteria: Sequence[Mapping[str, Any]]) -> str:
-    """The first figures with their intervals, those of one kind under one name."""
-    kinds: dict[str, list[str]] = {}
-    for one in criteria[:FIGURES]:
-        condition, kind = split(one["figure"])
-        kinds.setdefault(kind, []).append(f"{condition}: {_measured(one)}")
-    return "; ".join(f"{kind} ({'; '.join(values)})" for kind, values in kinds.items())
-
-
-def _measured(one: Mapping[str, Any]) -> str:
-    low, high = one["interval"]["low"], one["interval"]["high"]
-    spread = "" if low is None else f" [{low:.3g}, {high:.3g}]"
-    return ("NaN" if one["mean"] is None else f"{one['mean']:.3g}") + spread
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def main() -> None:
     found = []
     for model in MODELS[:1] if chosen.smoke else MODELS:
         for optimizer in OPTIMIZERS[:1] if chosen.smoke else OPTIMIZERS:
-            keywords = {"model": model, "factors": {"optimizer": [optimizer]}}
+            factors = {"optimizer": [optimizer], "kernel_init": ["he_untruncated_normal"]}
+            keywords = {"model": model, "factors": factors}
             if chosen.smoke:
                 study = Study(**keywords, learning_rates=[0.1, 0.3], seeds=1, epochs=1)
             else:

@@ -37,7 +37,11 @@ def record(out, seeds, epochs):
 
     result = Study(
         model="lenet",
-        factors={"features": [(8, 16)], "hidden": [(32,)]},
+        factors={
+            "features": [(8, 16)],
+            "hidden": [(32,)],
+            "kernel_init": ["he_untruncated_normal"],
+        },
         learning_rates=RATES,
         seeds=seeds,
         epochs=epochs,

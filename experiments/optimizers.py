@@ -12,7 +12,10 @@ from common import run
 if __name__ == "__main__":
     run(
         "Optimizers: LeNet on digits, relu",
-        factors={"optimizer": ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]},
+        factors={
+            "optimizer": ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"],
+            "kernel_init": ["he_untruncated_normal"],
+        },
         learning_rates=[1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001],
         seeds=3,
         epochs=6,

@@ -14,7 +14,10 @@ from common import run
 if __name__ == "__main__":
     run(
         "Pooling: LeNet on digits, momentum SGD",
-        factors={"pooling": ["max", "avg", "l2", "learned_weighted_avg", "mixed", "soft"]},
+        factors={
+            "pooling": ["max", "avg", "l2", "learned_weighted_avg", "mixed", "soft"],
+            "kernel_init": ["he_untruncated_normal"],
+        },
         learning_rates=[0.3, 0.1, 0.03, 0.01],
         seeds=5,
         epochs=10,

@@ -15,14 +15,15 @@ from papers import CLAIMS
 FOLDER = Path(__file__).parent
 WORDS = {word: word for word in ("REPRODUCED", "PARTIAL", "DIVERGED", "NOT TESTED")}
 PUBLISHED = Collection(
-    "Published results, put to the test", CLAIMS, WORDS, FOLDER / "results" / "claims"
+    "Published results, put to the test", CLAIMS, WORDS, FOLDER / "results" / "papers"
 )
 
 
 def document(collection: Collection) -> None:
-    """Put all figures into their document, and a line a claim into the README."""
-    put(FOLDER.parent / "docs" / "validation.md", "results", every_figure(collection))
-    put(FOLDER.parent / "README.md", "claims", summary(collection))
+    """Write the short table and the table of all figures into docs/validation.md."""
+    page = FOLDER.parent / "docs" / "validation.md"
+    put(page, "claims", summary(collection))
+    put(page, "results", every_figure(collection))
 
 
 if __name__ == "__main__":

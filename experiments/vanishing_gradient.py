@@ -17,6 +17,7 @@ if __name__ == "__main__":
             "depth": [2, 6, 12],
             "activation": ["sigmoid", "relu"],
             "normalization": ["none", "batch"],
+            "kernel_init": ["he_untruncated_normal"],
         },
         learning_rates=[0.3, 0.1, 0.03],
         seeds=2,

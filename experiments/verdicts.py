@@ -24,7 +24,13 @@ LEARNED = 0.5
 FACTORS = {
     "depth": [4, 8, 12, 20, 30],
     "activation": ["sigmoid", "tanh", "relu"],
-    "kernel_init": ["normal:0.01", "normal:0.05", "glorot_normal", "he_normal", "normal:0.5"],
+    "kernel_init": [
+        "normal:0.01",
+        "normal:0.05",
+        "glorot_untruncated_normal",
+        "he_untruncated_normal",
+        "normal:0.5",
+    ],
 }
 EDGES = [0, 1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 10, 1e2, 1e4, np.inf]
 
@@ -42,7 +48,11 @@ def main() -> None:
 
     keywords = {"factors": FACTORS, "learning_rates": [0.3, 0.1, 0.03, 0.01, 0.003], "epochs": 5}
     if chosen.smoke:
-        few = {"depth": [3], "activation": ["relu"], "kernel_init": ["he_normal", "normal:0.01"]}
+        few = {
+            "depth": [3],
+            "activation": ["relu"],
+            "kernel_init": ["he_untruncated_normal", "normal:0.01"],
+        }
         keywords = {"factors": few, "learning_rates": [0.1], "epochs": 1}
     study = Study(model="plain", seeds=1, **keywords)
     result = study.run(chosen.out)

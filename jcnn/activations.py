@@ -1,8 +1,8 @@
-"""Elementwise activations, and the facts that decide how they behave in a deep network.
+"""Elementwise activations, and the properties that decide how they behave in a deep network.
 
-What `jax.nn` has is handed on under its own name. Every function is applied to each element alone
-and keeps the shape and every float dtype; integers are for the caller to cast. Derivatives at kinks
-are those of the code, stated where they arise: relu'(0) = 0, relu6'(0) = relu6'(6) = 0.
+Functions of `jax.nn` have the same name here. Every function is elementwise and keeps the shape and
+any floating dtype of its input. Derivatives at kinks are those of the code: relu'(0) = 0,
+relu6'(0) = relu6'(6) = 0.
 """
 
 import difflib
@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+
+from jcnn.quadrature import output_moments
 
 sigmoid = jax.nn.sigmoid
 tanh = jnp.tanh
@@ -38,7 +40,7 @@ identity = jax.nn.identity
 
 
 def scaled_tanh(x: ArrayLike) -> Array:
-    """`1.7159 tanh(2x/3)`: passes through (1, 1) and (-1, -1), gain near 1 (LeCun et al. 1998).
+    """`1.7159 tanh(2x/3)`: passes through (1, 1) and (-1, -1) (LeCun et al. 1998).
 
     >>> round(float(scaled_tanh(1.0)), 3)
     1.0
@@ -47,10 +49,10 @@ def scaled_tanh(x: ArrayLike) -> Array:
 
 
 def prelu(x: ArrayLike, slope: ArrayLike = 0.25) -> Array:
-    """`x` where positive, `slope * x` elsewhere, the slope learned (He et al. 2015).
+    """`x` if positive, else `slope * x`; the slope may be learned (He et al. 2015).
 
-    `slope` is one number or one a channel. At x = 0 the derivative is the slope, and the slope's
-    gradient is the sum of `x` over the negative inputs.
+    `slope` is one number or one per channel. At x = 0 the derivative is the slope. The gradient for
+    the slope is the sum of `x` over negative inputs.
 
     >>> prelu(jnp.array([-2.0, 3.0]), 0.5).tolist()
     [-1.0, 3.0]
@@ -87,13 +89,11 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 
 @dataclass(frozen=True)
 class Facts:
-    """How an elementwise function f behaves; z is a standard normal input.
+    """Properties of an elementwise function f; z is a standard normal input.
 
-    `range` is (infimum, supremum) of f; `zero_centred` says whether E[f(z)] = 0; `saturates` names
-    the ends ("low": x -> -inf, "high": x -> +inf) where the derivative tends to 0; `max_derivative`
-    is the largest |f'(x)|; `gain` is `Var[f(z)] ** -0.5`, the factor that keeps the variance of a
-    centred signal (Brock et al. 2021, "Characterizing signal propagation"), infinite where f does
-    not vary.
+    `range` is (infimum, supremum) of f; `zero_centred` says whether E[f(z)] = 0; `saturates` lists
+    the ends ("low": x -> -inf, "high": x -> +inf) at which the derivative tends to 0;
+    `max_derivative` is the largest |f'(x)|; `variance_gain` is that of `variance_gain(f)`.
     """
 
     name: str
@@ -101,14 +101,30 @@ class Facts:
     zero_centred: bool
     saturates: tuple[str, ...]
     max_derivative: float
-    gain: float
+    variance_gain: float
+
+
+def variance_gain(function: Callable[..., Array]) -> float:
+    """Return `Var[f(z)] ** -0.5` for z standard normal; infinite for a constant.
+
+    Weights multiplied by it keep variance 1 in a signal that is centred on the way, by weight
+    standardization or batch normalization (Brock et al. 2021, "Characterizing signal propagation").
+    `jcnn.initializers.gain` keeps the second moment of a signal that is not centred.
+
+    Raises ValueError if the function is not elementwise, or not finite.
+
+    >>> round(variance_gain(relu), 4)
+    1.7129
+    """
+    variance = output_moments(function)[1]
+    return variance**-0.5 if variance > 0 else math.inf
 
 
 def facts(function: Callable[..., Array] | str) -> Facts:
-    """Measure the facts of any elementwise function, or of a named one of this module.
+    """Measure the properties of an elementwise function, or of one named in `ACTIVATIONS`.
 
-    Everything is computed from the function: the moments by quadrature on a fine grid, the range
-    and derivatives on a grid over [-1000, 1000], an end that still grows there being infinite.
+    Everything is computed from the function itself: moments by Gaussian quadrature, the range and
+    derivatives on a grid over [-1000, 1000], where an end that still grows counts as infinite.
 
     Raises ValueError for an unknown name, with the nearest ones, and for a function that is not
     elementwise, that JAX cannot differentiate, or that is not finite on the grid; beyond |x| = 20
@@ -126,7 +142,7 @@ def facts(function: Callable[..., Array] | str) -> Facts:
                 else f"unknown activation {function!r}; known: {', '.join(ACTIVATIONS)}"
             )
         return _measure(ACTIVATIONS[function], function)
-    names = {id(known): name for name, known in ACTIVATIONS.items()}
+    names = {id(activation): name for name, activation in ACTIVATIONS.items()}
     name = names.get(id(function), getattr(function, "__name__", type(function).__name__))
     try:
         hash(function)
@@ -140,7 +156,7 @@ _LIMIT = 1000.0
 
 @lru_cache(maxsize=256)
 def _measure(function: Callable[..., Array], name: str) -> Facts:
-    # The grid has 0 and the usual kinks on its points, and powers of ten far out.
+    # A fine grid that contains 0 and the usual kinks, and a geometric one far out.
     near = np.linspace(-20, 20, 8001, dtype=np.float32)
     far = np.geomspace(20.5, _LIMIT, 200, dtype=np.float32)
     x = jnp.asarray(np.concatenate([-far[::-1], near, far]))
@@ -154,14 +170,13 @@ def _measure(function: Callable[..., Array], name: str) -> Facts:
     _check_finite(name, np.asarray(x), values, slopes)
     slopes = slopes[~np.isnan(slopes)]
     ends = (abs(slopes[0]) < 1e-3, abs(slopes[-1]) < 1e-3)
-    mean, variance = _moments(function)
     return Facts(
         name=name,
         range=(_bound(values, slopes, min), _bound(values, slopes, max)),
-        zero_centred=abs(mean) < 1e-4,
+        zero_centred=abs(output_moments(function)[0]) < 1e-4,
         saturates=tuple(end for end, flat in zip(("low", "high"), ends, strict=True) if flat),
         max_derivative=round(float(np.abs(slopes).max()), 6),
-        gain=variance**-0.5 if variance else math.inf,
+        variance_gain=variance_gain(function),
     )
 
 
@@ -169,7 +184,7 @@ def _check_elementwise(function: Callable[..., Array], x: Array) -> None:
     shape = np.shape(function(x))
     if shape != x.shape:
         raise ValueError(f"it turns shape {x.shape} into {shape}")
-    # Neither sorted nor symmetric, and the largest is not the first or last.
+    # Neither sorted nor symmetric, and the largest is neither first nor last.
     mixed = jnp.array([0.7, -3.0, 12.0, -0.3], x.dtype)
     alone = np.concatenate([np.asarray(function(mixed[k : k + 1])) for k in range(len(mixed))])
     if not np.allclose(function(mixed), alone, rtol=1e-4, atol=1e-6, equal_nan=True):
@@ -177,38 +192,28 @@ def _check_elementwise(function: Callable[..., Array], x: Array) -> None:
 
 
 def _check_finite(name: str, x: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> None:
-    # Far out a part may overflow: exp(1000), or the derivative of x / (1 + exp(-x)).
+    # Far out a part may overflow, such as exp(1000) or the derivative of x / (1 + exp(-x)).
     broken = np.isnan(values) | ((abs(x) <= 20) & (np.isinf(values) | np.isnan(slopes)))
     if broken.any():
         at = np.flatnonzero(broken)[0]
         raise ValueError(
             f"{name}: at x = {x[at]:g} the value is {values[at]:g} and the derivative "
-            f"{slopes[at]:g}; expected finite ones: clip the input, or write it so that no part "
-            "overflows"
+            f"{slopes[at]:g}; expected finite ones: clip the input, or write the function so that "
+            "no part overflows"
         )
 
 
 def _bound(values: np.ndarray, slopes: np.ndarray, extreme: Callable[..., float]) -> float:
-    """The least or greatest value, infinite where it lies at an end that still moves on."""
+    """Return the least or greatest value; infinite if it lies at an end that still grows."""
     bound = float(extreme(values))
     sign = 1.0 if extreme is max else -1.0
     if math.isinf(bound):
         return bound
-    # A bounded function may creep to its limit (softsign): from |x| = 141 to 1000 by under 5%.
+    # A bounded function may approach its limit slowly: softsign grows by under 5% from |x| = 141
+    # to 1000.
     for end, inner in ((0, 100), (-1, -101)):
         if values[end] == bound and slopes[end] != 0:
             step = sign * (values[end] - values[inner])
             if step > 0.05 * abs(values[end]):
                 return sign * math.inf
     return round(bound, 2) if abs(bound - round(bound, 2)) < 2e-3 else bound
-
-
-def _moments(function: Callable[..., Array]) -> tuple[float, float]:
-    """Mean and variance of f(z) by the trapezoidal rule, exact far beyond float32 here."""
-    z = np.linspace(-10, 10, 200_001)
-    weights = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
-    values = np.asarray(function(jnp.asarray(z, jnp.float32)), np.float64)
-    mean = float(weights @ values)
-    # Exactly 0 for a constant, whose mean is rounded.
-    varies = values.min() < values.max()
-    return mean, float(weights @ (values - mean) ** 2) if varies else 0.0

@@ -1,40 +1,69 @@
-"""Arguments that several functions read alike: floating dtypes, windows, strides and padding."""
+"""Arguments that several functions share: floating dtypes, windows, strides and padding."""
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-Padding = str | Sequence[tuple[int, int]]
+Padding = str | int | Sequence[tuple[int, int]]
 
 
 def floating(x: ArrayLike, name: str = "x") -> Array:
-    """`x` as an array, checked to have a floating dtype."""
+    """Return `x` as an array; TypeError if its dtype is not floating point."""
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{name} is {x.dtype}; expected a floating dtype: cast with .astype")
     return x
 
 
-def window_sizes(name: str, value: Sequence[int]) -> tuple[int, ...]:
-    """`value` checked to be 1 to 3 positive integers, one a spatial axis."""
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Whether `value` is a single integer (NumPy's included), not a float or a sequence."""
+    return bool(_integers([value]))
+
+
+def window_sizes(name: str, value: int | Sequence[int]) -> tuple[int, ...]:
+    """Return `value` as a tuple; ValueError unless it is 1 to 3 positive integers."""
     sizes = _integers(value)
     if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
         raise ValueError(
-            f"{name}={value!r}; expected 1 to 3 positive sizes, one a spatial axis, such as (2, 2)"
+            f"{name}={value!r}; expected 1 to 3 positive sizes, one per spatial axis, such as "
+            "(2, 2)"
         )
     return sizes
 
 
+def window_of(name: str, value: int | Sequence[int], x: Array) -> tuple[int, ...]:
+    """Return one size per spatial axis of `x`.
+
+    A sequence says how many axes are spatial. An integer means all axes of `x` between the first
+    (batch) and the last (channels).
+    """
+    if not is_integer(value):
+        sizes = window_sizes(name, value)
+        if x.ndim < len(sizes) + 1:
+            raise ValueError(
+                f"x has shape {x.shape}, but {name}={sizes} needs (*batch, *spatial, channels) "
+                f"with {len(sizes)} spatial axes: add the missing axes"
+            )
+        return sizes
+    if not 3 <= x.ndim <= 5:
+        raise ValueError(
+            f"x has shape {x.shape}, but the integer {name}={value} covers all axes between the "
+            "batch (first) and the channels (last); expected 1 to 3 of them: give one size per "
+            f"spatial axis, such as {name}=({value}, {value})"
+        )
+    return window_sizes(name, (value,) * (x.ndim - 2))
+
+
 def per_axis(name: str, value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    """`value` once for each of `n` spatial axes, checked to be positive integers."""
+    """Return one positive integer per spatial axis, an integer repeated `n` times."""
     values = _integers([value] * n) or _integers(value)
     if len(values) != n or min(values) < 1:
         raise ValueError(
-            f"{name}={value!r}; expected a positive integer, or {n} of them, one a spatial axis"
+            f"{name}={value!r}; expected a positive integer, or {n} of them, one per spatial axis"
         )
     return values
 
@@ -47,10 +76,11 @@ def pads(
     *,
     circular: bool = False,
 ) -> tuple[tuple[int, int], ...]:
-    """A `(low, high)` pair for each spatial axis; `reach` is how far the dilated window spans.
+    """Return a `(low, high)` pair per spatial axis; `reach` is the extent of the dilated window.
 
-    `"SAME"` gives `ceil(size / stride)` positions, the odd one at the end; `"CIRCULAR"`, where
-    `circular` allows it, pairs that keep the size at stride 1.
+    `"SAME"` gives `ceil(size / stride)` positions, with the odd one at the end. An integer pads
+    every axis by that much on both sides. `"CIRCULAR"`, if `circular` allows it, gives pairs that
+    keep the size at stride 1.
     """
     n = len(spatial)
     kind = padding if isinstance(padding, str) else None
@@ -64,18 +94,21 @@ def pads(
             for s, r, stride in zip(spatial, reach, strides, strict=True)
         ]
         return tuple((total // 2, total - total // 2) for total in totals)
-    pairs = [_integers(pair) for pair in padding] if isinstance(padding, Iterable) else []
+    if is_integer(padding):
+        pairs = [_integers((padding, padding))] * n
+    else:
+        pairs = [_integers(pair) for pair in padding] if isinstance(padding, Iterable) else []
     if len(pairs) != n or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
-        known = "'SAME', 'VALID', 'CIRCULAR'" if circular else "'SAME', 'VALID'"
+        names = "'SAME', 'VALID', 'CIRCULAR'" if circular else "'SAME', 'VALID'"
         raise ValueError(
-            f"padding={padding!r}; expected {known}, or {n} (low, high) pairs of non-negative "
-            "integers, one a spatial axis"
+            f"padding={padding!r}; expected {names}, a non-negative integer, or {n} (low, high) "
+            "pairs of them, one per spatial axis"
         )
     return tuple((low, high) for low, high in pairs)
 
 
 def _integers(values: Any) -> tuple[int, ...]:
-    """`values` as Python integers (numpy's are taken, 1.5 is not); empty where one is none."""
+    """Return `values` as Python integers; empty if one of them is not an integer."""
     try:
         return tuple(operator.index(value) for value in values)
     except TypeError:

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def _all_from(module: str, names: str) -> dict[str, str]:
-    return {name: f"{module}:{name}" for name in names.split()}
+def _all_from(module: str, names: str, *, call: bool = False) -> dict[str, str]:
+    return {name: f"{module}:{name}{'()' if call else ''}" for name in names.split()}
 
 
 TABLES: dict[str, dict[str, str]] = {
@@ -29,16 +29,13 @@ TABLES: dict[str, dict[str, str]] = {
     | {"learned_prelu": "jcnn.layers:learned_prelu"},
     "kernel_init": _all_from(
         "jcnn.initializers",
-        "glorot_normal glorot_uniform glorot_truncated_normal xavier_normal xavier_uniform "
-        "he_normal he_uniform he_truncated_normal kaiming_normal kaiming_uniform lecun_normal "
-        "lecun_uniform lecun_truncated_normal standard_uniform dirac zeros",
+        "glorot_normal glorot_uniform glorot_untruncated_normal xavier_normal xavier_uniform "
+        "he_normal he_uniform he_untruncated_normal kaiming_normal kaiming_uniform lecun_normal "
+        "lecun_uniform lecun_untruncated_normal standard_uniform dirac orthogonal "
+        "delta_orthogonal normal",
+        call=True,
     )
-    | {
-        "orthogonal": "jcnn.initializers:orthogonal()",
-        "delta_orthogonal": "jcnn.initializers:delta_orthogonal()",
-        "normal": "jcnn.initializers:normal()",
-        "lsuv": "jcnn.initializers:lsuv_orthogonal",
-    },
+    | {"zeros": "jcnn.initializers:zeros", "lsuv": "jcnn.initializers:lsuv_orthogonal()"},
     "normalization": {"none": "jcnn.names:NONE"}
     | {name: f"jcnn.layers:{name}_norm" for name in ("batch", "layer", "group", "instance", "rms")},
     "pooling": {
@@ -141,9 +138,19 @@ def is_own(kind: str, name: str) -> bool:
 
 
 def name_of(kind: str, value: Any) -> str:
-    """The name of a value: the table's, or `module:qualname` of a callable, or its text."""
+    """Return the name of a value: the table's, or `module:qualname` of a callable, or its text.
+
+    >>> from jcnn import initializers
+    >>> name_of("kernel_init", initializers.orthogonal(1.4))
+    'orthogonal:1.4'
+    """
     if isinstance(value, (str, int, float)):
         return str(value)
+    if kind.endswith("_init"):
+        from jcnn.initializers import DataDriven, NamedInitializer
+
+        if isinstance(value, (DataDriven, NamedInitializer)):
+            return value.name
     for name, place in TABLES.get(kind, {}).items():
         if not place.endswith("()") and _resolve(place) is value:
             return name

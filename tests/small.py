@@ -21,7 +21,10 @@ def blobs(n=200, *, features=6, distance=2, seed=0):
     return x.astype(np.float32), labels
 
 
-def linear(input_shape, outputs, *, kernel_init=jcnn.initializers.lecun_normal, rngs):
+LECUN = jcnn.initializers.lecun_normal()
+
+
+def linear(input_shape, outputs, *, kernel_init=LECUN, rngs):
     """One dense layer."""
     return layers.Dense(input_shape[0], outputs, kernel_init=kernel_init, rngs=rngs)
 

@@ -81,7 +81,7 @@ def test_sigmoid_derivative_is_s_times_one_minus_s():
 
 @pytest.mark.parametrize("name", GAINS)
 def test_gains_are_the_published_ones(name):
-    assert activations.facts(name).gain == pytest.approx(GAINS[name], rel=2e-3)
+    assert activations.facts(name).variance_gain == pytest.approx(GAINS[name], rel=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_facts(name, bounds, centred, saturates, slope):
 def test_facts_of_a_function_of_ones_own():
     facts = activations.facts(lambda x: 3 * jnp.tanh(x))
     assert facts.max_derivative == pytest.approx(3)
-    assert facts.gain == pytest.approx(1.59391 / 3, rel=2e-3)
+    assert facts.variance_gain == pytest.approx(1.59391 / 3, rel=2e-3)
     assert activations.facts(jax.nn.relu).name == "relu"
 
 
@@ -144,14 +144,16 @@ class Unhashable:
 
 
 def test_facts_of_odd_functions():
-    assert activations.facts(Unhashable()).gain == activations.facts(jnp.tanh).gain
+    assert (
+        activations.facts(Unhashable()).variance_gain == activations.facts(jnp.tanh).variance_gain
+    )
     exp = activations.facts(jnp.exp)
     assert exp.range == (0, np.inf)
     assert exp.saturates == ("low",)
-    assert exp.gain == pytest.approx((np.e * (np.e - 1)) ** -0.5, rel=1e-3)
+    assert exp.variance_gain == pytest.approx((np.e * (np.e - 1)) ** -0.5, rel=1e-3)
     for constant, value in ((jnp.zeros_like, 0), (lambda x: jnp.full_like(x, 0.1), 0.1)):
         flat = activations.facts(constant)
-        assert flat.gain == np.inf
+        assert flat.variance_gain == np.inf
         assert flat.range == pytest.approx((value, value))
         assert flat.max_derivative == 0
     # Its derivative overflows far out, where the facts do without it.

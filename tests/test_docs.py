@@ -52,26 +52,84 @@ def test_every_figure_that_learning_shows_has_its_script_and_command():
             assert command > text.index(f"({figure}.svg)")  # under it
 
 
-def test_every_public_name_is_in_the_reference():
-    documented = set()
-    for page in (DOCS / "reference").glob("*.md"):
-        documented.update(re.findall(r"^\[names ([\w.]+)\]$", page.read_text(), re.MULTILINE))
-    public = {f"jcnn.{name}" for name in jcnn._SUBMODULES}
-    assert documented >= public | {"jcnn.report", "jcnn.explore"}
-    for module in documented:
-        places = re.findall(r"^::: (\S+)$", hooks().on_page_markdown(f"[names {module}]"), re.M)
-        assert places, module
-        for place in places:
-            holder, _, name = place.rpartition(".")
-            assert not inspect.ismodule(getattr(importlib.import_module(holder), name)), place
+def documented_modules():
+    pages = [page.read_text() for page in (DOCS / "reference").glob("*.md")]
+    return sorted(re.findall(r"^\[names ([\w.]+)\]$", "\n".join(pages), re.MULTILINE))
 
 
-def test_the_names_are_those_that_a_module_hands_on_or_defines():
-    assert "max_pool" in hooks().public_names("jcnn.pooling")
+def exported(module):
+    """What `dir()` shows, without modules and without imports for the module's own use."""
+    tree = ast.parse(Path(module.__file__).read_text())
+    used = {
+        alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname is None
+    }
+    return {
+        name
+        for name in dir(module)
+        if not name.startswith("_")
+        and name not in used
+        and not inspect.ismodule(getattr(module, name))
+    }
+
+
+def rendered(module):
+    text = hooks().on_page_markdown(f"[names {module}]")
+    entries = re.findall(r"^(?:::: |### `)([\w.]+)", text, re.MULTILINE)
+    for place in entries:
+        holder, _, name = place.rpartition(".")
+        assert not inspect.ismodule(getattr(importlib.import_module(holder), name)), place
+    return [place.rpartition(".")[2] for place in entries]
+
+
+def test_every_public_module_is_in_the_reference():
+    modules = documented_modules()
+    assert set(modules) >= {f"jcnn.{name}" for name in jcnn._SUBMODULES}
+    assert len(modules) == len(set(modules))
+
+
+@pytest.mark.parametrize("module", sorted({f"jcnn.{name}" for name in jcnn._SUBMODULES}
+                                          | set(documented_modules())))  # fmt: skip
+def test_the_reference_lists_exactly_the_public_names(module):
+    names = rendered(module)
+    assert set(names) == exported(importlib.import_module(module))
+    assert len(names) == len(set(names))
+
+
+def test_names_are_documented_where_they_are_defined():
     assert hooks().public_names("jcnn.dense") == ["dense", "flatten"]
     assert "::: jcnn.diagnosis.lsuv.lsuv" in hooks().on_page_markdown("[names jcnn.diagnosis]")
     text = hooks().on_page_markdown("a\n[names jcnn.dense]\nb")
     assert text == "a\n::: jcnn.dense.dense\n\n::: jcnn.dense.flatten\nb"
+
+
+def test_functions_of_jax_are_listed_with_their_summary_and_a_link():
+    text = hooks().on_page_markdown("[names jcnn.activations]")
+    link = "https://docs.jax.dev/en/latest/_autosummary/jax.nn.relu.html"
+    assert (
+        "### `jcnn.activations.relu` { #jcnn.activations.relu }\n\nThe same as [`jax.nn.relu`]"
+        f"({link}) in JAX. Rectified linear unit activation function.\n"
+    ) in text
+    assert "[`jax.nn.soft_sign`]" in text  # under another name there
+    assert "[`jax.numpy.tanh`]" in text
+    assert "::: jcnn.activations.scaled_tanh" in text  # jcnn's own
+
+
+def test_assigned_names_are_listed_and_aliases_named_after_the_first(tmp_path, monkeypatch):
+    (tmp_path / "assigning.py").write_text(
+        "from math import sqrt\n\ntwo: int = 2\n_hidden = 3\nTable = {}\nfirst = second = abs\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert hooks().on_page_markdown("[names assigning]").split("\n\n") == [
+        "::: assigning.first",
+        "### `assigning.second` { #assigning.second }",
+        "Another name for `assigning.first`.",
+        "::: assigning.Table",
+        "::: assigning.two",
+    ]
 
 
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))

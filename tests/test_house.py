@@ -18,7 +18,7 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "strict_json", "vma"},
+    {"arguments", "quadrature", "strict_json", "vma"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers", "theory"},
     {"models", "data"},

@@ -1,28 +1,31 @@
 """Initializers by their properties: variance, bounds, orthogonality, structure."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from jcnn import initializers, names
+from jcnn import initializers, layers, names
 
 SHAPE = (3, 3, 40, 80)
 FAN_IN, FAN_OUT = 9 * 40, 9 * 80
 VARIANCES = {
     "glorot_normal": 2 / (FAN_IN + FAN_OUT),
     "glorot_uniform": 2 / (FAN_IN + FAN_OUT),
-    "glorot_truncated_normal": 2 / (FAN_IN + FAN_OUT),
+    "glorot_untruncated_normal": 2 / (FAN_IN + FAN_OUT),
     "xavier_normal": 2 / (FAN_IN + FAN_OUT),
     "xavier_uniform": 2 / (FAN_IN + FAN_OUT),
     "he_normal": 2 / FAN_IN,
     "he_uniform": 2 / FAN_IN,
-    "he_truncated_normal": 2 / FAN_IN,
+    "he_untruncated_normal": 2 / FAN_IN,
     "kaiming_normal": 2 / FAN_IN,
     "kaiming_uniform": 2 / FAN_IN,
     "lecun_normal": 1 / FAN_IN,
     "lecun_uniform": 1 / FAN_IN,
-    "lecun_truncated_normal": 1 / FAN_IN,
+    "lecun_untruncated_normal": 1 / FAN_IN,
     "standard_uniform": 1 / (3 * FAN_IN),
     "normal:0.3": 0.09,
 }
@@ -35,7 +38,8 @@ def test_variance(name, key):
     assert float(jnp.var(values)) == pytest.approx(VARIANCES[name], rel=0.03)
     assert abs(float(jnp.mean(values))) < 0.02 * VARIANCES[name] ** 0.5
     kurtosis = float(jnp.mean(values**4)) / VARIANCES[name] ** 2
-    expected = 1.8 if "uniform" in name else 3.0 if "truncated" not in name else 2.4
+    plain = "untruncated" in name or ":" in name
+    expected = 1.8 if "uniform" in name else 3.0 if plain else 2.4
     assert kurtosis == pytest.approx(expected, rel=0.08)
 
 
@@ -60,22 +64,22 @@ def test_dirac_is_the_identity(key):
     from jcnn.convolution import conv
 
     x = jax.random.normal(key, (1, 5, 5, 3))
-    kernel = initializers.dirac(key, (3, 3, 3, 3), jnp.float32)
+    kernel = initializers.dirac()(key, (3, 3, 3, 3), jnp.float32)
     np.testing.assert_allclose(conv(x, kernel), x, atol=1e-6)
 
 
 def test_gain_is_sqrt_two_for_relu_and_keeps_the_second_moment(key):
-    assert initializers.gain(jax.nn.relu) == pytest.approx(2**0.5, rel=1e-3)
-    kernel = initializers.scaled(initializers.lecun_normal, initializers.gain(jnp.tanh))
+    assert initializers.gain(jax.nn.relu) == pytest.approx(2**0.5, rel=1e-9)
+    kernel = initializers.scaled(initializers.lecun_normal(), initializers.gain(jnp.tanh))
     z = jnp.tanh(jax.random.normal(key, (500, 300))) @ kernel(key, (300, 300), jnp.float32)
     assert float(jnp.mean(z**2)) == pytest.approx(1, rel=0.05)
 
 
 def test_seeds_may_be_mapped(key):
     keys = jax.random.split(key, 3)
-    many = jax.vmap(lambda k: initializers.he_normal(k, (4, 5), jnp.float32))(keys)
+    many = jax.vmap(lambda k: initializers.he_normal()(k, (4, 5), jnp.float32))(keys)
     np.testing.assert_allclose(
-        many[1], initializers.he_normal(keys[1], (4, 5), jnp.float32), rtol=1e-6
+        many[1], initializers.he_normal()(keys[1], (4, 5), jnp.float32), rtol=1e-6
     )
 
 
@@ -108,9 +112,11 @@ def test_orthogonal_in_half_precision_is_float32_s_cast(make, dtype, key):
 @pytest.mark.parametrize(
     "init",
     [
-        initializers.he_normal,
-        initializers.glorot_normal,
-        initializers.dirac,
+        initializers.he_normal(),
+        initializers.glorot_uniform(),
+        initializers.lecun_untruncated_normal(),
+        initializers.standard_uniform(),
+        initializers.dirac(),
         initializers.orthogonal(),
         initializers.delta_orthogonal(),
     ],
@@ -118,3 +124,57 @@ def test_orthogonal_in_half_precision_is_float32_s_cast(make, dtype, key):
 def test_what_is_no_kernel_is_refused(init, shape, key):
     with pytest.raises(ValueError, match=r"has no fans; expected \(\*window, in, out\)"):
         init(key, shape)
+
+
+@pytest.mark.parametrize("name", [n for n in VARIANCES if "untruncated" not in n and ":" not in n])
+def test_shared_names_are_those_of_jax(name, key):
+    theirs = getattr(jax.nn.initializers, name.replace("xavier", "glorot"), None)
+    if name == "standard_uniform":
+        theirs = functools.partial(jax.nn.initializers.variance_scaling, 1 / 3, "fan_in", "uniform")
+    mine = getattr(initializers, name)()(key, (3, 3, 4, 8), jnp.float32)
+    np.testing.assert_array_equal(mine, theirs()(key, (3, 3, 4, 8), jnp.float32))
+
+
+@pytest.mark.parametrize(
+    ("init", "name"),
+    [
+        (initializers.he_normal(), "he_normal"),
+        (initializers.kaiming_normal(), "he_normal"),
+        (initializers.he_untruncated_normal(), "he_untruncated_normal"),
+        (initializers.orthogonal(), "orthogonal"),
+        (initializers.orthogonal(1.4), "orthogonal:1.4"),
+        (initializers.delta_orthogonal(2), "delta_orthogonal:2"),
+        (initializers.normal(0.01), "normal:0.01"),
+        (initializers.constant(1), "constant:1"),
+        (initializers.dirac(), "dirac"),
+        (initializers.zeros, "zeros"),
+        (initializers.lsuv_orthogonal(), "lsuv"),
+    ],
+)
+def test_names_are_stable_and_looked_up_again(init, name):
+    assert names.name_of("kernel_init", init) == name
+    assert names.is_own("kernel_init", name)
+    assert names.lookup("kernel_init", name) is init
+
+
+def test_other_arguments_have_no_name_of_their_own(key):
+    for init in (
+        initializers.he_normal(in_axis=0, out_axis=1),
+        initializers.normal(0.01, jnp.bfloat16),
+        initializers.orthogonal(jnp.float32(2)),
+        initializers.scaled(initializers.he_normal(), 0.5),
+        initializers.DataDriven(initializers.he_normal()),
+    ):
+        assert not names.is_own("kernel_init", names.name_of("kernel_init", init))
+    assert initializers.scaled(initializers.he_normal(), 0.5).name == "0.5 * he_normal"
+    swapped = initializers.he_normal(in_axis=1, out_axis=0)(key, (300, 20))
+    assert float(jnp.var(swapped)) == pytest.approx(2 / 20, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "name", ["he_normal", "lecun_uniform", "orthogonal", "normal", "dirac", "lsuv_orthogonal"]
+)
+def test_a_factory_that_is_not_called_says_so(name):
+    message = rf"{name} is a factory of initializers, not an initializer; call it: {name}\(\)$"
+    with pytest.raises(TypeError, match=message):
+        layers.Dense(2, 3, kernel_init=getattr(initializers, name), rngs=nnx.Rngs(0))

@@ -1,4 +1,4 @@
-"""Sigmoid, tanh and relu: what each does to a signal, and to a gradient on its way back.
+"""Plot sigmoid, tanh and relu, and their slopes.
 
 Command: python docs/learn/activations.py
 Result: docs/learn/activations.svg

@@ -1,4 +1,4 @@
-"""The chain rule with numbers: what is left of a gradient after each layer.
+"""Multiply out the chain rule: what is left of a gradient after each layer.
 
 Command: python docs/learn/chain_rule.py
 Result: docs/learn/chain_rule.svg

@@ -1,4 +1,4 @@
-"""Flatten and dense: from maps to a row of numbers, and from it to ten answers.
+"""Flatten maps to a row of numbers, and train a single dense layer on the digits.
 
 Command: python docs/learn/dense.py
 Result: docs/learn/dense.svg

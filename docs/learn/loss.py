@@ -1,4 +1,4 @@
-"""A loss, its gradient, and the step that makes the loss smaller.
+"""Compute a loss and its gradient, and lower the loss by gradient descent.
 
 Command: python docs/learn/loss.py
 Result: docs/learn/loss.svg
@@ -20,13 +20,13 @@ labels = jnp.asarray(digits.train_targets)
 
 # --8<-- [start:network]
 def outputs(weights, x):
-    """Ten numbers for each image: the largest is the network's answer."""
+    """Return ten numbers per image; the largest one is the network's answer."""
     hidden = jax.nn.relu(x @ weights["first"])
     return hidden @ weights["second"]
 
 
 def loss(weights):
-    """How wrong the answers are, over all images: 0 if they are right and sure."""
+    """Return how wrong the answers are, averaged over all images; 0 if right and sure."""
     return jcnn.losses.cross_entropy(outputs(weights, x), labels).mean()
 
 
@@ -49,7 +49,7 @@ print(f"squared length of the gradient {slope:.3f}")
 
 
 def moved(step):
-    """The weights after a step against the gradient."""
+    """Return the weights after a step against the gradient."""
     return jax.tree.map(lambda w, g: w - step * g, weights, gradient)
 
 

@@ -1,4 +1,4 @@
-"""Four poolings of a real photograph, and of one small window by hand.
+"""Pool one small window and a photograph in four ways.
 
 Command: python docs/learn/pooling.py
 Result: docs/learn/pooling.svg
@@ -26,11 +26,11 @@ POOLINGS = {
 for name, pool in POOLINGS.items():
     value = pool(window, (3, 3)).item()
     gradient = jax.grad(lambda x, pool=pool: pool(x, (3, 3)).sum())(window)[..., 0]
-    told = " | ".join(" ".join(f"{g:.2f}" for g in row) for row in np.asarray(gradient))
-    print(f"{name:17} {value:5.2f}   gradient {told}")
+    text = " | ".join(" ".join(f"{g:.2f}" for g in row) for row in np.asarray(gradient))
+    print(f"{name:17} {value:5.2f}   gradient {text}")
 # --8<-- [end:window]
 
-# A dahlia, photographed by dany13 (CC BY 2.0), which comes with scikit-learn.
+# A photograph of a dahlia by dany13 (CC BY 2.0), from scikit-learn.
 photo = load_sample_image("flower.jpg")[60:380, 180:500].mean(axis=-1) / 255
 
 # --8<-- [start:photo]

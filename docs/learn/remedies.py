@@ -1,4 +1,4 @@
-"""Four remedies for vanishing gradients, each alone in the same network.
+"""Apply four remedies for vanishing gradients, each alone, to the same network.
 
 Command: python docs/learn/remedies.py
 Result: docs/learn/remedies.svg
@@ -11,7 +11,7 @@ from jcnn.report.style import BLUE, ORANGE, axes_of, figure, percent, save, titl
 from jcnn.study.first_combination import diagnose_first
 
 # --8<-- [start:arms]
-# Ten layers of tanh whose weights begin too small: nothing reaches the first layer.
+# Ten layers with tanh; the initial weights are too small for the gradient to reach the first layer.
 NETWORK = {"depth": [10], "width": [8], "activation": ["tanh"], "kernel_init": ["normal:0.02"]}
 REMEDIES = {
     "none": {},

@@ -1,4 +1,4 @@
-"""Vanishing gradients in a real convolutional network, layer by layer, beside what theory says.
+"""Measure vanishing gradients layer by layer, and compare them with mean-field theory.
 
 Command: python docs/learn/vanishing.py
 Result: docs/learn/vanishing.svg
@@ -11,16 +11,16 @@ import jax.numpy as jnp
 from flax import nnx
 
 import jcnn
-from jcnn.diagnosis import diagnose_layerwise, predict_layerwise
+from jcnn.diagnosis import diagnose_layerwise, mean_field_layerwise
 from jcnn.report.style import BLUE, GREEN, ORANGE, axes_of, figure, save, title
 
 digits = jcnn.data.load("digits")
 x = (jnp.asarray(digits.train_inputs[:128], jnp.float32) - digits.mean) / digits.std
 labels = jnp.asarray(digits.train_targets[:128])
 NETWORKS = {
-    "sigmoid": (jax.nn.sigmoid, jcnn.initializers.glorot_normal, BLUE),
-    "tanh": (jnp.tanh, jcnn.initializers.glorot_normal, ORANGE),
-    "relu": (jax.nn.relu, jcnn.initializers.he_normal, GREEN),
+    "sigmoid": (jax.nn.sigmoid, jcnn.initializers.glorot_normal(), BLUE),
+    "tanh": (jnp.tanh, jcnn.initializers.glorot_normal(), ORANGE),
+    "relu": (jax.nn.relu, jcnn.initializers.he_normal(), GREEN),
 }
 
 fig = figure(2.8, width=5.6)
@@ -31,7 +31,7 @@ for name, (activation, kernel_init, colour) in NETWORKS.items():
         (8, 8, 1), 10, depth=15, activation=activation, kernel_init=kernel_init, rngs=nnx.Rngs(0)
     )
     found = diagnose_layerwise(model, x, labels).diagnosis
-    theory = predict_layerwise(model, x, labels)
+    theory = mean_field_layerwise(model, x, labels)
     # --8<-- [end:network]
     gradients = [layer.gradient for layer in found.layers]
     print(f"{name}: {found.verdict}")

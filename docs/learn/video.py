@@ -1,4 +1,4 @@
-"""From images to video: what a third dimension of the kernel sees.
+"""Train 3-D convolutions on video clips in which a digit moves.
 
 Command: python docs/learn/video.py
 Result: docs/learn/video.svg

@@ -10,9 +10,13 @@ from flax import nnx
 from jax import Array
 
 from jcnn import convolution, dense, initializers, layers
-from jcnn.models.block import conv_block, dense_block
+from jcnn.models._parts import Parts
 
 Initializer = Callable[..., Array]
+
+# The untruncated distributions of the papers, with which the committed results were measured.
+HE = initializers.he_untruncated_normal()
+LECUN = initializers.lecun_untruncated_normal()
 
 
 def tower(
@@ -24,27 +28,21 @@ def tower(
     window: int = 3,
     hidden: Sequence[int] = (),
     activation: Callable[[Array], Array] = jax.nn.relu,
-    kernel_init: Initializer = initializers.he_normal,
+    kernel_init: Initializer = HE,
     normalization: layers.Normalization | None = None,
     rngs: nnx.Rngs,
 ) -> layers.Sequential:
     """`depth` equal convolutions that never pool, then dense layers."""
-    parts: dict[str, Any] = {
-        "activation": activation,
-        "kernel_init": kernel_init,
-        "normalization": normalization,
-        "dtype": None,
-        "rngs": rngs,
-    }
+    parts = Parts(activation, kernel_init, normalization, None)
     *spatial, channels = input_shape
     chain: dict[str, Any] = {}
     for i in range(1, depth + 1):
-        chain |= conv_block(str(i), channels, width, (window,) * len(spatial), **parts)
+        chain |= parts.conv_block(str(i), channels, width, (window,) * len(spatial), rngs=rngs)
         channels = width
     chain["flatten"] = layers.Flatten()
     size = math.prod(spatial) * channels
     for i, features in enumerate(hidden, start=1):
-        chain |= dense_block(f"_hidden{i}", size, features, **parts)
+        chain |= parts.dense_block(f"_hidden{i}", size, features, rngs=rngs)
         size = features
     out = layers.Dense(size, outputs, kernel_init=kernel_init, rngs=rngs)
     return layers.Sequential(**chain, output=out)
@@ -61,7 +59,7 @@ class DeepMLP(nnx.Module):
         depth: int,
         width: int = 128,
         activation: Callable[[Array], Array] = jnp.tanh,
-        kernel_init: Initializer = initializers.lecun_normal,
+        kernel_init: Initializer = LECUN,
         bias_init: Initializer = initializers.zeros,
         rngs: nnx.Rngs,
     ) -> None:
@@ -70,7 +68,7 @@ class DeepMLP(nnx.Module):
         )
         self.kernels = _stacked(kernel_init, rngs, depth - 1, (width, width))
         self.biases = _stacked(bias_init, rngs, depth - 1, (width,))
-        self.out = layers.Dense(width, outputs, kernel_init=initializers.lecun_normal, rngs=rngs)
+        self.out = layers.Dense(width, outputs, kernel_init=LECUN, rngs=rngs)
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:
@@ -96,7 +94,7 @@ class DeepCNN(nnx.Module):
         depth: int,
         width: int = 16,
         activation: Callable[[Array], Array] = jnp.tanh,
-        kernel_init: Initializer = initializers.lecun_normal,
+        kernel_init: Initializer = LECUN,
         bias_init: Initializer = initializers.zeros,
         rngs: nnx.Rngs,
     ) -> None:
@@ -114,7 +112,7 @@ class DeepCNN(nnx.Module):
         self.kernels = _stacked(kernel_init, rngs, depth - 1, (*window, width, width))
         self.biases = _stacked(bias_init, rngs, depth - 1, (width,))
         size = math.prod(spatial) * width
-        self.out = layers.Dense(size, outputs, kernel_init=initializers.lecun_normal, rngs=rngs)
+        self.out = layers.Dense(size, outputs, kernel_init=LECUN, rngs=rngs)
         self.activation = activation
 
     def features(self, x: Array) -> Array:

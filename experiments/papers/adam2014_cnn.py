@@ -21,6 +21,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         factors={
             "features": [configuration["features"]],
             "hidden": [configuration["hidden"]],
+            "kernel_init": ["he_untruncated_normal"],
             "optimizer": OPTIMIZERS,
         },
         learning_rates=configuration["learning_rates"],

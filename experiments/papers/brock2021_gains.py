@@ -11,6 +11,7 @@ from flax import nnx
 import jcnn
 from harness.claim import Claim, Criterion
 from harness.found import Found
+from harness.nets import HE
 from jcnn import activations, theory
 
 # The table of the authors' repository (nfnets/base.py).
@@ -35,11 +36,11 @@ class Residual(nnx.Module):
 
     def __init__(self, outputs: int, *, blocks: int = 100, alpha: float = 0.0, rngs: nnx.Rngs):
         width = 64
-        init = jcnn.initializers.he_normal
+        init = HE
         keys = jax.random.split(rngs.params(), blocks)
         self.kernels = nnx.Param(jnp.stack([init(key, (width, width)) for key in keys]))
         self.alphas = nnx.Param(jnp.full(blocks, alpha))
-        self.out = jcnn.layers.Dense(width, outputs, rngs=rngs)
+        self.out = jcnn.layers.Dense(width, outputs, kernel_init=HE, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         def block(x: jax.Array, own: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
@@ -55,7 +56,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
     apart, null = [], []
     for name, published in PUBLISHED.items():
         function = getattr(activations, name)
-        apart.append(abs(theory.gain(function) / published - 1))
+        apart.append(abs(theory.variance_gain(function) / published - 1))
         # Without centring, as if the mean were signal.
         z = np.random.default_rng(0).normal(size=2**20).astype(np.float32)
         null.append(abs(float(np.mean(np.asarray(function(z)) ** 2)) ** -0.5 / published - 1))
@@ -81,7 +82,9 @@ def _variances(configuration: Mapping[str, Any], seed: int, normalized: bool) ->
     x = jax.random.normal(key, (configuration["examples"], width))
     found = []
     for block in range(configuration["blocks"]):
-        kernel = jcnn.initializers.he_normal(jax.random.fold_in(key, block + 1), (width, width))
+        kernel = jcnn.initializers.he_untruncated_normal()(
+            jax.random.fold_in(key, block + 1), (width, width)
+        )
         inside = jcnn.normalization.batch_norm(x, *jcnn.normalization.moments(x, (0,)))
         x = x + jax.nn.relu(inside if normalized else x) @ kernel
         found.append(float(jnp.var(x)))

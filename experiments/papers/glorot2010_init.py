@@ -13,9 +13,9 @@ from harness.found import Found
 from jcnn import initializers
 
 ARMS = {
-    "standard": initializers.standard_uniform,
-    "normalized": initializers.glorot_uniform,
-    "null": initializers.scaled(initializers.glorot_uniform, 0.75),
+    "standard": initializers.standard_uniform(),
+    "normalized": initializers.glorot_uniform(),
+    "null": initializers.scaled(initializers.glorot_uniform(), 0.75),
 }
 
 

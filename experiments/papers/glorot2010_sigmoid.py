@@ -15,7 +15,7 @@ from harness.found import Found, row_of
 from jcnn import initializers
 from jcnn.study import Study, train_one
 
-STANDARD, NORMALIZED = initializers.standard_uniform, initializers.glorot_uniform
+STANDARD, NORMALIZED = initializers.standard_uniform(), initializers.glorot_uniform()
 FIVE = (256,) * 5
 
 

@@ -15,7 +15,10 @@ from harness.nets import tower
 from jcnn import initializers
 from jcnn.diagnosis import Examination
 
-INITS = {"he": initializers.he_normal, "xavier": initializers.glorot_normal}
+INITS = {
+    "he": initializers.he_untruncated_normal(),
+    "xavier": initializers.glorot_untruncated_normal(),
+}
 CHANCE = math.log(10)
 
 
@@ -28,7 +31,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         found.add("the same of two he nets", math.log2(he / other))
     for name, factors in {
         "sgd": {"depth": [27, 11], "kernel_init": INITS, "optimizer": ["momentum"]},
-        "adam": {"depth": [27], "kernel_init": ["glorot_normal"], "optimizer": ["adam"]},
+        "adam": {"depth": [27], "kernel_init": {"xavier": INITS["xavier"]}, "optimizer": ["adam"]},
     }.items():
         study = jcnn.Study(
             data=data,
@@ -41,7 +44,6 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         result = found.run(study, name)
         for row in result.ranking():
             layers, init = int(row.levels["depth"]) + 3, row.levels["kernel_init"]
-            init = "xavier" if init == "glorot_normal" else init
             last = curve(result, row, "train_loss")[:, -1] / CHANCE
             found.add(f"{name}, {layers} layers, {init}: loss over ln 10", *last)
 

@@ -19,7 +19,12 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
     for name, epochs in configuration["epochs"].items():
         study = Study(
             data=data,
-            factors={"features": [(8, 16)], "hidden": {"none": ()}, "schedule": ["linear"]},
+            factors={
+                "features": [(8, 16)],
+                "hidden": {"none": ()},
+                "schedule": ["linear"],
+                "kernel_init": ["he_untruncated_normal"],
+            },
             learning_rates=configuration["learning_rates"],
             seeds=configuration["tuning_seeds"],
             epochs=epochs,

@@ -11,8 +11,14 @@ from harness.claim import Claim, Criterion
 from harness.found import Found, row_of
 from harness.images import images
 from harness.nets import tower
+from jcnn import initializers
 
-INITS = ("glorot_normal", "he_normal", "orthogonal", "lsuv")
+INITS = {
+    "glorot_normal": initializers.glorot_untruncated_normal(),
+    "he_normal": initializers.he_untruncated_normal(),
+    "orthogonal": initializers.orthogonal(),
+    "lsuv": initializers.lsuv_orthogonal(),
+}
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
 

@@ -13,7 +13,10 @@ from harness.found import Found
 from harness.nets import DeepMLP
 from jcnn import initializers
 
-INITS = {"orthogonal": initializers.orthogonal(), "gaussian": initializers.lecun_normal}
+INITS = {
+    "orthogonal": initializers.orthogonal(),
+    "gaussian": initializers.lecun_untruncated_normal(),
+}
 
 
 def linear(x: Any) -> Any:

@@ -26,7 +26,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         factors={
             "depth": depths,
             "kernel_init": {
-                f"{v:g}": initializers.scaled(initializers.lecun_normal, math.sqrt(v))
+                f"{v:g}": initializers.scaled(initializers.lecun_untruncated_normal(), math.sqrt(v))
                 for v in variances
             },
             "bias_init": {f"{bias:g}": initializers.normal(math.sqrt(bias))},

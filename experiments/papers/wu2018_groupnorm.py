@@ -33,6 +33,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
             factors={
                 "features": [configuration["features"]],
                 "hidden": {"none": ()},
+                "kernel_init": ["he_untruncated_normal"],
                 "normalization": {
                     "batch norm": partial(batch_norm, size),
                     "group norm": layers.group_norm,

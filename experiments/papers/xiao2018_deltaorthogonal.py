@@ -26,7 +26,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
     for seed in range(configuration["seeds"]):
         for name, init in (
             ("delta-orthogonal", initializers.delta_orthogonal()),
-            ("gaussian", initializers.lecun_normal),
+            ("gaussian", initializers.lecun_untruncated_normal()),
         ):
             found.add(f"norm kept by linear layers, {name}", _norm(depth, width, init, seed))
     critical = theory.mean_field(jnp.tanh, weight_variance=CRITICAL, bias_variance=BIAS_VARIANCE)
@@ -58,7 +58,10 @@ def _train(configuration: Mapping[str, Any], found: Found) -> None:
         for v in (CRITICAL, ORDERED)
         for name, init in (
             ("delta-orthogonal", initializers.delta_orthogonal(math.sqrt(v))),
-            ("gaussian", initializers.scaled(initializers.lecun_normal, math.sqrt(v))),
+            (
+                "gaussian",
+                initializers.scaled(initializers.lecun_untruncated_normal(), math.sqrt(v)),
+            ),
         )
     }
     study = jcnn.Study(

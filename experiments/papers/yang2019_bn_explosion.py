@@ -10,6 +10,7 @@ from flax import nnx
 import jcnn
 from harness.claim import Claim, Criterion
 from harness.found import Found
+from harness.nets import HE
 from jcnn import layers
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "identity": lambda x: x}
@@ -20,11 +21,13 @@ class CircularCNN(nnx.Module):
 
     def __init__(self, depth: int, width: int, *, rngs: nnx.Rngs) -> None:
         self.convs = nnx.List(
-            layers.Conv(width, width, (3, 3), padding="CIRCULAR", use_bias=False, rngs=rngs)
+            layers.Conv(
+                width, width, (3, 3), padding="CIRCULAR", use_bias=False, kernel_init=HE, rngs=rngs
+            )
             for _ in range(depth)
         )
         self.norms = nnx.List(layers.batch_norm(width, rngs=rngs) for _ in range(depth))
-        self.out = layers.Dense(width, 10, rngs=rngs)
+        self.out = layers.Dense(width, 10, kernel_init=HE, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for conv, norm in zip(self.convs, self.norms, strict=True):
@@ -46,6 +49,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
                 hidden=(width,) * depth,
                 activation=activation,
                 normalization=norm,
+                kernel_init=HE,
                 rngs=nnx.Rngs(seed),
             )
             found.add(f"{name}: factor a layer", _factor(model, x, labels))
@@ -68,6 +72,7 @@ def _train(depths: Mapping[str, int], found: Found) -> None:
         factors={
             "hidden": {name: (64,) * depth for name, depth in depths.items()},
             "normalization": ["batch", "none"],
+            "kernel_init": ["he_untruncated_normal"],
         },
         learning_rates=[0.3, 0.1, 0.03, 0.01, 0.003, 0.001],
         seeds=3,

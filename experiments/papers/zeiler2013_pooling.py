@@ -9,6 +9,7 @@ import jcnn
 from harness.claim import Claim, Criterion
 from harness.found import Found, row_of
 from harness.images import images
+from harness.nets import HE
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
 from jcnn.training import network_outputs
@@ -39,12 +40,14 @@ def net(
     chain: dict[str, Any] = {}
     channels, side = input_shape[-1], input_shape[0]
     for i in (1, 2, 3):
-        chain[f"conv{i}"] = layers.Conv(channels, width, (3, 3), rngs=rngs)
+        chain[f"conv{i}"] = layers.Conv(channels, width, (3, 3), kernel_init=HE, rngs=rngs)
         chain[f"relu{i}"] = layers.Activation(jcnn.activations.relu)
         chain[f"pool{i}"] = layers.Pool(pooling, (3, 3), 2, rngs=rngs)
         channels, side = width, (side - 3) // 2 + 1
     chain["flatten"] = layers.Flatten()
-    return layers.Sequential(**chain, output=layers.Dense(side * side * width, outputs, rngs=rngs))
+    return layers.Sequential(
+        **chain, output=layers.Dense(side * side * width, outputs, kernel_init=HE, rngs=rngs)
+    )
 
 
 def measure(configuration: Mapping[str, Any], found: Found) -> None:

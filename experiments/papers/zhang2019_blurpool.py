@@ -14,6 +14,7 @@ from jax import Array
 from harness.claim import Claim, Criterion
 from harness.found import Found, row_of
 from harness.images import images
+from harness.nets import HE
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
 from jcnn.training import network_outputs
@@ -52,10 +53,10 @@ class CircularNet(nnx.Module):
     ) -> None:
         channels = (input_shape[-1], *widths)
         self.convs = nnx.List(
-            layers.Conv(a, b, (3, 3), padding="CIRCULAR", rngs=rngs)
+            layers.Conv(a, b, (3, 3), padding="CIRCULAR", kernel_init=HE, rngs=rngs)
             for a, b in zip(channels, widths, strict=False)
         )
-        self.out = layers.Dense(widths[-1], outputs, rngs=rngs)
+        self.out = layers.Dense(widths[-1], outputs, kernel_init=HE, rngs=rngs)
         self.down = down
 
     def __call__(self, x: Array) -> Array:

@@ -11,6 +11,7 @@ from jax import Array
 
 from harness.claim import Claim
 from harness.found import Found, row_of
+from harness.nets import HE
 from jcnn import data, engine, initializers, layers, losses, models, training
 from jcnn.study import Study
 from jcnn.study.prepare import Prepared
@@ -24,7 +25,7 @@ GRADIENT = "gradient at the outputs before training, cross-entropy over squared 
 # The last layer's weights: He's as everywhere, from which the outputs begin with a deviation of 4
 # (max pooling adds to it), so small that they begin at 0, or so large that they begin saturated.
 STARTS = {
-    "He": initializers.he_normal,
+    "He": HE,
     "small": initializers.normal(0.01),
     "large": initializers.normal(1.0),
 }
@@ -40,10 +41,10 @@ class Classifier(nnx.Module):
         outputs: int,
         *,
         squash: Callable[[Array], Array] = SQUASHED["linear"],
-        output_init: layers.Initializer = initializers.he_normal,
+        output_init: layers.Initializer = HE,
         rngs: nnx.Rngs,
     ) -> None:
-        self.net = models.lenet(input_shape, outputs, rngs=rngs)
+        self.net = models.lenet(input_shape, outputs, kernel_init=HE, rngs=rngs)
         self.net.output = layers.Dense(64, outputs, kernel_init=output_init, rngs=rngs)
         self.squash = squash
 

@@ -27,9 +27,9 @@ SMALL, MILDER = "0.01", "0.05"
 INITIAL = {
     SMALL: initializers.normal(0.01),
     MILDER: initializers.normal(0.05),
-    "Xavier": initializers.glorot_normal,
-    "He": initializers.he_normal,
-    "4 x Xavier": initializers.scaled(initializers.glorot_normal, 4.0),
+    "Xavier": initializers.glorot_untruncated_normal(),
+    "He": initializers.he_untruncated_normal(),
+    "4 x Xavier": initializers.scaled(initializers.glorot_untruncated_normal(), 4.0),
 }
 UNMENDED = ("sigmoid", "tanh")
 EXAMPLES = 256

@@ -26,7 +26,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
     for seed in range(configuration["seeds"]):
         keys = jax.random.split(jax.random.key(seed), 3)
         own = jax.random.choice(keys[0], images, (len(images) // 2,), replace=False)
-        kernel = initializers.he_normal(keys[1], (3, 3, 1, configuration["features"]))
+        kernel = initializers.he_untruncated_normal()(keys[1], (3, 3, 1, configuration["features"]))
         # As batch normalization begins: mean 0 over examples and positions.
         maps = convolution.conv(own - own.mean(), kernel)
         maps = maps - maps.mean(axis=(0, 1, 2), keepdims=True)

@@ -49,7 +49,7 @@ def _response(images: np.ndarray, outlier: Callable[[np.ndarray], Any]) -> float
 
 def _train(configuration: Mapping[str, Any], found: Found) -> None:
     study = Study(
-        factors={"pooling": POOLS},
+        factors={"pooling": POOLS, "kernel_init": ["he_untruncated_normal"]},
         learning_rates=configuration["learning_rates"],
         seeds=configuration["seeds"],
         epochs=configuration["epochs"],

@@ -11,6 +11,7 @@ from flax import nnx
 
 from harness.claim import Claim, Criterion
 from harness.found import Found, row_of
+from harness.nets import HE
 from jcnn import data, layers, pooling
 from jcnn.study import Study
 from textbook import canvas, shared, trained
@@ -37,18 +38,20 @@ def shrinking(
     chain: dict[str, Any] = {}
     for i, features in enumerate((16, 32), start=1):
         strides = 2 if shrink == "stride" else 1
-        chain[f"conv{i}"] = layers.Conv(channels, features, (3, 3), strides=strides, rngs=rngs)
+        chain[f"conv{i}"] = layers.Conv(
+            channels, features, (3, 3), strides=strides, kernel_init=HE, rngs=rngs
+        )
         chain[f"relu{i}"] = layers.Activation(jax.nn.relu)
         if shrink in POOLS:
             chain[f"pool{i}"] = layers.Pool(POOLS[shrink], (2, 2))
         channels = features
     if shrink == "none":
-        chain["thin"] = layers.Conv(channels, 2, (1, 1), rngs=rngs)
+        chain["thin"] = layers.Conv(channels, 2, (1, 1), kernel_init=HE, rngs=rngs)
         chain["relu_thin"] = layers.Activation(jax.nn.relu)
     chain["flatten"] = layers.Flatten()
-    chain["hidden"] = layers.Dense(height * width * 2, 64, rngs=rngs)
+    chain["hidden"] = layers.Dense(height * width * 2, 64, kernel_init=HE, rngs=rngs)
     chain["relu_hidden"] = layers.Activation(jax.nn.relu)
-    return layers.Sequential(**chain, output=layers.Dense(64, outputs, rngs=rngs))
+    return layers.Sequential(**chain, output=layers.Dense(64, outputs, kernel_init=HE, rngs=rngs))
 
 
 def measure(configuration: Mapping[str, Any], found: Found) -> None:

@@ -10,6 +10,7 @@ from jax import Array
 
 from harness.claim import Claim
 from harness.found import Found
+from harness.nets import HE
 from jcnn import layers, pooling
 from textbook import canvas, timing
 from textbook.criteria import TIME, at_least
@@ -36,7 +37,9 @@ def net(
     chain: dict[str, Any] = {}
     for i, features in enumerate((16, 32), start=1):
         strides = 2 if kind == "strides of 2" else 1
-        chain[f"conv{i}"] = layers.Conv(channels, features, (3, 3), strides=strides, rngs=rngs)
+        chain[f"conv{i}"] = layers.Conv(
+            channels, features, (3, 3), strides=strides, kernel_init=HE, rngs=rngs
+        )
         chain[f"relu{i}"] = layers.Activation(jax.nn.relu)
         if kind in (BASE, NULL):
             window = 2 if kind == BASE else 1
@@ -46,12 +49,14 @@ def net(
     size = height // shrunk * (width // shrunk) * channels
     if head == HEADS[0]:
         chain["flatten"] = layers.Flatten()
-        chain["hidden"] = layers.Dense(size, 64, rngs=rngs)
+        chain["hidden"] = layers.Dense(size, 64, kernel_init=HE, rngs=rngs)
         chain["relu_hidden"] = layers.Activation(jax.nn.relu)
         channels = 64
     else:
         chain["average"] = GlobalAverage()
-    return layers.Sequential(**chain, output=layers.Dense(channels, outputs, rngs=rngs))
+    return layers.Sequential(
+        **chain, output=layers.Dense(channels, outputs, kernel_init=HE, rngs=rngs)
+    )
 
 
 def measure(configuration: Mapping[str, Any], found: Found) -> None:

@@ -45,8 +45,8 @@ ACTIVATIONS = {
 }
 # Glorot's initialization, and four times it as is usual for the sigmoid, whose slope is 1/4.
 INITIAL = {
-    "glorot": initializers.glorot_normal,
-    "4 glorot": initializers.scaled(initializers.glorot_normal, 4.0),
+    "glorot": initializers.glorot_untruncated_normal(),
+    "4 glorot": initializers.scaled(initializers.glorot_untruncated_normal(), 4.0),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from harness.nets import HE
 from jcnn import layers, pooling
 
 
@@ -36,13 +37,13 @@ def through_time(
     _, height, width, channels = input_shape
     chain: dict[str, Any] = {}
     for i, own in enumerate(features, start=1):
-        chain[f"conv{i}"] = layers.Conv(channels, own, (frames, 3, 3), rngs=rngs)
+        chain[f"conv{i}"] = layers.Conv(channels, own, (frames, 3, 3), kernel_init=HE, rngs=rngs)
         chain[f"relu{i}"] = layers.Activation(jax.nn.relu)
         chain[f"pool{i}"] = layers.Pool(pooling.max_pool, (1, 2, 2))
         channels, height, width = own, height // 2, width // 2
     chain["mean"] = MeanOverTime()
     chain["flatten"] = layers.Flatten()
-    output = layers.Dense(height * width * channels, outputs, rngs=rngs)
+    output = layers.Dense(height * width * channels, outputs, kernel_init=HE, rngs=rngs)
     return layers.Sequential(**chain, output=output)
 
 

@@ -41,7 +41,7 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         images = _changed(clips, "channels", lambda clips: flat(clips)[..., 0])
         net = _trained(
             configuration, found, images, models.lenet, f"{where}channels",
-            features=[(4, 8)], hidden=[()],
+            features=[(4, 8)], hidden=[()], kernel_init=["he_untruncated_normal"],
         )  # fmt: skip
         rows = row_of(results[where], frames="3"), net.ranking()[0]
         found.add(f"{where}{CHANNELS}: {AHEAD}", *points(*rows))

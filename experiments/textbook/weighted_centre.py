@@ -11,6 +11,7 @@ from jax import Array
 
 from harness.claim import Claim
 from harness.found import Found, row_of
+from harness.nets import HE
 from jcnn import layers, pooling
 from jcnn.study import Study
 from textbook import canvas, shared, timing
@@ -39,9 +40,9 @@ class OverAll(nnx.Module):
         pooling: Callable[..., Array],
         rngs: nnx.Rngs,
     ) -> None:
-        self.conv1 = layers.Conv(input_shape[-1], 16, (3, 3), rngs=rngs)
-        self.conv2 = layers.Conv(16, 32, (3, 3), rngs=rngs)
-        self.output = layers.Dense(32, outputs, rngs=rngs)
+        self.conv1 = layers.Conv(input_shape[-1], 16, (3, 3), kernel_init=HE, rngs=rngs)
+        self.conv2 = layers.Conv(16, 32, (3, 3), kernel_init=HE, rngs=rngs)
+        self.output = layers.Dense(32, outputs, kernel_init=HE, rngs=rngs)
         self.pooling = pooling
 
     def __call__(self, x: Array) -> Array:

@@ -51,7 +51,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     found = points(weights)
     critical = theory.critical_weight_variance(function, chosen.bias_variance)
-    gain, growth = theory.gain(function), theory.batch_norm_gradient_growth(function)
+    gain, growth = theory.variance_gain(function), theory.batch_norm_gradient_growth(function)
     if chosen.plot:
         from jcnn.report import plot_phases, save
 
@@ -64,7 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
         content = {
             "activation": chosen.activation,
             "critical_weight_variance": critical,
-            "gain": gain,
+            "variance_gain": gain,
             "batch_norm_gradient_growth": growth,
             "points": [one._asdict() | {"phase": one.phase} for one in found],
         }
@@ -73,7 +73,7 @@ def run(chosen: argparse.Namespace) -> int:
     _print(found)
     print(
         f"\n{chosen.activation}: critical at weight variance {critical:.5g} with bias variance "
-        f"{chosen.bias_variance:g}; gain that keeps the variance {gain:.5g}; with batch norm the "
+        f"{chosen.bias_variance:g}; variance gain {gain:.5g}; with batch norm the "
         f"gradient grows {growth:.4g}x a layer"
     )
     return 0

@@ -1,4 +1,4 @@
-"""The public convolution: arguments checked and brought to the one form the primitive knows."""
+"""The public convolution: checks its arguments and brings them to the form of the primitive."""
 
 from collections.abc import Sequence
 
@@ -17,27 +17,30 @@ def conv(
     *,
     strides: int | Sequence[int] = 1,
     padding: Padding = "SAME",
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
+    kernel_dilation: int | Sequence[int] = 1,
+    feature_group_count: int = 1,
 ) -> Array:
-    """Convolution (cross-correlation, as in every CNN library) over 1 to 3 spatial axes.
+    """Convolve `x` with `kernel` (cross-correlation, as in every CNN library).
 
     ``y[b, p, o] = bias[o] + sum_{w, i} x[b, p * strides + w * dilation - low, i] kernel[w, i, o]``
 
-    ``x`` is ``(*batch, *spatial, in)`` with any number of batch axes, none included; ``kernel`` is
-    ``(*window, in // groups, out)`` and decides the number of spatial axes; ``bias`` is ``(out,)``.
-    Returns ``(*batch, *out_spatial, out)`` in the dtype of ``x``; half precision is summed in
-    float32. Output channels ``g * out // groups`` and on see the g-th slice of the input channels.
+    ``x`` is ``(*batch, *spatial, in)`` with any number of batch axes, including none; ``kernel`` is
+    ``(*window, in // feature_group_count, out)`` with 1 to 3 window axes, which determine the
+    number of spatial axes; ``bias`` is ``(out,)``. Returns ``(*batch, *out_spatial, out)`` in the
+    dtype of ``x``; half precision is accumulated in float32. With ``G = feature_group_count``,
+    output channels ``g * out // G`` to ``(g + 1) * out // G`` see only the g-th slice of the input
+    channels.
 
-    ``padding`` is ``"SAME"`` (``ceil(size / stride)`` positions, the odd zero at the end),
-    ``"VALID"``, ``"CIRCULAR"`` (the axis wraps around; the other half of ``"SAME"``'s sizes for
-    stride 1), or one ``(low, high)`` pair of zeros to add per spatial axis.
+    ``padding`` is ``"SAME"`` (``ceil(size / stride)`` positions, with the odd zero at the end),
+    ``"VALID"``, ``"CIRCULAR"`` (the axis wraps around, by as many positions as ``"SAME"`` pads at
+    stride 1), an integer (that many zeros on both sides of every axis), or one ``(low, high)`` pair
+    of zeros per spatial axis.
 
     The map is linear in ``x``, in ``kernel`` and in ``bias``, so its gradient is exact everywhere;
-    padded positions pass none on. Forward mode, reverse mode and their compositions all work.
+    padded positions receive none. Forward mode, reverse mode and their compositions work.
 
-    Raises ``TypeError`` for dtypes that are not floating point or differ, ``ValueError`` for
-    shapes, channels, groups or padding that do not fit each other.
+    Raises ``TypeError`` if the dtypes are not floating point or differ, ``ValueError`` if shapes,
+    channels, groups or padding do not match.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
 
@@ -46,10 +49,11 @@ def conv(
     (8, 12, 12, 6)
     """
     x, kernel = jnp.asarray(x), jnp.asarray(kernel)
-    _check_arrays(x, kernel, groups)
+    _check_arrays(x, kernel, feature_group_count)
     n = kernel.ndim - 2
     batch, spatial = x.shape[: x.ndim - n - 1], x.shape[x.ndim - n - 1 : -1]
-    strides, dilation = per_axis("strides", strides, n), per_axis("dilation", dilation, n)
+    strides = per_axis("strides", strides, n)
+    dilation = per_axis("kernel_dilation", kernel_dilation, n)
     reach = tuple((w - 1) * d + 1 for w, d in zip(kernel.shape[:n], dilation, strict=True))
     pairs = pads(padding, spatial, reach, strides, circular=True)
     if padding == "CIRCULAR":
@@ -58,14 +62,14 @@ def conv(
     sizes = [s + lo + hi - r for s, (lo, hi), r in zip(spatial, pairs, reach, strict=True)]
     if min(sizes) < 0:
         raise ValueError(
-            f"the window reaches over {reach} positions, but x has only {spatial} with padding "
-            f"{pairs}; use a smaller kernel or dilation, or more padding"
+            f"the window spans {reach} positions, but x has only {spatial} with padding "
+            f"{pairs}; use a smaller kernel or kernel_dilation, or more padding"
         )
     out_spatial = tuple(size // stride + 1 for size, stride in zip(sizes, strides, strict=True))
     geometry = Geometry(spatial, kernel.shape[:n], out_spatial, strides, dilation, pairs)
     y = convolve(
-        _group_input(x.reshape(-1, *spatial, x.shape[-1]), groups),
-        _group_kernel(kernel, groups),
+        _group_input(x.reshape(-1, *spatial, x.shape[-1]), feature_group_count),
+        _group_kernel(kernel, feature_group_count),
         geometry,
     )
     y = jnp.moveaxis(y, 0, -2).reshape(*batch, *out_spatial, kernel.shape[-1])
@@ -85,8 +89,8 @@ def _group_kernel(kernel: Array, groups: int) -> Array:
 def _check_arrays(x: Array, kernel: Array, groups: int) -> None:
     if not 3 <= kernel.ndim <= 5:
         raise ValueError(
-            f"kernel has shape {kernel.shape}; expected (*window, in // groups, out) "
-            "with 1 to 3 window axes"
+            f"kernel has shape {kernel.shape}; expected (*window, in // feature_group_count, "
+            "out) with 1 to 3 window axes"
         )
     if x.ndim < kernel.ndim - 1:
         raise ValueError(
@@ -105,14 +109,15 @@ def _check_arrays(x: Array, kernel: Array, groups: int) -> None:
     channels, out = x.shape[-1], kernel.shape[-1]
     if groups < 1 or channels % groups or out % groups:
         raise ValueError(
-            f"groups={groups} must be positive and divide the input channels ({channels}) and the "
-            f"output channels ({out})"
+            f"feature_group_count={groups} must be positive and divide the input channels "
+            f"({channels}) and the output channels ({out})"
         )
     if kernel.shape[-2] != channels // groups:
         raise ValueError(
             f"kernel of shape {kernel.shape} takes {kernel.shape[-2]} input channels per group, "
-            f"but x of shape {x.shape} with groups={groups} has {channels // groups}; "
-            "the kernel is (*window, in // groups, out) and channels are the last axis of x"
+            f"but x of shape {x.shape} with feature_group_count={groups} has {channels // groups}; "
+            "the kernel is (*window, in // feature_group_count, out) and channels are the last "
+            "axis of x"
         )
 
 
@@ -120,7 +125,9 @@ def _checked_bias(bias: Array, y: Array) -> Array:
     if bias.shape != y.shape[-1:]:
         raise ValueError(f"bias has shape {bias.shape}; expected {y.shape[-1:]}, one per channel")
     if bias.dtype != y.dtype:
-        raise TypeError(f"bias is {bias.dtype}; expected {y.dtype}, as x: cast with .astype")
+        raise TypeError(
+            f"bias is {bias.dtype}; expected {y.dtype}, the dtype of x: cast with .astype"
+        )
     return bias.reshape((1,) * (y.ndim - 1) + bias.shape)
 
 

@@ -38,14 +38,14 @@ def lsuv(model: Model, x: Any) -> Model:
 
     The model is used in the mode that it is in, and not changed. It may be under transformation
     (`jax.jit`, `vmap`). Start from orthogonal kernels for the published method
-    (`kernel_init=jcnn.initializers.lsuv_orthogonal`); a `jcnn.Study` with `kernel_init="lsuv"` does
-    both. `jcnn.initializers.lsuv` is the same for kernels of one's own function.
+    (`kernel_init=jcnn.initializers.lsuv_orthogonal()`); a `jcnn.Study` with `kernel_init="lsuv"`
+    does both. `jcnn.initializers.lsuv` is the same for kernels of one's own function.
 
     Raises ValueError for a layer whose output is not linear in its kernels, for kernels that no
     layer's call is seen to use (in a loop such as `nnx.scan`, say), and for an empty batch.
 
     >>> from jcnn import initializers, models
-    >>> init = initializers.lsuv_orthogonal
+    >>> init = initializers.lsuv_orthogonal()
     >>> model = models.mlp((16,), 4, hidden=(32,), kernel_init=init, rngs=nnx.Rngs(0))
     >>> x = 5 * jax.random.normal(jax.random.key(0), (128, 16))
     >>> _, values = lsuv(model, x).intermediates(x)

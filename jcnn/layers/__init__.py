@@ -1,5 +1,7 @@
 """Thin Flax NNX modules: parameters, and a call to one of jcnn's pure functions."""
 
+from flax import nnx
+
 from jcnn.layers.learned import Activation as Activation
 from jcnn.layers.learned import Learned as Learned
 from jcnn.layers.learned import learned_gem_pool as learned_gem_pool
@@ -18,9 +20,12 @@ from jcnn.layers.normalizing import instance_norm as instance_norm
 from jcnn.layers.normalizing import layer_norm as layer_norm
 from jcnn.layers.normalizing import rms_norm as rms_norm
 from jcnn.layers.pool import Pool as Pool
-from jcnn.layers.sequential import Dropout as Dropout
 from jcnn.layers.sequential import Flatten as Flatten
 from jcnn.layers.sequential import Sequential as Sequential
 from jcnn.layers.weighted import Conv as Conv
 from jcnn.layers.weighted import Dense as Dense
 from jcnn.layers.weighted import Initializer as Initializer
+from jcnn.layers.weighted import default_kernel_init as default_kernel_init
+
+Linear = Dense
+Dropout = nnx.Dropout

@@ -1,4 +1,4 @@
-"""Functions of which some arguments are learned, and activations as layers."""
+"""Functions with learned arguments, and activations as layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,13 +8,15 @@ from flax import nnx
 from jax import Array
 
 from jcnn import activations, pooling
+from jcnn.arguments import is_integer
 
 
 class Learned:
-    """A function of which some arguments are parameters, as an activation or pooling of a layer.
+    """An activation or pooling function, some of whose arguments are parameters of the layer.
 
-    `initial` maps an argument to its first value, or to a function of the pooling window's shape.
-    Each layer learns values of its own; called directly, the function has the initial ones.
+    `initial` maps an argument to its initial value, or to a function of the pooling window's shape
+    that returns it. Each layer that is built with a `Learned` function has parameters of its own;
+    called directly, the function uses the initial values.
 
     >>> import jax.numpy as jnp
     >>> from jcnn import activations
@@ -27,20 +29,30 @@ class Learned:
         self.function = function
         self.initial = initial
 
-    def values(self, *window_shape: Sequence[int]) -> dict[str, Array]:
-        """The initial values, float32."""
-        return {
-            name: jnp.asarray(value(*window_shape) if callable(value) else value, jnp.float32)
-            for name, value in self.initial.items()
-        }
+    def values(self, *window_shape: int | Sequence[int]) -> dict[str, Array]:
+        """Return the initial values in float32.
+
+        Raises ValueError if a value depends on the window's shape and that is an integer.
+        """
+        values = {}
+        for name, value in self.initial.items():
+            if callable(value) and any(map(is_integer, window_shape)):
+                size = window_shape[0]
+                raise ValueError(
+                    f"window_shape={size}; the shape of the learned {name} depends on it, so it "
+                    f"needs one size per spatial axis, such as ({size}, {size})"
+                )
+            initial = value(*window_shape) if callable(value) else value
+            values[name] = jnp.asarray(initial, jnp.float32)
+        return values
 
     def __call__(self, x: Array, *arguments: Any) -> Array:
-        """The function with its initial values; the first of `arguments` is a window's shape."""
+        """Call the function with its initial values; the first of `arguments` is a window."""
         return self.function(x, *arguments, **self.values(*arguments[:1]))
 
 
-# He et al. 2015: one slope a layer. Lee et al. 2016: one share of the maximum a layer. Radenovic
-# et al. 2019: one power a layer. Weights start as the centre-weighted Gaussian.
+# One slope (He et al. 2015), one share of the maximum (Lee et al. 2016), one power (Radenovic et
+# al. 2019) per layer; the weights start as the centre-weighted Gaussian.
 learned_prelu = Learned(activations.prelu, slope=0.25)
 learned_mixed_pool = Learned(pooling.mixed_pool, alpha=0.5)
 learned_gem_pool = Learned(pooling.gem_pool, p=3.0)
@@ -64,9 +76,9 @@ class Activation(nnx.Module):
 
 
 def with_parameters(
-    function: Callable[..., Array], *window_shape: Sequence[int]
+    function: Callable[..., Array], *window_shape: int | Sequence[int]
 ) -> tuple[Callable[..., Array], Any]:
-    """The function to call, and an `nnx.Dict` of what it learns."""
+    """Return the function to call and an `nnx.Dict` of the parameters it learns."""
     if not isinstance(function, Learned):
         return function, nnx.Dict()
     values = function.values(*window_shape)

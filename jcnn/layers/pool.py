@@ -1,4 +1,4 @@
-"""Pooling as a layer: its window, what of it is learned, and the keys of one that draws."""
+"""Pooling as a layer: its window, its learned parameters, and the random keys it draws."""
 
 import functools
 import inspect
@@ -10,25 +10,29 @@ import jax
 from flax import nnx
 from jax import Array
 
-from jcnn.arguments import window_sizes
+from jcnn.arguments import Padding, is_integer, window_of, window_sizes
 from jcnn.layers.learned import with_parameters
 
-# The stream of an `nnx.Rngs` that pooling draws from.
+# The `nnx.Rngs` stream of pooling.
 STREAM = "pooling"
 
 
 class Pool(nnx.Module):
-    """One pooling function, or a `Learned` one, with its window; `strides` default to the window.
+    """A pooling function, or a `Learned` one, with its window; `strides` default to the window.
 
-    A function that takes `key` by keyword draws, as `jcnn.pooling.stochastic_pool` does. It needs
-    `rngs`, from which the layer forks a stream of its own, as `nnx.Dropout` does: "pooling", or
-    where there is none, one made of the default stream's key. The default stream is not advanced,
-    so what is drawn from it, such as the parameters of later layers, is as with any other pooling.
-    In training each call gets a new key; in evaluation (`model.eval()` sets `deterministic`) `key`
-    is None. `deterministic` is passed on where the function takes it. Other functions leave `rngs`
-    alone.
+    `window_shape` has one size per spatial axis; an integer covers all axes of the input between
+    the first (batch) and the last (channels). The function is called as `pooling(x, window_shape,
+    strides, padding)` with a tuple `window_shape`.
 
-    Raises ValueError for a function that draws where `rngs` is missing, or has no such stream.
+    A function with a keyword argument `key` is random, as `jcnn.pooling.stochastic_pool` is. It
+    needs `rngs`, from which the layer forks its own stream, as `nnx.Dropout` does: "pooling", or if
+    `rngs` has none, one made from the default stream's key. The default stream does not advance, so
+    that what is drawn from it, such as the parameters of later layers, does not depend on the
+    pooling. In training each call gets a new key; in evaluation (`model.eval()` sets
+    `deterministic`) `key` is None. `deterministic` is passed on if the function accepts it. Other
+    functions leave `rngs` alone.
+
+    Raises ValueError for a random function if `rngs` is missing or has neither stream.
 
     >>> import jax, jax.numpy as jnp
     >>> from jcnn import layers, pooling
@@ -46,20 +50,22 @@ class Pool(nnx.Module):
     def __init__(
         self,
         pooling: Callable[..., Array],
-        window_shape: Sequence[int],
+        window_shape: int | Sequence[int],
         strides: int | Sequence[int] | None = None,
-        padding: str | Sequence[tuple[int, int]] = "VALID",
+        padding: Padding = "VALID",
         *,
         rngs: nnx.Rngs | nnx.RngStream | None = None,
     ) -> None:
-        self.window_shape = window_sizes("window_shape", window_shape)
+        self.window_shape = (
+            window_shape if is_integer(window_shape) else window_sizes("window_shape", window_shape)
+        )
         self.pooling, self.parameters = with_parameters(pooling, self.window_shape)
         self.strides = strides
         self.padding = padding
         self.deterministic = False
-        takes = _keywords(self.pooling)
-        self.draws = "key" in takes
-        self.switches = "deterministic" in takes
+        keywords = _keywords(self.pooling)
+        self.draws = "key" in keywords
+        self.switches = "deterministic" in keywords
         self.rngs = nnx.data(_stream(self.pooling, rngs) if self.draws else None)
 
     def __call__(self, x: Array) -> Array:
@@ -69,26 +75,27 @@ class Pool(nnx.Module):
             options["key"] = None if self.deterministic else self.rngs()
         if self.draws and self.switches:
             options["deterministic"] = self.deterministic
-        return self.pooling(x, self.window_shape, self.strides, self.padding, **options)
+        window = window_of("window_shape", self.window_shape, x)
+        return self.pooling(x, window, self.strides, self.padding, **options)
 
     def set_view(self, deterministic: bool | None = None) -> None:
-        """What `nnx.view(model, deterministic=...)` calls."""
+        """Set the mode; `nnx.view(model, deterministic=...)` calls this."""
         if deterministic is not None:
             self.deterministic = deterministic
 
 
 def _keywords(function: Callable[..., Any]) -> set[str]:
-    """The keywords that a function takes, less those that a `functools.partial` gives it."""
-    given: set[str] = set()
+    """Return the keywords that a function accepts, without those that a partial has filled in."""
+    filled: set[str] = set()
     while isinstance(function, functools.partial):
-        given |= set(function.keywords)
+        filled |= set(function.keywords)
         function = function.func
     try:
-        found = inspect.signature(function).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some builtins have no signature
         return set()
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {one.name for one in found if one.kind in named} - given
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {parameter.name for parameter in parameters if parameter.kind in by_name} - filled
 
 
 def _stream(pooling: Callable[..., Any], rngs: nnx.Rngs | nnx.RngStream | None) -> nnx.RngStream:
@@ -96,14 +103,16 @@ def _stream(pooling: Callable[..., Any], rngs: nnx.Rngs | nnx.RngStream | None) 
         return rngs.fork()
     name = getattr(pooling, "__name__", "the pooling function")
     if rngs is None:
-        raise ValueError(f"{name} draws, but rngs is missing; give Pool(..., rngs=nnx.Rngs(seed))")
+        raise ValueError(
+            f"{name} is random, but rngs is missing; write Pool(..., rngs=nnx.Rngs(seed))"
+        )
     if not isinstance(rngs, nnx.Rngs):
         raise TypeError(f"rngs is {type(rngs).__name__}; expected nnx.Rngs or nnx.RngStream")
     if STREAM not in rngs:
         if "default" not in rngs:
             raise ValueError(
-                f"{name} draws, but rngs has neither a {STREAM!r} stream nor a default one; give "
-                f"nnx.Rngs(seed), or nnx.Rngs(..., {STREAM}=seed)"
+                f"{name} is random, but rngs has neither a {STREAM!r} stream nor a default one; "
+                f"pass nnx.Rngs(seed), or nnx.Rngs(..., {STREAM}=seed)"
             )
         # Not taken from the default stream, whose next keys are those of later layers' weights.
         key = jax.random.fold_in(rngs["default"].key[...], zlib.crc32(STREAM.encode()))

@@ -1,7 +1,7 @@
-"""Models: `(input_shape, outputs, *, activation, kernel_init, ..., rngs)` gives an nnx.Module."""
+"""Models: `model(input_shape, outputs, *, activation, kernel_init, ..., rngs)` is an nnx.Module."""
 
-from jcnn.models.resnet import ResNet as ResNet
-from jcnn.models.sequential import lenet as lenet
-from jcnn.models.sequential import mlp as mlp
-from jcnn.models.sequential import plain_cnn as plain_cnn
-from jcnn.models.sequential import vgg as vgg
+from jcnn.models._chains import lenet as lenet
+from jcnn.models._chains import mlp as mlp
+from jcnn.models._chains import plain_cnn as plain_cnn
+from jcnn.models._chains import vgg as vgg
+from jcnn.models._resnet import ResNet as ResNet

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jcnn.arguments import floating, window_sizes
+from jcnn.arguments import floating, window_of, window_sizes
 from jcnn.pooling.maximum import max_pool, tile_max
 from jcnn.pooling.overlap import overlapping, weighted_sum
 from jcnn.pooling.window import (
@@ -28,7 +28,7 @@ from jcnn.pooling.window import (
 
 def avg_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
@@ -54,7 +54,7 @@ def avg_pool(
 
 def l2_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
@@ -79,7 +79,7 @@ def l2_pool(
 
 def lp_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
@@ -111,7 +111,7 @@ def lp_pool(
 
 def weighted_avg_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
@@ -159,7 +159,7 @@ def weighted_avg_pool(
 
 def gem_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
@@ -187,21 +187,23 @@ def gem_pool(
 
 def blur_pool(
     x: ArrayLike,
-    strides: Sequence[int],
+    strides: int | Sequence[int],
     padding: Padding = "SAME",
     *,
     filter_size: int = 3,
 ) -> Array:
-    """Subsample by `strides` after a binomial blur (Zhang 2019): shifts change the output less.
+    """Subsample by `strides` after a binomial blur: shifts change the output less (Zhang 2019).
 
-    `len(strides)` says how many axes are spatial. `filter_size` 1 subsamples alone, 3 is
-    (1, 2, 1)/4 a axis, and so on. `padding` is `"SAME"` (zeros), `"VALID"`, pairs, or
-    `"CIRCULAR"`: the axis wraps around, and a shift by a stride shifts the output exactly.
+    `len(strides)` is the number of spatial axes; an integer covers all axes between the batch
+    (first) and the channels (last). `filter_size` 1 only subsamples, 3 is (1, 2, 1)/4 per axis,
+    and so on. `padding` is `"SAME"` (zeros), `"VALID"`, an integer, pairs, or `"CIRCULAR"`: the
+    axis wraps around, and a shift by one stride shifts the output exactly.
 
     >>> blur_pool(jnp.array([0.0, 0.0, 4.0, 0.0])[:, None], (2,))[:, 0].tolist()
     [1.0, 1.0]
     """
-    x, strides = floating(x), window_sizes("strides", strides)
+    x = floating(x)
+    strides = window_of("strides", strides, x)
     if filter_size < 1:
         raise ValueError(f"filter_size={filter_size}; expected 1 or more")
     n = len(strides)
@@ -223,7 +225,7 @@ def gaussian_weights(window_shape: Sequence[int]) -> np.ndarray:
     [0.226, 0.549, 0.226]
     """
     weights = np.ones((), np.float64)
-    for size in window_shape:
+    for size in window_sizes("window_shape", window_shape):
         position = np.arange(size) - (size - 1) / 2
         weights = np.multiply.outer(weights, np.exp(-((position / max(size / 4, 0.5)) ** 2) / 2))
     return (weights / weights.sum()).astype(np.float32)
@@ -231,7 +233,7 @@ def gaussian_weights(window_shape: Sequence[int]) -> np.ndarray:
 
 def _floating(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None,
     padding: Padding,
     dilation: int | Sequence[int] | None,

@@ -25,24 +25,27 @@ from jcnn.pooling.window import (
 
 def max_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """The largest value in each window.
+    """Return the largest value of each window.
 
-    `x` is `(*batch, *spatial, channels)` of any real dtype; `len(window_shape)` (1 to 3) says how
-    many axes are spatial. `strides` default to the window (Flax's default is 1). Padding never
-    wins. NaN in a window gives NaN.
+    `x` is `(*batch, *spatial, channels)` with any real dtype. `window_shape` has one size per
+    spatial axis (1 to 3); an integer covers all axes between the first (batch) and the last
+    (channels), so that `max_pool(x, 2)` halves images, series and volumes alike. `strides` default
+    to the window (Flax's default is 1). `padding` is `"SAME"`, `"VALID"`, an integer for both sides
+    of every axis, or one `(low, high)` pair per spatial axis; padding never wins. NaN in a window
+    gives NaN.
 
     The gradient goes to the maximum; at ties to the first one in row-major order of the window, as
-    in PyTorch. A window that holds NaN passes no gradient on. Forward mode and second derivatives
-    work.
+    in PyTorch. A window that contains NaN passes no gradient on. Forward mode and second
+    derivatives work.
 
-    Raises ValueError where window, strides, padding or dilation do not fit `x`, TypeError for bool
-    and complex.
+    Raises ValueError if window, strides, padding or dilation do not fit `x`, TypeError for bool and
+    complex.
 
     >>> import jax.numpy as jnp
     >>> max_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2))[..., 0].tolist()

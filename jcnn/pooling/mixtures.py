@@ -17,7 +17,7 @@ from jcnn.pooling.window import Padding, all_taps, pad, tile, tile_sum, tiles, w
 
 def mixed_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,
@@ -39,7 +39,7 @@ def mixed_pool(
 
 def soft_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,

@@ -29,7 +29,7 @@ from jcnn.pooling.window import (
 
 def stochastic_pool(
     x: ArrayLike,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None = None,
     padding: Padding = "VALID",
     *,

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jcnn.arguments import floating, window_sizes
+from jcnn.arguments import floating, window_of
 from jcnn.pooling.average import avg_pool, l2_pool
 from jcnn.pooling.maximum import max_pool, real, tile_max
 
@@ -41,8 +41,8 @@ def global_l2_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
     return _global(l2_pool, x, spatial_ndim)
 
 
-def adaptive_max_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
-    """The maximum of each of `output_shape` bins; see `adaptive_avg_pool` for the bins.
+def adaptive_max_pool(x: ArrayLike, output_shape: int | Sequence[int]) -> Array:
+    """Return the maximum of each bin; see `adaptive_avg_pool` for `output_shape` and the bins.
 
     >>> import jax.numpy as jnp
     >>> adaptive_max_pool(jnp.arange(5.0)[:, None], (2,))[:, 0].tolist()
@@ -55,11 +55,12 @@ def adaptive_max_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
     return _adaptive(reduce, real(x), output_shape)
 
 
-def adaptive_avg_pool(x: ArrayLike, output_shape: Sequence[int]) -> Array:
-    """The mean of each of `output_shape` bins, one size a spatial axis.
+def adaptive_avg_pool(x: ArrayLike, output_shape: int | Sequence[int]) -> Array:
+    """Return the mean of each bin, where `output_shape` is the number of bins per spatial axis.
 
-    Bin i of m on an axis of length n spans `floor(i n / m)` to `ceil((i + 1) n / m)`, PyTorch's
-    rule: bins differ by at most one in size and may share a position.
+    An integer covers all axes between the first (batch) and the last (channels). Bin i of m on an
+    axis of length n spans `floor(i n / m)` to `ceil((i + 1) n / m)`, as in PyTorch: sizes differ by
+    at most one, and neighbouring bins may share a position.
 
     >>> import jax.numpy as jnp
     >>> adaptive_avg_pool(jnp.arange(5.0)[:, None], (2,))[:, 0].tolist()
@@ -86,15 +87,10 @@ def _global(pool: Callable[..., Array], x: ArrayLike, spatial_ndim: int) -> Arra
 
 
 def _adaptive(
-    reduce: Callable[[Array, int], Array], x: Array, output_shape: Sequence[int]
+    reduce: Callable[[Array, int], Array], x: Array, output_shape: int | Sequence[int]
 ) -> Array:
-    output_shape = window_sizes("output_shape", output_shape)
+    output_shape = window_of("output_shape", output_shape, x)
     n = len(output_shape)
-    if x.ndim < n + 1:
-        raise ValueError(
-            f"x has shape {x.shape}, but output_shape={output_shape} needs (*batch, *spatial, "
-            f"channels) with {n} spatial axes: add the missing axes"
-        )
     # Last axis first, so that the first maximum of a bin is the first in row-major order.
     for axis in range(x.ndim - 2, x.ndim - 2 - n, -1):
         length, bins = x.shape[axis], output_shape[axis - (x.ndim - 1 - n)]

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.arguments import Padding, pads, per_axis, window_sizes
+from jcnn.arguments import Padding, pads, per_axis, window_of
 
 # Windows of more positions than this are reduced, not unrolled.
 FEW = 16
@@ -44,19 +44,14 @@ class Window(NamedTuple):
 
 def windows(
     x: Array,
-    window_shape: Sequence[int],
+    window_shape: int | Sequence[int],
     strides: int | Sequence[int] | None,
     padding: Padding,
     dilation: int | Sequence[int] | None,
 ) -> tuple[Window, ...]:
     """One checked `Window` for each spatial axis."""
-    shape = window_sizes("window_shape", window_shape)
+    shape = window_of("window_shape", window_shape, x)
     n = len(shape)
-    if x.ndim < n + 1:
-        raise ValueError(
-            f"x has shape {x.shape}, but window_shape={shape} needs (*batch, *spatial, channels) "
-            f"with {n} spatial axes: add the missing axes"
-        )
     steps = shape if strides is None else per_axis("strides", strides, n)
     spread = (1,) * n if dilation is None else per_axis("dilation", dilation, n)
     lengths = x.shape[-n - 1 : -1]

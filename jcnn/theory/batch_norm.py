@@ -2,7 +2,7 @@
 
 import math
 
-from jcnn.theory.quadrature import Function, Smooth, expectation, spread
+from jcnn.quadrature import Function, Smooth, expectation, output_moments
 
 
 def batch_norm_gradient_growth(function: Function) -> float:
@@ -17,7 +17,7 @@ def batch_norm_gradient_growth(function: Function) -> float:
     1.2112
     """
     smooth = Smooth(function)
-    variance = spread(smooth)
+    variance = output_moments(function)[1]
     if variance <= 0:
         raise ValueError("a constant function has no gradient to grow")
     return math.sqrt(expectation(lambda x: smooth.slope(x) ** 2, 1.0) / variance)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jcnn.theory.quadrature import GRID, Function, Smooth
+from jcnn.quadrature import GRID, Function, Smooth
 
 # The integral's range and step in log m: its integrand falls by e^-1/2 a unit at both ends.
 _REACH, _STEP = 45.0, 0.1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jcnn.theory.quadrature import Function, Smooth, expectation, pair_expectation
+from jcnn.quadrature import Function, Smooth, expectation, pair_expectation
 
 # Fixed points are looked for between these variances; beyond them they count as 0 or infinite.
 _LEAST, _MOST = 1e-10, 1e10

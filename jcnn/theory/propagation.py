@@ -3,8 +3,8 @@
 import math
 from typing import NamedTuple
 
+from jcnn.quadrature import Function, Smooth
 from jcnn.theory.meanfield import check_variances, slope_factor, variance_map
-from jcnn.theory.quadrature import Function, Smooth
 
 
 class Layer(NamedTuple):

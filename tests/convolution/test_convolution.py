@@ -41,7 +41,7 @@ def arrays(case, dtype=np.float32):
 def ours(case):
     *_, strides, padding, dilation, groups = case
     return lambda x, k: conv(
-        x, k, strides=strides, padding=padding, dilation=dilation, groups=groups
+        x, k, strides=strides, padding=padding, kernel_dilation=dilation, feature_group_count=groups
     )
 
 
@@ -186,8 +186,8 @@ def test_agrees_with_pytorch(case):
         torch.tensor(np.asarray(kernel).transpose(3, 2, 0, 1).copy()),
         stride=strides,
         padding=padding.lower() if strides == 1 else 0,
-        dilation=dilation,
-        groups=groups,
+        kernel_dilation=dilation,
+        feature_group_count=groups,
     )
     np.testing.assert_allclose(
         ours(case)(x, kernel), y.numpy().transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-4
@@ -217,17 +217,23 @@ def test_a_scanned_training_step_has_canonical_convolutions_alone():
     ("x", "kernel", "options", "error", "message"),
     [
         ((4, 4, 3), (3, 3, 2, 4), {}, ValueError, "channels are the last axis"),
-        ((4, 4, 3), (3, 3), {}, ValueError, r"expected \(\*window, in // groups, out\)"),
+        (
+            (4, 4, 3),
+            (3, 3),
+            {},
+            ValueError,
+            r"expected \(\*window, in // feature_group_count, out\)",
+        ),
         ((4, 3), (3, 3, 3, 4), {}, ValueError, "at least 3 axes"),
-        ((4, 4, 3), (3, 3, 3, 4), {"groups": 2}, ValueError, "groups=2"),
+        ((4, 4, 3), (3, 3, 3, 4), {"feature_group_count": 2}, ValueError, "feature_group_count=2"),
         ((4, 4, 3), (3, 3, 3, 4), {"padding": "FULL"}, ValueError, "'CIRCULAR'"),
         ((4, 4, 3), (3, 3, 3, 4), {"strides": 0}, ValueError, "strides=0"),
         ((2, 2, 3), (3, 3, 3, 4), {"padding": "VALID"}, ValueError, "smaller kernel"),
         ((4, 4, 3), (3, 3, 3, 4), {"bias": 3}, ValueError, "bias has shape"),
-        ((4, 4, 3), (3, 3, 3, 4), {"padding": 1}, ValueError, "padding=1; expected 'SAME'"),
+        ((4, 4, 3), (3, 3, 3, 4), {"padding": -1}, ValueError, "padding=-1; expected 'SAME'"),
         ((4, 4, 3), (3, 3, 3, 4), {"padding": ((1, 1), (1,))}, ValueError, "pairs"),
         ((4, 4, 3), (3, 3, 3, 4), {"padding": ((1.5, 1), (1, 1))}, ValueError, "pairs"),
-        ((4, 4, 3), (3, 3, 3, 4), {"dilation": (1, 1.5)}, ValueError, "dilation="),
+        ((4, 4, 3), (3, 3, 3, 4), {"kernel_dilation": (1, 1.5)}, ValueError, "kernel_dilation="),
     ],
 )
 def test_errors_say_what_to_change(x, kernel, options, error, message, unchecked_types):
@@ -240,8 +246,16 @@ def test_errors_say_what_to_change(x, kernel, options, error, message, unchecked
 def test_integers_of_numpy_are_integers(unchecked_types):
     x, kernel = arrays(CASES[3])
     one, two = np.int64(1), np.int64(2)
-    y = conv(x, kernel, strides=two, dilation=np.array([1, 1]), padding=[(one, one), (one, 0)])
+    padding, dilation = [(one, one), (one, 0)], np.array([1, 1])
+    y = conv(x, kernel, strides=two, kernel_dilation=dilation, padding=padding)
     np.testing.assert_array_equal(y, conv(x, kernel, strides=2, padding=((1, 1), (1, 0))))
+
+
+def test_an_integer_pads_both_sides_of_every_axis():
+    x, kernel = arrays(CASES[3])
+    np.testing.assert_array_equal(
+        conv(x, kernel, padding=2), conv(x, kernel, padding=((2, 2), (2, 2)))
+    )
 
 
 def test_dtypes_must_agree():

@@ -11,7 +11,7 @@ from jcnn.diagnosis import lsuv
 from tests.diagnosis.batch import images
 from tests.slow import short_first
 
-LSUV = initializers.lsuv_orthogonal
+LSUV = initializers.lsuv_orthogonal()
 WEIGHTED = (layers.Conv, layers.Dense, nnx.Conv, nnx.Linear)
 
 

@@ -14,7 +14,7 @@ from tests.slow import short_first
 
 SEEDS = 10
 EXAMPLES = 128
-HE = initializers.he_normal
+HE = initializers.he_normal()
 
 
 class Frozen(nnx.Linear):

@@ -45,7 +45,7 @@ def test_dense_networks(function, norm, batch):
             10,
             hidden=(256,) * 4,
             activation=function,
-            kernel_init=initializers.glorot_normal,
+            kernel_init=initializers.glorot_normal(),
             normalization=names.lookup("normalization", norm),
             rngs=rngs,
         ),
@@ -85,7 +85,7 @@ def test_it_is_what_the_recursion_says_of_wide_layers():
         10,
         hidden=(512,) * 8,
         activation=jnp.tanh,
-        kernel_init=initializers.lecun_normal,
+        kernel_init=initializers.lecun_normal(),
         rngs=nnx.Rngs(0),
     )
     found = predict(model, x, labels, losses.cross_entropy, draws=4)

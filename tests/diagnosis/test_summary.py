@@ -56,7 +56,7 @@ class Stack(nnx.Module):
     [
         (lambda x: x, {}, 5),
         (lambda x: x, {"strides": 2}, 7),
-        (lambda x: x, {"dilation": 2}, 7),
+        (lambda x: x, {"kernel_dilation": 2}, 7),
         (lambda x: pooling.max_pool(x, (2, 2)), {}, 8),
         (lambda x: pooling.l2_pool(x, (3, 3), 1), {}, 7),
         (lambda x: jnp.where(x > 0, x, 0), {}, 5),
@@ -65,7 +65,7 @@ class Stack(nnx.Module):
 def test_receptive_fields(between, options, second):
     model = Stack(between, **options)
     found = summarize(model, (32, 24, 1), batch_size=2)
-    first = 5 if options.get("dilation") else 3
+    first = 5 if options.get("kernel_dilation") else 3
     assert [layer.receptive_field for layer in found.layers] == [
         (first, first),
         (second, second),

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 SCRIPTS = sorted(
     path
     for path in FOLDER.glob("*.py")
-    if path.name not in ("common.py", "reproduce.py", "textbook.py")
+    if path.name not in ("common.py", "reproduce.py", "check_textbook.py")
 )
 
 

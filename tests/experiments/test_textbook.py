@@ -181,26 +181,29 @@ def test_the_short_table_and_where_the_tables_go(book, tmp_path, monkeypatch):
     claims = {name: SimpleNamespace(statement=told.get(name, {}).get("statement", "D helps."))
               for name in (*told, "fourth")}  # fmt: skip
     (tmp_path / "docs").mkdir()
-    for place, mark in (("docs/textbook.md", "results"), ("README.md", "sentences")):
-        (tmp_path / place).write_text(
+    page = tmp_path / "docs/textbook.md"
+    page.write_text(
+        "".join(
             f"before\n<!-- {mark} -->\nsurpassed\n<!-- end of {mark} -->\n"
+            for mark in ("sentences", "results")
         )
+    )
     monkeypatch.setattr(book, "FOLDER", tmp_path / "experiments")
     book.document(Collection("title", claims, book.WORDS, results))
-    assert (tmp_path / "README.md").read_text().splitlines() == [
+    every = page.read_text()
+    short, _, _ = every.partition("before\n<!-- results -->")
+    assert short.splitlines() == [
         "before",
         "<!-- sentences -->",
-        "| sentence | verdict | figures |",
+        "| name | sentence | verdict |",
         "|---|---|---|",
-        "| A helps. | **holds** | steps, a over b (shallow: 1.5 [1.25, 1.75]) |",
-        "| B helps. | **depends**; holds: shallow; narrow; does not: deep; wide (null arm too) | "
-        "steps, a over b (shallow: 1.5 [1.25, 1.75]; deep: 0.8); time (wide: 2; narrow: NaN) |",
-        "| C helps. | **does not hold** | steps, a over b (deep: 0.8) |",
-        "",
-        "Not tested so far: 1 of 4 sentences.",
+        "| `first` | A helps. | **holds** |",
+        "| `second` | B helps. | "
+        "**depends**; holds: shallow; narrow; does not: deep; wide (null arm too) |",
+        "| `third` | C helps. | **does not hold** |",
+        "| `fourth` | D helps. | **not tested** |",
         "<!-- end of sentences -->",
     ]
-    every = (tmp_path / "docs/textbook.md").read_text()
     assert "`second`" in every
     assert "narrow: time" in every
     assert "surpassed" not in every

@@ -128,8 +128,12 @@ def test_a_diagnosis_takes_drawing_for_no_activation():
 @pytest.mark.parametrize(
     ("rngs", "error", "message"),
     [
-        (None, ValueError, r"stochastic_pool draws, but rngs is missing; give Pool\(..., rngs="),
-        (nnx.Rngs(params=0), ValueError, r"neither a 'pooling' stream nor a default one; give nnx"),
+        (
+            None,
+            ValueError,
+            r"stochastic_pool is random, but rngs is missing; write Pool\(..., rngs=",
+        ),
+        (nnx.Rngs(params=0), ValueError, r"neither a 'pooling' stream nor a default one; pass nnx"),
         (0, TypeError, "rngs is int; expected nnx.Rngs or nnx.RngStream"),
     ],
 )

@@ -1,5 +1,7 @@
 """Every layer by `jcnn.testing.assert_layer`; learned functions, groups, dtypes and errors."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from flax import nnx
 
 from jcnn import layers, pooling
+from jcnn.diagnosis.layerwise import diagnose_layerwise
 from jcnn.testing import assert_layer
 from tests.small import images
 
@@ -112,9 +115,24 @@ def test_batch_norm_and_dropout_in_evaluation():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda r: layers.Conv(3, 4, (3, 3), groups=2, rngs=r), "groups=2"),
-        (lambda r: layers.Conv(1, 2, 3, rngs=r), "window_shape=3; expected 1 to 3 positive sizes"),
-        (lambda r: layers.Pool(pooling.max_pool, 2), "window_shape=2; expected 1 to 3 positive"),
+        (
+            lambda r: layers.Conv(3, 4, (3, 3), feature_group_count=2, rngs=r),
+            "feature_group_count=2 must be positive and divide in_features=3",
+        ),
+        (lambda r: layers.Conv(1, 2, (3,) * 4, rngs=r), "kernel_size=.* expected 1 to 3 positive"),
+        (
+            lambda r: layers.Conv(1, 2, 3, rngs=r)(images(2, 8, 8, 1)),
+            r"integer kernel_size=3 means one spatial axis, .* write kernel_size=\(3, 3\)$",
+        ),
+        (lambda r: layers.Pool(pooling.max_pool, 0)(images(2, 4, 1)), r"window_shape=\(0,\)"),
+        (
+            lambda r: layers.Pool(layers.learned_weighted_avg_pool, 2),
+            r"shape of the learned weights depends on it, .* such as \(2, 2\)",
+        ),
+        (
+            lambda r: layers.Sequential(jnp.tanh, tanh_1=jnp.tanh),
+            "'tanh_1'; choose another name",
+        ),
         (lambda r: layers.Sequential(names=jnp.tanh), "'names'; choose another name"),
         (lambda r: layers.Sequential(train=jnp.tanh), "'train'; choose another name"),
         (lambda r: layers.Sequential(perturb=jnp.tanh), "'perturb'; choose another name"),
@@ -123,3 +141,69 @@ def test_batch_norm_and_dropout_in_evaluation():
 def test_errors_say_what_to_change(make, message, unchecked_types):
     with pytest.raises(ValueError, match=message):
         make(nnx.Rngs(0))
+
+
+def test_conv_takes_the_arguments_of_flax():
+    options = {"kernel_dilation": 2, "feature_group_count": 2, "padding": 1, "use_bias": False}
+    for size, strides, shape in (((3, 2), 2, (2, 9, 9, 4)), (3, (1,), (2, 9, 4))):
+        mine = layers.Conv(4, 6, size, strides, **options, rngs=nnx.Rngs(0))
+        flax = nnx.Conv(4, 6, size, strides, **options, rngs=nnx.Rngs(0))
+        flax.kernel[...] = mine.kernel[...]
+        np.testing.assert_allclose(mine(images(*shape)), flax(images(*shape)), atol=1e-5)
+
+
+def test_linear_is_dense():
+    assert layers.Linear is layers.Dense
+    with pytest.raises(TypeError, match="unexpected keyword argument 'precision'"):
+        layers.Linear(3, 4, precision="high", rngs=nnx.Rngs(0))
+
+
+def test_a_sequential_names_its_positional_layers():
+    r = nnx.Rngs(0)
+
+    def swap(x):
+        return jnp.swapaxes(x, 1, 2)
+
+    model = layers.Sequential(
+        layers.Conv(1, 4, (3, 3), rngs=r),
+        nnx.relu,
+        layers.BatchNorm(4, rngs=r),
+        functools.partial(pooling.max_pool, window_shape=2),
+        swap,
+        lambda x: 2 * x,
+        layers.learned_prelu,
+        layers.Pool(pooling.avg_pool, 2),
+        layers.Flatten(),
+        output=layers.Linear(16, 3, rngs=r),
+    )
+    assert model.names == (
+        "conv_1",
+        "relu_2",
+        "batch_norm_3",
+        "max_pool_4",
+        "swap_5",
+        "lambda_6",
+        "prelu_7",
+        "pool_8",
+        "flatten_9",
+        "output",
+    )
+    assert_layer(model, images(2, 8, 8, 1), shape=(2, 3), batched=False, gradients=False)
+    y, values = model.intermediates(images(2, 8, 8, 1))
+    np.testing.assert_array_equal(values["relu_2"], nnx.relu(values["conv_1"]))
+    np.testing.assert_array_equal(values["lambda_6"], 2 * values["swap_5"])
+    np.testing.assert_array_equal(y, values["output"])
+
+
+def test_a_diagnosis_recognizes_bare_activations():
+    r = nnx.Rngs(0)
+    model = layers.Sequential(
+        layers.Dense(8, 8, rngs=r), nnx.tanh, lambda x: x, layers.Dense(8, 3, rngs=r)
+    )
+    rows = diagnose_layerwise(model, images(16, 8), jnp.arange(16) % 3).diagnosis.layers
+    assert [(row.name, row.activation) for row in rows] == [("dense_1", "tanh"), ("dense_4", None)]
+
+
+def test_a_layer_must_be_callable(unchecked_types):
+    with pytest.raises(TypeError, match="layer 'str_1' is str; expected an nnx.Module or a func"):
+        layers.Sequential("relu")

@@ -17,10 +17,11 @@ from tests.pooling.cases import POOLINGS, sample
         ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
         ({"window_shape": (9, 9)}, "use a smaller window"),
         ({"window_shape": (2, 2, 2)}, "add the missing axes"),
-        ({"window_shape": 2}, r"window_shape=2; expected .* such as \(2, 2\)"),
+        ({"window_shape": 0}, r"window_shape=\(0,\); expected .* such as \(2, 2\)"),
+        ({"window_shape": 1.5}, r"window_shape=1.5; expected .* such as \(2, 2\)"),
         ({"window_shape": (2, 1.5)}, r"window_shape=\(2, 1.5\); expected .* such as \(2, 2\)"),
         ({"window_shape": (2, 2), "strides": 1.5}, "strides=1.5; expected a positive integer"),
-        ({"window_shape": (2, 2), "padding": 1}, r"padding=1; expected .* \(low, high\) pairs"),
+        ({"window_shape": (2, 2), "padding": -1}, r"padding=-1; expected .* \(low, high\) pairs"),
         ({"window_shape": (2, 2), "padding": ((1,), (1, 1))}, r"2 \(low, high\) pairs"),
         ({"window_shape": (2, 2), "padding": ((1.5, 1), (1, 1))}, r"2 \(low, high\) pairs"),
         ({"window_shape": (2, 2), "padding": (1, 1)}, r"2 \(low, high\) pairs"),
@@ -34,9 +35,10 @@ def test_errors_say_what_to_change(arguments, message, unchecked_types):
 def test_other_sizes_are_checked_alike(unchecked_types):
     x = jnp.ones((4, 4, 1))
     for call, name in (
-        (lambda: pooling.adaptive_max_pool(x, 2), "output_shape=2"),
+        (lambda: pooling.adaptive_max_pool(x, 1.5), "output_shape=1.5"),
         (lambda: pooling.adaptive_avg_pool(x, (0, 2)), r"output_shape=\(0, 2\)"),
-        (lambda: pooling.blur_pool(x, 2), "strides=2"),
+        (lambda: pooling.blur_pool(x, (0, 2)), r"strides=\(0, 2\)"),
+        (lambda: pooling.gaussian_weights(2), "window_shape=2"),
     ):
         with pytest.raises(ValueError, match=f"{name}; expected 1 to 3 positive sizes"):
             call()

@@ -9,6 +9,7 @@ import pytest
 from flax import linen
 
 from jcnn import pooling
+from jcnn.layers import Pool
 from tests import reference
 from tests.pooling.cases import CASES, POOLINGS, sample
 
@@ -150,3 +151,23 @@ def test_circular_blur_moves_with_its_input():
     np.testing.assert_array_equal(pooling.blur_pool(x, (2, 2), filter_size=1), x[:, ::2, ::2])
     ones = pooling.blur_pool(jnp.ones((8, 8, 1)), (2, 2), "CIRCULAR")
     np.testing.assert_allclose(ones, 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("spatial", [(6,), (6, 4), (2, 6, 4)])
+def test_an_integer_covers_every_axis_between_batch_and_channels(spatial):
+    x = jnp.asarray(sample(spatial))
+    window = (2,) * len(spatial)
+    for function, _ in POOLINGS.values():
+        np.testing.assert_array_equal(function(x, 2), function(x, window))
+    for function in (pooling.adaptive_max_pool, pooling.adaptive_avg_pool, pooling.blur_pool):
+        np.testing.assert_array_equal(function(x, 2), function(x, window))
+    layer = Pool(pooling.max_pool, 2, padding=1)
+    pairs = ((1, 1),) * len(spatial)
+    np.testing.assert_array_equal(layer(x), pooling.max_pool(x, window, padding=pairs))
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (2, 3, 4, 4, 4, 1)])
+def test_an_integer_needs_one_to_three_axes_between(shape, unchecked_types):
+    message = r"x has shape .*the integer window_shape=2 .* such as window_shape=\(2, 2\)"
+    with pytest.raises(ValueError, match=message):
+        pooling.max_pool(jnp.ones(shape), 2)

@@ -30,7 +30,7 @@ def arrays(n=240, seed=0):
 
 
 def net(input_shape, outputs, *, pooling=pooling.max_pool, kernel_init=None, rngs):
-    init = {"kernel_init": kernel_init or initializers.he_normal, "rngs": rngs}
+    init = {"kernel_init": kernel_init or initializers.he_normal(), "rngs": rngs}
     return layers.Sequential(
         conv=layers.Conv(1, 4, (3, 3), **init),
         relu=layers.Activation(jax.nn.relu),
@@ -237,13 +237,13 @@ def test_what_tells_a_fitted_run_from_others(monkeypatch):
     different = [
         of(["lsuv"]),
         of(["orthogonal"]),
-        of(own(initializers.he_normal)),
-        of({"mine": initializers.he_normal}),
-        of(own(initializers.lecun_normal)),
+        of(own(initializers.he_normal())),
+        of({"mine": initializers.he_normal()}),
+        of(own(initializers.lecun_normal())),
     ]
     assert len(set().union(*different)) == sum(map(len, different))
-    assert of(own(initializers.he_normal)) == different[2]
-    assert of({"other": initializers.lsuv_orthogonal}) == different[0]
+    assert of(own(initializers.he_normal())) == different[2]
+    assert of({"other": initializers.lsuv_orthogonal()}) == different[0]
     # What fits it is part of the key, and of no other's.
     sources = run_key.of_sources
     monkeypatch.setattr(
@@ -255,7 +255,10 @@ def test_what_tells_a_fitted_run_from_others(monkeypatch):
     assert of(["orthogonal"]) == different[1]
 
 
-def default_of_lsuv(input_shape, outputs, *, kernel_init=initializers.lsuv_orthogonal, rngs):
+LSUV = initializers.lsuv_orthogonal()
+
+
+def default_of_lsuv(input_shape, outputs, *, kernel_init=LSUV, rngs):
     return net(input_shape, outputs, kernel_init=kernel_init, rngs=rngs)
 
 

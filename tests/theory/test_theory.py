@@ -10,8 +10,8 @@ from scipy import integrate, stats
 
 from jcnn import theory
 from jcnn.activations import ACTIVATIONS
+from jcnn.quadrature import Smooth, expectation, pair_expectation
 from jcnn.theory.meanfield import correlation_map
-from jcnn.theory.quadrature import Smooth, expectation, pair_expectation
 from tests.slow import short_first
 
 # Brock et al. 2021, "Characterizing signal propagation", appendix D.
@@ -24,13 +24,15 @@ GAINS = {
 
 @pytest.mark.parametrize("name", GAINS)
 def test_the_published_gains(name):
-    assert theory.gain(ACTIVATIONS[name]) == pytest.approx(GAINS[name], rel=2e-3)
+    assert theory.variance_gain(ACTIVATIONS[name]) == pytest.approx(GAINS[name], rel=2e-3)
 
 
 def test_gains_known_in_closed_form():
-    assert theory.gain(jax.nn.relu) == pytest.approx((0.5 - 0.5 / math.pi) ** -0.5, rel=1e-12)
-    assert theory.gain(jax.nn.selu) == pytest.approx(1.0, abs=3e-8)
-    assert theory.gain(lambda x: 0.0 * x) == math.inf
+    assert theory.variance_gain(jax.nn.relu) == pytest.approx(
+        (0.5 - 0.5 / math.pi) ** -0.5, rel=1e-12
+    )
+    assert theory.variance_gain(jax.nn.selu) == pytest.approx(1.0, abs=3e-8)
+    assert theory.variance_gain(lambda x: 0.0 * x) == math.inf
 
 
 @pytest.mark.slow
@@ -180,8 +182,11 @@ def test_gradient_ratios_of_random_networks(name, weight_variance, depth):
         (lambda: theory.mean_field(jnp.tanh, weight_variance=-1.0), "weight_variance=-1.0"),
         (lambda: theory.propagate(jnp.tanh, 0, weight_variance=1.0), "depth=0"),
         (lambda: theory.singular_values(jnp.tanh, weight_variance=1.0, variance=0.0), "variance=0"),
-        (lambda: theory.gain(lambda x: x / 0.0), "not finite at"),
-        (lambda: theory.gain(jnp.sum), "elementwise function is needed"),
+        (lambda: theory.variance_gain(lambda x: x / 0.0), "not finite at"),
+        (
+            lambda: theory.variance_gain(jnp.sum),
+            "expected an elementwise function; this one returns shape",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(call, message):

@@ -37,6 +37,7 @@ NUMERIC = (
     "names",
     "normalization",
     "pooling",
+    "quadrature",
     "training",
     "vma",
 )

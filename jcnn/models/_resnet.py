@@ -8,14 +8,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from jcnn import initializers, layers, pooling
-from jcnn.models.block import conv_block, spatial_and_channels
-
-Function = Callable[[Array], Array]
+from jcnn import layers, pooling
+from jcnn.layers import default_kernel_init
+from jcnn.models._parts import Function, Parts, spatial_and_channels
 
 
 class ResidualBlock(nnx.Module):
-    """Two 3-wide convolutions around a shortcut; the shortcut subsamples and pads with zeros.
+    """Two convolutions and a shortcut, which subsamples and pads the channels with zeros.
 
     The parameter-free shortcut (option A of He et al. 2016) keeps every part under study in the
     residual branch.
@@ -25,35 +24,26 @@ class ResidualBlock(nnx.Module):
         self,
         in_features: int,
         out_features: int,
-        window_shape: Sequence[int],
+        kernel_size: Sequence[int],
+        parts: Parts,
         *,
         strides: int,
-        activation: Function,
-        kernel_init: Callable[..., Array],
-        normalization: layers.Normalization | None,
-        dtype: Any,
         rngs: nnx.Rngs,
     ) -> None:
-        conv = {
-            "use_bias": normalization is None,
-            "kernel_init": kernel_init,
-            "dtype": dtype,
-            "rngs": rngs,
-        }
-        self.conv1 = layers.Conv(in_features, out_features, window_shape, strides=strides, **conv)
-        self.conv2 = layers.Conv(out_features, out_features, window_shape, **conv)
-        if normalization is None:
+        self.conv1 = parts.conv(in_features, out_features, kernel_size, strides=strides, rngs=rngs)
+        self.conv2 = parts.conv(out_features, out_features, kernel_size, rngs=rngs)
+        if parts.normalization is None:
             self.norm1 = self.norm2 = lambda x: x
         else:
-            self.norm1 = normalization(out_features, rngs=rngs)
-            self.norm2 = normalization(out_features, rngs=rngs)
-        self.activation1 = layers.Activation(activation)
-        self.activation2 = layers.Activation(activation)
+            self.norm1 = parts.normalization(out_features, rngs=rngs)
+            self.norm2 = parts.normalization(out_features, rngs=rngs)
+        self.activation1 = layers.Activation(parts.activation)
+        self.activation2 = layers.Activation(parts.activation)
         self.strides = strides
         self.extra_features = out_features - in_features
 
     def __call__(self, x: Array) -> Array:
-        """Add the residual branch to the shortcut, then activate."""
+        """Add the residual branch to the shortcut, then apply the activation."""
         y = self.activation1(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         spatial_ndim = len(self.conv1.kernel.shape) - 2
@@ -64,7 +54,12 @@ class ResidualBlock(nnx.Module):
 
 
 class ResNet(nnx.Module):
-    """Stem, three stages of `(depth - 2) / 6` blocks at widths w, 2w, 4w, global average, dense.
+    """A residual network for small images: `depth` weighted layers in three stages.
+
+    A first convolution, `(depth - 2) / 6` residual blocks at each of the widths w, 2w and 4w,
+    global average pooling, and a dense layer. Stages two and three halve the spatial axes.
+
+    Raises ValueError unless `depth` is 6n + 2 for some n >= 1.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx
@@ -80,37 +75,30 @@ class ResNet(nnx.Module):
         depth: int = 20,
         width: int = 16,
         activation: Function = jax.nn.relu,
-        kernel_init: Callable[..., Array] = initializers.he_normal,
+        kernel_init: Callable[..., Array] = default_kernel_init,
         normalization: layers.Normalization | None = layers.batch_norm,
         dtype: Any = None,
         rngs: nnx.Rngs,
     ) -> None:
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(f"depth={depth}; expected 6n + 2: 8, 14, 20, 32, 44 or 56")
+        parts = Parts(activation, kernel_init, normalization, dtype)
         spatial, channels = spatial_and_channels(input_shape)
         window = (3,) * len(spatial)
-        parts = {
-            "activation": activation,
-            "kernel_init": kernel_init,
-            "normalization": normalization,
-            "dtype": dtype,
-            "rngs": rngs,
-        }
-        self.stem = layers.Sequential(**conv_block("", channels, width, window, **parts))
+        self.stem = layers.Sequential(**parts.conv_block("", channels, width, window, rngs=rngs))
         self.blocks: nnx.List[ResidualBlock] = nnx.List([])
         features = width
         for stage in range(3):
             for i in range((depth - 2) // 6):
                 strides = 2 if stage > 0 and i == 0 else 1
                 wider = width * 2**stage
-                self.blocks.append(ResidualBlock(features, wider, window, strides=strides, **parts))
+                block = ResidualBlock(features, wider, window, parts, strides=strides, rngs=rngs)
+                self.blocks.append(block)
                 features = wider
-        self.output = layers.Dense(
-            features, outputs, kernel_init=kernel_init, dtype=dtype, rngs=rngs
-        )
+        self.output = parts.dense(features, outputs, use_bias=True, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
-        """Logits (or regression outputs) of a batch."""
+        """Return the logits (or regression outputs) of a batch."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
