@@ -1,17 +1,17 @@
-"""Does the verdict keep its word? Null studies and planted differences, drawn from recorded runs.
+"""Does the verdict keep its error rates? Null studies and planted differences from recorded runs.
 
 Command: python experiments/null_studies.py --out runs/null-studies
-Cost: 2,000 runs of 3 epochs (1,000 seeds of one LeNet at two rates), 1 compilation: 50 s on 2 CPU
-cores; then 24,000 simulated studies: 100 s.
+Cost: 2,000 runs of 3 epochs (1,000 seeds of one LeNet at two learning rates), 1 compilation: 50 s
+on 2 CPU cores; then 24,000 simulated studies: 100 s.
 Result (2,000 studies each; experiments/results/null-studies.json): a false winner in 3.6, 3.3 and
 3.9% of null studies of 2 arms with 3, 5 and 10 seeds, in 2.2, 1.8 and 1.9% of 6 arms, in 1.4, 1.1
-and 0.9% of 12. Planted differences of 16.4, 11.0 and 7.7 points, for which 6, 10 and 19 seeds would
-do, were found in 82.4, 82.8 and 82.2% (stated: 80%).
+and 0.9% of 12. Planted differences of 16.4, 11.0 and 7.7 points, which need 6, 10 and 19 seeds for
+a power of 80%, were found in 82.4, 82.8 and 82.2% of studies.
 
-A null study is one scheme under several names, each with fresh seeds drawn from the recorded runs,
-so any winner is false. It goes through all of the procedure: the rate is chosen on validation, the
-best is compared with every other, and p-values are Holm-corrected. A planted difference is added to
-all of one name's runs; "stated" is the power for which `seeds_needed` gives the number of seeds.
+A null study gives the same scheme several names, each with its own seeds drawn from the recorded
+runs, so any winner is false. It goes through the whole procedure: the learning rate is chosen on
+validation, the best arm is compared with every other, and p-values are Holm-corrected. A planted
+difference is added to all runs of one arm; the number of seeds is that of `seeds_needed`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ RECORDED = Path(__file__).parent / "results" / "null-studies.json"
 
 
 def record(out, seeds, epochs):
-    """Validation and test accuracy of each seed, by rate."""
+    """Train, and return the validation and test accuracy of each seed by learning rate."""
     engine.use_all_cores()
     from jcnn import Study
 
@@ -54,7 +54,7 @@ def record(out, seeds, epochs):
 
 
 def simulated(runs, rng, arms, seeds, planted=0.0):
-    """A study's result: each arm's seeds are drawn anew; the first arm is better by `planted`."""
+    """Draw the seeds of each arm; the first arm's accuracies are raised by `planted`."""
     chosen = rng.choice(len(runs[0]), (arms, seeds), replace=False)
     records = [
         RunRecord(
@@ -74,18 +74,18 @@ def simulated(runs, rng, arms, seeds, planted=0.0):
 
 
 def false_winners(runs, studies, arms, seeds, start=0):
-    """In how many null studies the best is told from any other."""
+    """Return how many null studies find a significant difference."""
     rng = np.random.default_rng([start, arms, seeds])
     return sum(
-        any(one.real for one in simulated(runs, rng, arms, seeds).comparisons())
+        any(comparison.real for comparison in simulated(runs, rng, arms, seeds).comparisons())
         for _ in range(studies)
     )
 
 
 def planted_found(runs, studies, effect, start=0):
-    """A planted difference of two arms, in standard deviations of the paired difference.
+    """Plant a difference of `effect` standard deviations of the paired difference of two arms.
 
-    What it is in accuracy, the seeds that would do, and in how many studies they did.
+    Return the difference in accuracy, the seeds needed, and how many studies found it.
     """
     best = max(runs, key=lambda values: np.mean([validation for validation, _ in values]))
     planted = effect * math.sqrt(2) * float(np.std([test for _, test in best], ddof=1))
@@ -94,18 +94,18 @@ def planted_found(runs, studies, effect, start=0):
     found = 0
     for _ in range(studies):
         result = simulated(runs, rng, 2, seeds, planted)
-        (one,) = result.comparisons()
-        found += one.real and result.ranking()[0].levels["name"] == "0"
+        (comparison,) = result.comparisons()
+        found += comparison.real and result.ranking()[0].levels["name"] == "0"
     return planted, seeds, found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", help="keep the runs in this directory")
-    parser.add_argument("--smoke", action="store_true", help="few runs, and nothing is written")
-    chosen = parser.parse_args()
-    seeds, epochs, studies = (40, 1, 20) if chosen.smoke else (1000, 3, 2000)
-    by_rate = record(chosen.out, seeds, epochs)
+    parser.add_argument("--out", help="save the runs in this directory")
+    parser.add_argument("--smoke", action="store_true", help="few runs, and write no results")
+    arguments = parser.parse_args()
+    seeds, epochs, studies = (40, 1, 20) if arguments.smoke else (1000, 3, 2000)
+    by_rate = record(arguments.out, seeds, epochs)
     runs = list(by_rate.values())
     null = [
         {"arms": arms, "seeds": n, "studies": studies,
@@ -115,8 +115,8 @@ def main():
         if arms * n <= seeds
     ]  # fmt: skip
     print("arms seeds  false winners (at most 5%)")
-    for one in null:
-        print(f"{one['arms']:4} {one['seeds']:5}  {100 * one['false'] / studies:.1f}%")
+    for row in null:
+        print(f"{row['arms']:4} {row['seeds']:5}  {100 * row['false'] / studies:.1f}%")
     power = []
     print(f"planted      seeds  found (stated {100 * POWER:.0f}%)")
     for effect in (1.5, 1.0, 0.7):
@@ -125,7 +125,7 @@ def main():
             {"effect": effect, "planted": planted, "seeds": n, "studies": studies, "found": found}
         )
         print(f"{100 * planted:.1f} points {n:6}  {100 * found / studies:.1f}%")
-    if not chosen.smoke:
+    if not arguments.smoke:
         content = {"null": null, "power": power, "runs": by_rate}
         RECORDED.write_text(json.dumps(content), encoding="utf-8")
 

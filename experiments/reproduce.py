@@ -1,29 +1,27 @@
-"""Published results, each put to the test with criterion and null arm fixed beforehand.
+"""Test published results against criteria and null arms fixed beforehand.
 
 Command: python experiments/reproduce.py --all
-Cost: from half a minute to 17 min a claim on 2 CPU cores (jax 0.12) with other work beside it;
-`--smoke` 2 min.
+Cost: half a minute to 17 min per claim on 2 CPU cores (jax 0.12) that ran other work at the same
+time; `--smoke` 2 min.
 Result: docs/validation.md.
 """
 
 from pathlib import Path
 
-from harness.runner import Collection, main
-from harness.table import every_figure, put, summary
+from harness.command_line import Collection, main
+from harness.tables import claims_table, criteria_table, write_between_marks
 from papers import CLAIMS
 
 FOLDER = Path(__file__).parent
 WORDS = {word: word for word in ("REPRODUCED", "PARTIAL", "DIVERGED", "NOT TESTED")}
-PUBLISHED = Collection(
-    "Published results, put to the test", CLAIMS, WORDS, FOLDER / "results" / "papers"
-)
+PUBLISHED = Collection("Test published results", CLAIMS, WORDS, FOLDER / "results" / "papers")
 
 
 def document(collection: Collection) -> None:
-    """Write the short table and the table of all figures into docs/validation.md."""
+    """Write the tables of claims and of criteria into docs/validation.md."""
     page = FOLDER.parent / "docs" / "validation.md"
-    put(page, "claims", summary(collection))
-    put(page, "results", every_figure(collection))
+    write_between_marks(page, "claims", claims_table(collection))
+    write_between_marks(page, "results", criteria_table(collection))
 
 
 if __name__ == "__main__":

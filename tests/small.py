@@ -46,8 +46,11 @@ def study(**changed):
 def runs_found(directory, **changed):
     """How many runs of `study` were kept in the directory already, and how many there are."""
     result = study(**changed).run(directory)
-    return result.environment["runs_found"], len(result.records)
+    return result.environment["runs_loaded"], len(result.records)
 
+
+# A factor that makes an mlp small.
+NARROW = {"hidden": [(16,)]}
 
 # A few runs of a short training on digits, to which tests add what they are about.
 SMALL = {"epochs": 2, "seeds": 2, "learning_rates": [0.1, 0.03], "batch_size": 128}

@@ -146,3 +146,26 @@ def test_readme_snippets_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+COMMANDS = sorted((ROOT / "jcnn/cli/commands").glob("*.py"))
+
+
+def test_commands_never_import_each_other():
+    """A command may import the shared modules of `jcnn.cli`, and those import no command."""
+    assert len(COMMANDS) > 10
+    shared = sorted((ROOT / "jcnn/cli").glob("*.py"))
+    for path in [*COMMANDS, *shared]:
+        if path.name in ("__init__.py", "main.py"):
+            continue
+        assert not [m for m in imported(path) if m.startswith("jcnn.cli.commands")], path
+
+
+@pytest.mark.parametrize("package", ["engine", "theory"])
+def test_only_public_names_are_listed(package):
+    module = importlib.import_module(f"jcnn.{package}")
+    source = Path(module.__file__).read_text()
+    # The suite's type checker adds jaxtyping to every module.
+    listed = {name for name in dir(module) if not name.startswith("_")} - {"jaxtyping"}
+    handed_on = {name for name in listed if f"import {name} as {name}" in source}
+    assert listed == handed_on

@@ -1,1 +1,1 @@
-"""What published results and sentences share: claims, how they are measured, judged and told."""
+"""Tools for all experiments: claims, measurements, networks, timing, tables and plots."""

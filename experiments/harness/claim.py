@@ -1,4 +1,4 @@
-"""What a claim is, and how it is judged."""
+"""Claims with their criteria, and the verdict on them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.found import Found
+from harness.measurements import Measurements
 from jcnn.analysis.statistics import Interval, compare
 
 Figures = Mapping[str, Sequence[float]]
@@ -15,11 +15,12 @@ Figures = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Criterion:
-    """A figure that must lie between two bounds, and a null arm's that must not.
+    """Bounds that a figure must lie within, and that its null arm must lie outside.
 
-    `null` names the same figure with the mechanism removed: its mean must fall outside the bounds.
-    `of` says what must lie inside: the mean over seeds, every seed's value, or the mean's whole 95%
-    interval, which is Student's t: with four or five seeds a bootstrap's is too narrow.
+    `null` names the same figure with the mechanism removed; its mean must fall outside the bounds.
+    `of` says what must lie within the bounds: the mean over seeds, the value of every seed, or the
+    whole 95% confidence interval of the mean. The interval is Student's t, because a bootstrap
+    interval is too narrow for four or five seeds.
     """
 
     figure: str
@@ -31,11 +32,13 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Claim:
-    """A published result. `measure(configuration, found)` adds each figure's values, one a seed.
+    """A published result or a textbook statement, with the criteria that test it.
 
-    `quick` is what changes of the configuration where continuous integration runs it, with the same
-    criteria but for those of figures that need training. A claim without it cannot be checked at
-    initialization. `full` is what changes where an accelerator runs it at the paper's scale.
+    `measure(configuration, measurements)` adds the values of each figure, one per seed.
+
+    `quick` holds the changes to the configuration for `--smoke`. The criteria stay the same, except
+    that figures which require training are left out. A claim without `quick` cannot be checked at
+    initialization. `full` holds the changes for a run at the paper's scale on an accelerator.
     """
 
     name: str
@@ -43,14 +46,14 @@ class Claim:
     statement: str
     configuration: Mapping[str, Any]
     criteria: Sequence[Criterion]
-    measure: Callable[[Mapping[str, Any], Found], None]
+    measure: Callable[[Mapping[str, Any], Measurements], None]
     quick: Mapping[str, Any] | None = None
     full: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One criterion's outcome; `null` is the null arm's mean, NaN where there is none."""
+class CriterionResult:
+    """The outcome of one criterion; `null` is the mean of the null arm, NaN if it has none."""
 
     figure: str
     low: float
@@ -64,36 +67,41 @@ class Judged:
 
     @property
     def good(self) -> bool:
-        """Whether the figure is as published and the null arm's is not."""
+        """Whether the figure meets the criterion and its null arm does not."""
         return self.met and self.null_fails
 
 
-def judge(claim: Claim, figures: Figures) -> list[Judged]:
-    """Each criterion of which the figure was measured."""
-    return [_judged(one, figures) for one in claim.criteria if one.figure in figures]
+def evaluate(claim: Claim, figures: Figures) -> list[CriterionResult]:
+    """Evaluate each criterion whose figure was measured."""
+    return [
+        _evaluate_criterion(criterion, figures)
+        for criterion in claim.criteria
+        if criterion.figure in figures
+    ]
 
 
-def verdict(judged: Sequence[Judged]) -> str:
-    """REPRODUCED where all is as published, DIVERGED where nothing is, PARTIAL between."""
-    if not judged:
+def verdict(results: Sequence[CriterionResult]) -> str:
+    """Return REPRODUCED if all criteria are good, DIVERGED if none is, PARTIAL otherwise."""
+    if not results:
         return "NOT TESTED"
-    good = sum(one.good for one in judged)
-    return "REPRODUCED" if good == len(judged) else "PARTIAL" if good else "DIVERGED"
+    good = sum(result.good for result in results)
+    return "REPRODUCED" if good == len(results) else "PARTIAL" if good else "DIVERGED"
 
 
-def _judged(one: Criterion, figures: Figures) -> Judged:
-    values = figures[one.figure]
+def _evaluate_criterion(criterion: Criterion, figures: Figures) -> CriterionResult:
+    low, high = criterion.low, criterion.high
+    values = figures[criterion.figure]
     mean, interval = float(np.mean(values)), compare([(values, np.zeros(len(values)))])[0].interval
-    null = math.nan if one.null is None else float(np.mean(figures[one.null]))
-    inside = {"mean": [mean], "every": values, "interval": interval}[one.of]
-    return Judged(
-        one.figure,
-        one.low,
-        one.high,
-        one.of,
+    null = math.nan if criterion.null is None else float(np.mean(figures[criterion.null]))
+    bounded = {"mean": [mean], "every": values, "interval": interval}[criterion.of]
+    return CriterionResult(
+        criterion.figure,
+        low,
+        high,
+        criterion.of,
         mean,
         interval,
         null,
-        all(one.low <= value <= one.high for value in inside),
-        one.null is None or not one.low <= null <= one.high,
+        met=all(low <= value <= high for value in bounded),
+        null_fails=criterion.null is None or not low <= null <= high,
     )

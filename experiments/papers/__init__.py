@@ -1,4 +1,4 @@
-"""Published results as data: a file each, with configuration, criteria and how it is measured."""
+"""Published results as data: one file per claim, with its configuration and criteria."""
 
 from papers import (
     adam2014_cnn,

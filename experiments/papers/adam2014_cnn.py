@@ -8,16 +8,16 @@ import numpy as np
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found
-from harness.images import images
+from harness.measurements import Measurements
+from harness.subsets import subset
 
 OPTIMIZERS = ("adam", "adagrad", "nesterov")
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Training losses after the first epoch and the last, at the rate best for each optimizer."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Compare training losses after the first and last epoch, each at its best learning rate."""
     study = jcnn.Study(
-        data=images("cifar10", train=configuration["train"], test=2000),
+        data=subset("cifar10", train=configuration["train"], test=2000),
         factors={
             "features": [configuration["features"]],
             "hidden": [configuration["hidden"]],
@@ -28,35 +28,40 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         seeds=configuration["seeds"],
         epochs=configuration["epochs"],
     )
-    result = found.run(study, "cifar10")
-    found.notes = [note for note in found.notes if "at the edge" not in note]  # chosen otherwise
-    losses = {name: _losses(result, name, found) for name in OPTIMIZERS}
+    result = measurements.run(study, "cifar10")
+    # Those notes are on the rate that is best on validation; here training loss chooses it.
+    measurements.notes = [note for note in measurements.notes if "at the edge" not in note]
+    losses = {name: _losses(result, name, measurements) for name in OPTIMIZERS}
     for name, values in losses.items():
-        found.add(f"{name}: training loss after epoch 1", *values[:, 0])
-        found.add(f"{name}: training loss at the end", *values[:, -1])
+        measurements.add(f"{name}: training loss after epoch 1", *values[:, 0])
+        measurements.add(f"{name}: training loss at the end", *values[:, -1])
     first = {name: values[:, 0] for name, values in losses.items()}
     last = {name: values[:, -1] for name, values in losses.items()}
     for name in ("adam", "adagrad"):
-        found.add(f"epoch 1: {name}'s loss over nesterov's", *first[name] / first["nesterov"])
+        measurements.add(
+            f"epoch 1: {name}'s loss over nesterov's", *first[name] / first["nesterov"]
+        )
     better = np.minimum(last["adam"], last["nesterov"])
-    found.add("end: adagrad's loss over the better of the others", *last["adagrad"] / better)
-    found.add("end: adam's loss over nesterov's", *last["adam"] / last["nesterov"])
+    measurements.add("end: adagrad's loss over the better of the others", *last["adagrad"] / better)
+    measurements.add("end: adam's loss over nesterov's", *last["adam"] / last["nesterov"])
 
 
-def _losses(result: jcnn.Result, optimizer: str, found: Found) -> np.ndarray:
-    """`(seeds, epochs)` at the rate whose mean training loss at the end is least."""
+def _losses(result: jcnn.Result, optimizer: str, measurements: Measurements) -> np.ndarray:
+    """Return losses `(seeds, epochs)` at the learning rate with the lowest final mean loss."""
     by_rate: dict[float, list[list[float]]] = {}
     for run in result.records:
         if result.combinations[run.combination]["optimizer"] == optimizer:
             by_rate.setdefault(run.learning_rate, []).append(run.outcome.curves["train_loss"])
 
-    def at_end(rate: float) -> float:
+    def final_loss(rate: float) -> float:
         mean = float(np.mean([curve[-1] for curve in by_rate[rate]]))
         return mean if math.isfinite(mean) else math.inf
 
-    best = min(by_rate, key=at_end)
+    best = min(by_rate, key=final_loss)
     if best in (min(by_rate), max(by_rate)):
-        found.notes.append(f"{optimizer}: the best rate, {best:g}, is at the edge of those tried")
+        measurements.notes.append(
+            f"{optimizer}: the best rate, {best:g}, is at the edge of those tried"
+        )
     return np.array(by_rate[best])
 
 

@@ -1,4 +1,4 @@
-"""Ioffe & Szegedy 2015, figure 1: batch normalization in a small sigmoid net on binary digits."""
+"""Ioffe & Szegedy 2015, figure 1: batch normalization in a small sigmoid network on digits."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from flax import nnx
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found, curve, first_at
+from harness.measurements import Measurements, learning_curves, steps_to_target
 from jcnn.study import Row, Study, train_one
 
 ARMS = ("none", "batch")
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Curves of both arms, each at its best rate and initial scale, and what a sigmoid is given."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Compare both arms, each at its best learning rate and initial scale."""
     digits = jcnn.data.load("digits")
     binary = replace(
         digits,
@@ -42,74 +42,81 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["epochs"],
         batch_size=60,
     )
-    result = found.run(study, "sigmoid")
+    result = measurements.run(study, "sigmoid")
     rows = {arm: max(_rows(result, arm), key=lambda row: row.validation) for arm in ARMS}
-    curves = {arm: curve(result, row, "validation_accuracy") for arm, row in rows.items()}
+    curves = {arm: learning_curves(result, row, "validation_accuracy") for arm, row in rows.items()}
     steps = result.records[0].outcome.steps // configuration["epochs"]
-    every = max(round(1000 / steps), 1)  # epochs in a checkpoint's 1,000 steps
-    checkpoints = {arm: _means(values, every) for arm, values in curves.items()}
-    least = (checkpoints["batch"] - checkpoints["none"])[:, 1:].min(axis=1)
-    found.add("least lead at a checkpoint from 1,000 steps, points", *100 * least)
+    interval = max(round(1000 / steps), 1)  # epochs per 1,000 steps
+    checkpoints = {arm: _means(values, interval) for arm, values in curves.items()}
+    lead = (checkpoints["batch"] - checkpoints["none"])[:, 1:].min(axis=1)
+    measurements.add("smallest lead at any checkpoint after 1,000 steps, points", *100 * lead)
     swapped = (checkpoints["none"] - checkpoints["batch"])[:, 1:].min(axis=1)
-    found.add("the same without batch norm, points", *100 * swapped)
+    measurements.add("the same with the arms swapped, points", *100 * swapped)
     test = {arm: np.array(row.values) for arm, row in rows.items()}
-    found.add("lead in test accuracy at the end, points", *100 * (test["batch"] - test["none"]))
-    times = {arm: np.array(first_at(own, 0.9, steps=steps)) for arm, own in curves.items()}
-    found.add("steps to 90%, without over with", *times["none"] / times["batch"])
+    measurements.add("final lead in test accuracy, points", *100 * (test["batch"] - test["none"]))
+    times = {
+        arm: np.array(steps_to_target(values, 0.9, steps=steps)) for arm, values in curves.items()
+    }
+    measurements.add("steps to 90%, without over with batch norm", *times["none"] / times["batch"])
     for seed in study.seed_values:
         drift = {arm: _drift(study, row, seed) for arm, row in rows.items()}
-        found.add("drift of a sigmoid's inputs, without over with", drift["none"] / drift["batch"])
+        measurements.add(
+            "drift of the sigmoids' inputs, without over with batch norm",
+            drift["none"] / drift["batch"],
+        )
 
 
 def _rows(result: jcnn.Result, arm: str) -> list[Row]:
     return [row for row in result.ranking() if row.levels["normalization"] == arm]
 
 
-def _means(curves: np.ndarray, every: int) -> np.ndarray:
-    """Means over as many epochs as a checkpoint is apart; what does not fill one is left out."""
-    whole = curves.shape[1] // every * every
-    return curves[:, :whole].reshape(len(curves), -1, every).mean(axis=2)
+def _means(curves: np.ndarray, interval: int) -> np.ndarray:
+    """Average each `interval` epochs; an incomplete last interval is dropped."""
+    whole = curves.shape[1] // interval * interval
+    return curves[:, :whole].reshape(len(curves), -1, interval).mean(axis=2)
 
 
 def _drift(study: Study, row: Row, seed: int) -> float:
-    """How far the 15th, 50th and 85th percentiles of what each unit of the last hidden layer gives
-    its sigmoid move: their standard deviations over training, averaged.
+    """Return how far the sigmoid inputs of the last hidden layer drift during training.
+
+    That is the standard deviation over training of the 15th, 50th and 85th percentile of each
+    unit's input, averaged over percentiles and units.
     """
     prepared = study.prepare()
     x = jcnn.training.normalize(jnp.asarray(prepared.dataset.test_inputs), prepared.data)
-    seen: list[np.ndarray] = []
-    inputs: list[Callable[..., Any]] = []
+    percentiles: list[np.ndarray] = []
+    compiled: list[Callable[..., Any]] = []
 
-    def look(epoch: int, model: nnx.Module) -> None:
+    def record(epoch: int, model: nnx.Module) -> None:
         if epoch % 10:
             return
-        if not inputs:
-            inputs.append(_sigmoid_inputs(model))
-        values = inputs[0](nnx.state(model), x)
-        seen.append(np.percentile(np.asarray(values), [15, 50, 85], axis=0))
+        if not compiled:
+            compiled.append(_sigmoid_inputs(model))
+        values = compiled[0](nnx.state(model), x)
+        percentiles.append(np.percentile(np.asarray(values), [15, 50, 85], axis=0))
 
     train_one(
-        study, row.combination, row.learning_rate, seed=seed, prepared=prepared, on_epoch=look
+        study, row.combination, row.learning_rate, seed=seed, prepared=prepared, on_epoch=record
     )
-    return float(np.std(seen, axis=0).mean())
+    return float(np.std(percentiles, axis=0).mean())
 
 
 def _sigmoid_inputs(model: nnx.Module) -> Callable[..., Any]:
     graph, _ = nnx.split(model)
 
     @jax.jit
-    def given(state: Any, x: jax.Array) -> jax.Array:
+    def sigmoid_inputs(state: Any, x: jax.Array) -> jax.Array:
         values = nnx.merge(graph, state, copy=True).intermediates(x)[1]
         return values.get("norm_hidden3", values["dense_hidden3"])
 
-    return given
+    return sigmoid_inputs
 
 
 CLAIM = Claim(
     name="ioffe2015-batchnorm",
     source="Ioffe & Szegedy 2015, section 4.1 and figure 1",
-    statement="With batch normalization a sigmoid net of three hidden layers learns digits faster, "
-    "ends higher, and what its sigmoids are given stays put.",
+    statement="With batch normalization, a sigmoid network with three hidden layers learns digits "
+    "faster and to a higher accuracy, and the inputs of its sigmoids stay stable.",
     configuration={
         "kernel_init": ["normal:0.01", "normal:0.1"],
         "learning_rates": [0.03, 0.1, 0.3, 1.0, 3.0],
@@ -118,15 +125,15 @@ CLAIM = Claim(
     },
     criteria=[
         Criterion(
-            "least lead at a checkpoint from 1,000 steps, points",
+            "smallest lead at any checkpoint after 1,000 steps, points",
             0.0,
             math.inf,
-            "the same without batch norm, points",
+            "the same with the arms swapped, points",
             of="every",
         ),
-        Criterion("lead in test accuracy at the end, points", 0.0, math.inf, of="interval"),
-        Criterion("steps to 90%, without over with", 3.0, math.inf),
-        Criterion("drift of a sigmoid's inputs, without over with", 3.0, math.inf),
+        Criterion("final lead in test accuracy, points", 0.0, math.inf, of="interval"),
+        Criterion("steps to 90%, without over with batch norm", 3.0, math.inf),
+        Criterion("drift of the sigmoids' inputs, without over with batch norm", 3.0, math.inf),
     ],
     measure=measure,
 )

@@ -1,4 +1,4 @@
-"""Mishkin & Matas 2016: what a 17-layer net of sigmoids takes to train."""
+"""Mishkin & Matas 2016: what a network of 17 sigmoid layers needs to train."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import numpy as np
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found, row_of
-from harness.images import images
-from harness.nets import tower
+from harness.measurements import Measurements, find_row
+from harness.networks import unpooled_cnn
+from harness.subsets import subset
 from jcnn import initializers
 
 INITS = {
@@ -22,11 +22,11 @@ INITS = {
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Test accuracies of all; each pair of activation and norm at its best initialization too."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure all accuracies, and that of each activation and norm at its best initialization."""
     study = jcnn.Study(
-        data=images("fashion-mnist", train=configuration["train"], test=2000, shrink=4),
-        model=tower,
+        data=subset("fashion-mnist", train=configuration["train"], test=2000, shrink=4),
+        model=unpooled_cnn,
         factors={
             "activation": ACTIVATIONS,
             "normalization": ["none", "batch"],
@@ -39,30 +39,32 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["epochs"],
         batch_size=32,
     )
-    result = found.run(study, "tower")
+    result = measurements.run(study, "tower")
     best: dict[tuple[str, str], np.ndarray] = {}
     for activation in ACTIVATIONS:
         for norm in ("none", "batch"):
             rows = {
-                init: row_of(result, activation=activation, normalization=norm, kernel_init=init)
+                init: find_row(result, activation=activation, normalization=norm, kernel_init=init)
                 for init in INITS
             }
             for init, row in rows.items():
-                found.accuracies(f"{activation}, {norm}, {init}: test accuracy", row)
+                measurements.add_accuracies(f"{activation}, {norm}, {init}: test accuracy", row)
             chosen = max(rows.values(), key=lambda row: np.nan_to_num(row.validation))
             best[activation, norm] = np.nan_to_num(chosen.values)
-            found.add(f"{activation}, {norm}, best init: test accuracy", *best[activation, norm])
+            measurements.add(
+                f"{activation}, {norm}, best init: test accuracy", *best[activation, norm]
+            )
     gap = best["relu", "batch"] - best["sigmoid", "batch"]
-    found.add("relu less sigmoid, both with batch norm, points", *100 * gap)
+    measurements.add("relu minus sigmoid, both with batch norm, points", *100 * gap)
     gap = best["relu", "none"] - best["sigmoid", "none"]
-    found.add("relu less sigmoid, both without, points", *100 * gap)
+    measurements.add("relu minus sigmoid, both without batch norm, points", *100 * gap)
 
 
 CLAIM = Claim(
     name="lsuv2015-sigmoid17",
     source="Mishkin & Matas 2016, table 6 (CaffeNet128 and FitNet variants), recalled",
-    statement="A net of 17 sigmoid layers trains from no initialization; with batch normalization "
-    "it does, nearly as well as with relu; relu and tanh train from LSUV without it.",
+    statement="A network of 17 sigmoid layers trains from no initialization, but with batch "
+    "normalization it does, nearly as well as relu; relu and tanh train from LSUV without it.",
     configuration={
         "train": 1280,
         "depth": 17,
@@ -92,10 +94,10 @@ CLAIM = Claim(
             "sigmoid, none, best init: test accuracy",
         ),
         Criterion(
-            "relu less sigmoid, both with batch norm, points",
+            "relu minus sigmoid, both with batch norm, points",
             -math.inf,
             10.0,
-            "relu less sigmoid, both without, points",
+            "relu minus sigmoid, both without batch norm, points",
         ),
     ],
     measure=measure,

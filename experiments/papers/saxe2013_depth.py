@@ -1,4 +1,4 @@
-"""Saxe et al. 2013: deep linear nets learn as fast as shallow ones from orthogonal weights."""
+"""Saxe et al. 2013: from orthogonal weights, deep linear networks learn as fast as shallow ones."""
 
 import math
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ import numpy as np
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found
-from harness.nets import DeepMLP
+from harness.measurements import Measurements
+from harness.networks import ScannedMLP
 from jcnn import initializers
 
 INITS = {
@@ -24,12 +24,12 @@ def linear(x: Any) -> Any:
     return x
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Steps until a linear net explains half the variance of one-hot digits, at its best rate."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Count the steps until a linear network explains half the variance of one-hot digits."""
     depths = configuration["depths"]
     study = jcnn.Study(
         data=_components(),
-        model=DeepMLP,
+        model=ScannedMLP,
         factors={
             "depth": depths,
             "kernel_init": INITS,
@@ -42,37 +42,38 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["epochs"],
         batch_size=128,
     )
-    result = found.run(study, "linear")
-    found.notes = [note for note in found.notes if "at the edge" not in note]  # chosen otherwise
+    result = measurements.run(study, "linear")
+    # Those notes are on the rate that is best on validation; here the steps choose it.
+    measurements.notes = [note for note in measurements.notes if "at the edge" not in note]
     times = {
-        (init, depth): _best_times(result, init, depth, configuration["target"], found)
+        (init, depth): _best_times(result, init, depth, configuration["target"], measurements)
         for init in INITS
         for depth in depths
     }
     for init in INITS:
         for depth in depths:
-            found.add(f"steps, {init}, depth {depth}", *times[init, depth])
+            measurements.add(f"steps, {init}, depth {depth}", *times[init, depth])
         ratio = times[init, depths[-1]] / times[init, depths[0]]
-        found.add(f"{init}: steps at depth {depths[-1]} over depth {depths[0]}", *ratio)
+        measurements.add(f"{init}: steps at depth {depths[-1]} over depth {depths[0]}", *ratio)
 
 
 def _components() -> jcnn.data.Dataset:
-    """Digits as their 64 principal components, white, with one-hot targets."""
+    """Return digits as their 64 principal components, whitened, with one-hot targets."""
     digits = jcnn.data.load("digits")
     train = digits.train_inputs.reshape(-1, 64) / 255.0
     mean = train.mean(axis=0)
     _, scales, axes = np.linalg.svd(train - mean, full_matrices=False)
-    axes = axes * (scales > 1e-6 * scales[0])[:, None]  # pixels that never vary give none
+    axes = axes * (scales > 1e-6 * scales[0])[:, None]  # constant pixels have no component
     eye = np.eye(10, dtype=np.float32)
 
-    def white(images: np.ndarray) -> np.ndarray:
+    def whiten(images: np.ndarray) -> np.ndarray:
         return ((images.reshape(-1, 64) / 255.0 - mean) @ axes.T).astype(np.float32)
 
     return replace(
         digits,
         name="digits-components",
-        train_inputs=white(digits.train_inputs),
-        test_inputs=white(digits.test_inputs),
+        train_inputs=whiten(digits.train_inputs),
+        test_inputs=whiten(digits.test_inputs),
         train_targets=eye[digits.train_targets],
         test_targets=eye[digits.test_targets],
         classes=None,
@@ -80,9 +81,9 @@ def _components() -> jcnn.data.Dataset:
 
 
 def _best_times(
-    result: jcnn.Result, init: str, depth: int, target: float, found: Found
+    result: jcnn.Result, init: str, depth: int, target: float, measurements: Measurements
 ) -> np.ndarray:
-    """Steps to the target at the rate with the least mean; what never gets there counts in full."""
+    """Return the steps to the target at the fastest learning rate; a miss counts all its steps."""
     rows = [
         row
         for row in result.ranking()
@@ -98,20 +99,24 @@ def _best_times(
         steps = run.outcome.steps / len(losses) * epochs
         by_rate.setdefault(run.learning_rate, []).append(steps)
     best = min(by_rate, key=lambda rate: float(np.mean(by_rate[rate])))
-    whole = result.records[0].outcome.steps
-    never = min(by_rate[best]) >= whole
+    all_steps = result.records[0].outcome.steps
+    never = min(by_rate[best]) >= all_steps
     if best in (min(by_rate), max(by_rate)) and not never:
-        found.notes.append(f"{init}, depth {depth}: the best rate, {best:g}, is at the edge")
+        measurements.notes.append(
+            f"{init}, depth {depth}: the best rate, {best:g}, is at the edge of those tried"
+        )
     if never:
-        found.notes.append(f"{init}, depth {depth}: never there at any rate in {whole} steps")
+        measurements.notes.append(
+            f"{init}, depth {depth}: never reaches the target at any rate in {all_steps} steps"
+        )
     return np.array(by_rate[best])
 
 
 CLAIM = Claim(
     name="saxe2013-depth",
     source="Saxe et al. 2013, section 3 and figure 6",
-    statement="The time in which a deep linear net learns does not grow with depth from orthogonal "
-    "weights, and does from Gaussian ones.",
+    statement="The learning time of a deep linear network grows with depth from Gaussian weights, "
+    "but not from orthogonal ones.",
     configuration={
         "depths": [8, 32, 128],
         "learning_rates": [1.0, 0.3, 0.1, 0.03, 0.01],

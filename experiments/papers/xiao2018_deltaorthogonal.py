@@ -1,4 +1,4 @@
-"""Xiao et al. 2018: very deep vanilla CNNs train from delta-orthogonal kernels at criticality."""
+"""Xiao et al. 2018: very deep plain CNNs train from delta-orthogonal kernels at criticality."""
 
 import math
 from collections.abc import Mapping
@@ -11,35 +11,38 @@ from flax import nnx
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found, curve, first_at, row_of
-from harness.images import images
-from harness.nets import DeepCNN
+from harness.measurements import Measurements, find_row, learning_curves, steps_to_target
+from harness.networks import ScannedCNN
+from harness.subsets import subset
 from jcnn import initializers, theory
 
 BIAS_VARIANCE = 2.01e-5
 CRITICAL, ORDERED = 1.05, 0.8
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Norms and chi_1 exactly; then how soon each initialization learns."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Compute norms and chi_1 exactly, then how fast each initialization learns."""
     depth, width = configuration["depth"], configuration["width"]
     for seed in range(configuration["seeds"]):
         for name, init in (
             ("delta-orthogonal", initializers.delta_orthogonal()),
             ("gaussian", initializers.lecun_untruncated_normal()),
         ):
-            found.add(f"norm kept by linear layers, {name}", _norm(depth, width, init, seed))
+            measurements.add(
+                f"output norm over input norm of linear layers, {name}",
+                _norm(depth, width, init, seed),
+            )
     critical = theory.mean_field(jnp.tanh, weight_variance=CRITICAL, bias_variance=BIAS_VARIANCE)
     ordered = theory.mean_field(jnp.tanh, weight_variance=ORDERED, bias_variance=BIAS_VARIANCE)
-    found.add("chi_1 at criticality", critical.chi)
-    found.add("chi_1 in the ordered phase", ordered.chi)
+    measurements.add("chi_1 at criticality", critical.chi)
+    measurements.add("chi_1 in the ordered phase", ordered.chi)
     if configuration["train"]:
-        _train(configuration, found)
+        _train(configuration, measurements)
 
 
 def _norm(depth: int, width: int, init: Any, seed: int) -> float:
-    """The norm of what a batch becomes over its own, without activations."""
-    net = DeepCNN(
+    """Return the norm of the features over that of the input, without activations."""
+    net = ScannedCNN(
         (7, 7, width),
         10,
         depth=depth,
@@ -52,7 +55,7 @@ def _norm(depth: int, width: int, init: Any, seed: int) -> float:
     return float(jnp.linalg.norm(net.features(x)) / jnp.linalg.norm(x))
 
 
-def _train(configuration: Mapping[str, Any], found: Found) -> None:
+def _train(configuration: Mapping[str, Any], measurements: Measurements) -> None:
     kernels = {
         f"{name} {v:g}": init
         for v in (CRITICAL, ORDERED)
@@ -65,8 +68,8 @@ def _train(configuration: Mapping[str, Any], found: Found) -> None:
         )
     }
     study = jcnn.Study(
-        data=images("fashion-mnist", train=configuration["train"], test=1000, shrink=4),
-        model=DeepCNN,
+        data=subset("fashion-mnist", train=configuration["train"], test=1000, shrink=4),
+        model=ScannedCNN,
         factors={
             "kernel_init": kernels,
             "bias_init": {"normal": initializers.normal(math.sqrt(BIAS_VARIANCE))},
@@ -78,23 +81,23 @@ def _train(configuration: Mapping[str, Any], found: Found) -> None:
         epochs=configuration["epochs"],
         batch_size=32,
     )
-    result = found.run(study, "deep")
+    result = measurements.run(study, "deep")
     steps = result.records[0].outcome.steps // configuration["epochs"]
     times = {}
     for name in kernels:
-        row = row_of(result, kernel_init=name)
-        curves = curve(result, row, "validation_accuracy")
-        times[name] = np.array(first_at(curves, 0.6, steps=steps))
-        found.add(f"{name}: greatest validation accuracy", *np.nan_to_num(curves).max(axis=1))
+        row = find_row(result, kernel_init=name)
+        curves = learning_curves(result, row, "validation_accuracy")
+        times[name] = np.array(steps_to_target(curves, 0.6, steps=steps))
+        measurements.add(f"{name}: best validation accuracy", *np.nan_to_num(curves).max(axis=1))
     for v in (CRITICAL, ORDERED):
         ratio = times[f"gaussian {v:g}"] / times[f"delta-orthogonal {v:g}"]
-        found.add(f"steps to 60%, gaussian over delta-orthogonal, {v:g}", *ratio)
+        measurements.add(f"steps to 60%, gaussian over delta-orthogonal, {v:g}", *ratio)
 
 
 CLAIM = Claim(
     name="xiao2018-deltaorthogonal",
     source="Xiao et al. 2018, sections 2.4 and 3.3, figure 6",
-    statement="A vanilla tanh CNN of 64 layers learns at criticality, much sooner from "
+    statement="A plain tanh CNN of 64 layers learns at criticality, much faster from "
     "delta-orthogonal kernels than from Gaussian ones, and not at all off criticality.",
     configuration={
         "depth": 64,
@@ -108,10 +111,10 @@ CLAIM = Claim(
     full={"depth": 1000, "width": 64, "train": 12_800, "epochs": 30},
     criteria=[
         Criterion(
-            "norm kept by linear layers, delta-orthogonal",
+            "output norm over input norm of linear layers, delta-orthogonal",
             1 - 1e-5,
             1 + 1e-5,
-            "norm kept by linear layers, gaussian",
+            "output norm over input norm of linear layers, gaussian",
             of="every",
         ),
         Criterion("chi_1 at criticality", 1 - 1e-4, 1 + 1e-4, "chi_1 in the ordered phase"),
@@ -122,12 +125,12 @@ CLAIM = Claim(
             "steps to 60%, gaussian over delta-orthogonal, 0.8",
         ),
         Criterion(
-            "delta-orthogonal 0.8: greatest validation accuracy",
+            "delta-orthogonal 0.8: best validation accuracy",
             0.0,
             0.6,
-            "delta-orthogonal 1.05: greatest validation accuracy",
+            "delta-orthogonal 1.05: best validation accuracy",
         ),
-        Criterion("gaussian 0.8: greatest validation accuracy", 0.0, 0.6),
+        Criterion("gaussian 0.8: best validation accuracy", 0.0, 0.6),
     ],
     measure=measure,
 )

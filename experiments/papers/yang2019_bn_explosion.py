@@ -9,15 +9,15 @@ from flax import nnx
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found
-from harness.nets import HE
+from harness.measurements import Measurements
+from harness.networks import HE
 from jcnn import layers
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "identity": lambda x: x}
 
 
 class CircularCNN(nnx.Module):
-    """Equal convolutions on a torus, each with batch norm and relu: no position is at a border."""
+    """Equal convolutions with circular padding, each followed by batch norm and relu."""
 
     def __init__(self, depth: int, width: int, *, rngs: nnx.Rngs) -> None:
         self.convs = nnx.List(
@@ -35,8 +35,8 @@ class CircularCNN(nnx.Module):
         return self.out(jcnn.pooling.global_avg_pool(x))
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """The factor of each arm a layer, one value a seed; and accuracies, where it is to train."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure the gradient factor per layer of each arm, and accuracies if configured to train."""
     width, depth, batch = (configuration[name] for name in ("width", "depth", "batch"))
     for seed in range(configuration["seeds"]):
         x = jax.random.normal(jax.random.key(seed), (batch, width))
@@ -52,13 +52,15 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
                 kernel_init=HE,
                 rngs=nnx.Rngs(seed),
             )
-            found.add(f"{name}: factor a layer", _factor(model, x, labels))
+            measurements.add(f"{name}: gradient factor per layer", _factor(model, x, labels))
         channels = configuration["channels"]
-        twin = CircularCNN(depth, channels, rngs=nnx.Rngs(seed))
+        cnn = CircularCNN(depth, channels, rngs=nnx.Rngs(seed))
         images = jax.random.normal(jax.random.key(seed), (configuration["images"], 8, 8, channels))
-        found.add("relu, conv: factor a layer", _factor(twin, images, labels[: len(images)]))
+        measurements.add(
+            "relu, conv: gradient factor per layer", _factor(cnn, images, labels[: len(images)])
+        )
     if configuration["train"]:
-        _train(configuration["train"], found)
+        _train(configuration["train"], measurements)
 
 
 def _factor(model: nnx.Module, x: jax.Array, labels: jax.Array) -> float:
@@ -66,7 +68,7 @@ def _factor(model: nnx.Module, x: jax.Array, labels: jax.Array) -> float:
     return (hidden[0].gradient / hidden[-1].gradient) ** (1 / (len(hidden) - 1))
 
 
-def _train(depths: Mapping[str, int], found: Found) -> None:
+def _train(depths: Mapping[str, int], measurements: Measurements) -> None:
     study = jcnn.Study(
         model="mlp",
         factors={
@@ -78,8 +80,8 @@ def _train(depths: Mapping[str, int], found: Found) -> None:
         seeds=3,
         epochs=10,
     )
-    for row in found.run(study, "depth").ranking():
-        found.accuracies(
+    for row in measurements.run(study, "depth").ranking():
+        measurements.add_accuracies(
             f"{row.levels['hidden']}, {row.levels['normalization']}: test accuracy", row
         )
 
@@ -87,8 +89,8 @@ def _train(depths: Mapping[str, int], found: Found) -> None:
 CLAIM = Claim(
     name="yang2019-bn-explosion",
     source="Yang et al. 2019, theorem 3.9 and figure 2",
-    statement="Batch normalization makes gradients grow by sqrt(pi / (pi - 1)) = 1.211 a layer for "
-    "relu, whatever the weights, so that deep networks with it cannot be trained.",
+    statement="With batch normalization, gradients grow by sqrt(pi / (pi - 1)) = 1.211 per layer "
+    "for relu, regardless of the weights, so deep networks with it cannot be trained.",
     configuration={
         "width": 1024,
         "batch": 128,
@@ -100,11 +102,24 @@ CLAIM = Claim(
     },
     quick={"seeds": 1, "train": {}},
     criteria=[
-        Criterion("relu: factor a layer", 1.191, 1.231, "no norm: factor a layer"),
-        Criterion("tanh: factor a layer", 1.065, 1.105, "no norm: factor a layer"),
-        Criterion("identity: factor a layer", 0.98, 1.02, "relu: factor a layer"),
-        Criterion("no norm: factor a layer", 0.97, 1.03, "relu: factor a layer"),
-        Criterion("relu, conv: factor a layer", 1.191, 1.231, "no norm: factor a layer"),
+        Criterion(
+            "relu: gradient factor per layer", 1.191, 1.231, "no norm: gradient factor per layer"
+        ),
+        Criterion(
+            "tanh: gradient factor per layer", 1.065, 1.105, "no norm: gradient factor per layer"
+        ),
+        Criterion(
+            "identity: gradient factor per layer", 0.98, 1.02, "relu: gradient factor per layer"
+        ),
+        Criterion(
+            "no norm: gradient factor per layer", 0.97, 1.03, "relu: gradient factor per layer"
+        ),
+        Criterion(
+            "relu, conv: gradient factor per layer",
+            1.191,
+            1.231,
+            "no norm: gradient factor per layer",
+        ),
         Criterion("depth 10, batch: test accuracy", 0.9, 1.0),
         Criterion("depth 60, batch: test accuracy", 0.0, 0.5, "depth 60, none: test accuracy"),
     ],

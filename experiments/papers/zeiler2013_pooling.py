@@ -1,4 +1,4 @@
-"""Zeiler & Fergus 2013: stochastic pooling fits the training set least and generalises best."""
+"""Zeiler & Fergus 2013: stochastic pooling fits the training set least, generalizes best."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +7,16 @@ import numpy as np
 
 import jcnn
 from harness.claim import Claim, Criterion
-from harness.found import Found, row_of
-from harness.images import images
-from harness.nets import HE
+from harness.measurements import Measurements, find_row
+from harness.networks import HE
+from harness.subsets import subset
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
 from jcnn.training import network_outputs
 
 
-def undrawn_pool(x: Any, *window: Any) -> Any:
-    """Stochastic pooling with the mean under its probabilities, in training too."""
+def expected_pool(x: Any, *window: Any) -> Any:
+    """Apply stochastic pooling with its expected value in training too."""
     return pooling.stochastic_pool(x, *window, deterministic=True)
 
 
@@ -24,11 +24,11 @@ POOLS = {
     "max": pooling.max_pool,
     "avg": pooling.avg_pool,
     "stochastic": pooling.stochastic_pool,
-    "undrawn": undrawn_pool,
+    "expected": expected_pool,
 }
 
 
-def net(
+def pooled_cnn(
     input_shape: tuple[int, ...],
     outputs: int,
     *,
@@ -36,7 +36,7 @@ def net(
     width: int = 16,
     rngs: Any,
 ) -> layers.Sequential:
-    """Three convolutions with relu, each pooled 3x3 by 2, then one dense layer."""
+    """Build three relu convolutions, each pooled 3x3 with stride 2, then one dense layer."""
     chain: dict[str, Any] = {}
     channels, side = input_shape[-1], input_shape[0]
     for i in (1, 2, 3):
@@ -50,43 +50,43 @@ def net(
     )
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Errors in percent on the examples trained on, and on the test set."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure training and test errors in percent."""
     study = Study(
-        data=images("cifar10", train=configuration["train"], test=configuration["test"]),
-        model=net,
+        data=subset("cifar10", train=configuration["train"], test=configuration["test"]),
+        model=pooled_cnn,
         factors={"pooling": POOLS, "width": [configuration["width"]]},
         learning_rates=configuration["learning_rates"],
         seeds=configuration["seeds"],
         epochs=configuration["epochs"],
         batch_size=50,
     )
-    result = found.run(study, "cifar10")
+    result = measurements.run(study, "cifar10")
     prepared = study.prepare()
     train, test = {}, {}
     for name in POOLS:
-        row = row_of(result, pooling=name)
+        row = find_row(result, pooling=name)
         models = train_seeds(study, row.combination, row.learning_rate, prepared=prepared)
         inputs, targets = np.asarray(prepared.data.inputs), np.asarray(prepared.data.targets)
         outputs = [network_outputs(model, inputs, prepared.data) for model in models]
         train[name] = np.array([100 * np.mean(o.argmax(-1) != targets) for o in outputs])
         test[name] = 100 * (1 - np.nan_to_num(row.values))
-        found.add(f"{name}: training error, %", *train[name])
-        found.add(f"{name}: test error, %", *test[name])
-    found.add("training error, average less max, points", *(train["avg"] - train["max"]))
-    found.add(
-        "training error, stochastic less average, points", *(train["stochastic"] - train["avg"])
+        measurements.add(f"{name}: training error, %", *train[name])
+        measurements.add(f"{name}: test error, %", *test[name])
+    measurements.add("training error, average minus max, points", *(train["avg"] - train["max"]))
+    measurements.add(
+        "training error, stochastic minus average, points", *(train["stochastic"] - train["avg"])
     )
-    for name in ("stochastic", "undrawn"):
+    for name in ("stochastic", "expected"):
         lead = np.minimum(test["avg"], test["max"]) - test[name]
-        found.add(f"test error, better of max and average less {name}, points", *lead)
+        measurements.add(f"test error, better of max and average minus {name}, points", *lead)
 
 
 CLAIM = Claim(
     name="zeiler2013-pooling",
     source="Zeiler & Fergus 2013, section 4.2 and table 1",
-    statement="On CIFAR-10 the training error is least with max pooling, then average, then "
-    "stochastic pooling; the test error is least with stochastic pooling.",
+    statement="On CIFAR-10 the training error is lowest with max pooling, then average, then "
+    "stochastic pooling; the test error is lowest with stochastic pooling.",
     configuration={
         "train": 3000,
         "test": 2000,
@@ -97,13 +97,13 @@ CLAIM = Claim(
     },
     full={"train": 50_000, "test": 10_000, "width": 64, "epochs": 100},
     criteria=[
-        Criterion("training error, average less max, points", 0.0, 100.0, of="interval"),
-        Criterion("training error, stochastic less average, points", 0.0, 100.0, of="interval"),
+        Criterion("training error, average minus max, points", 0.0, 100.0, of="interval"),
+        Criterion("training error, stochastic minus average, points", 0.0, 100.0, of="interval"),
         Criterion(
-            "test error, better of max and average less stochastic, points",
+            "test error, better of max and average minus stochastic, points",
             1.0,
             100.0,
-            "test error, better of max and average less undrawn, points",
+            "test error, better of max and average minus expected, points",
         ),
     ],
     measure=measure,

@@ -1,4 +1,4 @@
-"""Zhang 2019: a blur before subsampling makes predictions consistent under shifts."""
+"""Zhang 2019: blurring before subsampling makes predictions more consistent under shifts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,9 +12,9 @@ from flax import nnx
 from jax import Array
 
 from harness.claim import Claim, Criterion
-from harness.found import Found, row_of
-from harness.images import images
-from harness.nets import HE
+from harness.measurements import Measurements, find_row
+from harness.networks import HE
+from harness.subsets import subset
 from jcnn import layers, pooling
 from jcnn.study import Study, train_seeds
 from jcnn.training import network_outputs
@@ -23,12 +23,12 @@ WRAP = ((0, 0), (0, 1), (0, 1), (0, 0))
 
 
 def dense_max(x: Array) -> Array:
-    """The maximum over 2x2 at every position, on a torus."""
+    """Take the maximum over 2x2 windows with stride 1 and circular padding."""
     return pooling.max_pool(jnp.pad(x, WRAP, mode="wrap"), (2, 2), 1)
 
 
 def blurred(x: Array, filter_size: int) -> Array:
-    """`dense_max`, then every other position after a blur."""
+    """Apply `dense_max`, then blur and keep every other position."""
     return pooling.blur_pool(dense_max(x), (2, 2), "CIRCULAR", filter_size=filter_size)
 
 
@@ -40,7 +40,7 @@ POOLS: dict[str, Callable[[Array], Array]] = {
 
 
 class CircularNet(nnx.Module):
-    """Three convolutions on a torus, pooled by 2 but for the last, then means and a dense layer."""
+    """Three circular convolutions, two pooled by 2; then a global average and a dense layer."""
 
     def __init__(
         self,
@@ -67,14 +67,16 @@ class CircularNet(nnx.Module):
         return self.out(pooling.global_avg_pool(jax.nn.relu(last(x))))
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Accuracy and consistency of networks with and without the blur."""
-    data = images("fashion-mnist", train=configuration["train"], test=configuration["test"])
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure accuracy and consistency of networks with and without the blur."""
+    data = subset("fashion-mnist", train=configuration["train"], test=configuration["test"])
     x = jnp.asarray(data.test_inputs[:64], jnp.float32) / 255
     nets = {n: CircularNet((28, 28, 1), 10, down=f, rngs=nnx.Rngs(0)) for n, f in POOLS.items()}
     for name in ("delta", "blur"):
-        apart = jnp.abs(nets[name](x) - nets["max"](x)).max()
-        found.add(f"outputs less those of max pooling, {name} filter", float(apart))
+        difference = jnp.abs(nets[name](x) - nets["max"](x)).max()
+        measurements.add(
+            f"largest difference from max pooling's outputs, {name} filter", float(difference)
+        )
     study = Study(
         data=data,
         model=CircularNet,
@@ -83,30 +85,32 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         seeds=configuration["seeds"],
         epochs=configuration["epochs"],
     )
-    result = found.run(study, "shift")
-    rows = {name: row_of(result, down=name) for name in ("max", "blur")}
+    result = measurements.run(study, "shift")
+    rows = {name: find_row(result, down=name) for name in ("max", "blur")}
     prepared = study.prepare()
     shifts = np.random.default_rng(0).integers(28, size=(configuration["shifts"], 2))
-    same = {}
+    consistency = {}
     for name, row in rows.items():
         models = train_seeds(study, row.combination, row.learning_rate, prepared=prepared)
-        same[name] = np.array([_consistency(model, prepared, shifts) for model in models])
-        found.add(f"consistency, {name}", *same[name])
-    found.add("consistency gained by the blur, points", *100 * (same["blur"] - same["max"]))
-    # Max pooling against itself with a delta filter, whose outputs were seen to be the same.
-    found.add("consistency gained by a delta filter, points", *0 * same["max"])
+        consistency[name] = np.array([_consistency(model, prepared, shifts) for model in models])
+        measurements.add(f"consistency, {name}", *consistency[name])
+    measurements.add(
+        "consistency gained by the blur, points", *100 * (consistency["blur"] - consistency["max"])
+    )
+    # A delta filter leaves max pooling unchanged, as the outputs above show: the gain is 0.
+    measurements.add("consistency gained by a delta filter, points", *0 * consistency["max"])
     drop = np.array(rows["max"].values) - np.array(rows["blur"].values)
-    found.add("accuracy lost by the blur, points", *100 * drop)
+    measurements.add("accuracy lost by the blur, points", *100 * drop)
 
 
 def _consistency(model: nnx.Module, prepared: Any, shifts: np.ndarray) -> float:
-    """How often an image is taken for one class under two of the shifts, over images and pairs."""
+    """Return how often two shifts of an image get the same class, over images and pairs."""
     inputs = prepared.dataset.test_inputs
     counts = np.zeros((len(inputs), 10))
     for shift in shifts:
         moved = np.roll(inputs, shift, axis=(1, 2))
-        taken = network_outputs(model, moved, prepared.data).argmax(axis=-1)
-        counts[np.arange(len(inputs)), taken] += 1
+        classes = network_outputs(model, moved, prepared.data).argmax(axis=-1)
+        counts[np.arange(len(inputs)), classes] += 1
     k = len(shifts)
     return float((counts * (counts - 1)).sum(axis=1).mean() / (k * (k - 1)))
 
@@ -114,8 +118,8 @@ def _consistency(model: nnx.Module, prepared: Any, shifts: np.ndarray) -> float:
 CLAIM = Claim(
     name="zhang2019-blurpool",
     source="Zhang 2019, section 4.1 and table 1 (Tri-3)",
-    statement="A (1, 2, 1) blur before subsampling makes a CNN's predictions at least a point more "
-    "consistent under shifts, and no less accurate.",
+    statement="A (1, 2, 1) blur before subsampling makes a CNN's predictions at least one point "
+    "more consistent under shifts, and no less accurate.",
     configuration={
         "train": 8000,
         "test": 2000,
@@ -135,10 +139,10 @@ CLAIM = Claim(
         ),
         Criterion("accuracy lost by the blur, points", -math.inf, 0.3),
         Criterion(
-            "outputs less those of max pooling, delta filter",
+            "largest difference from max pooling's outputs, delta filter",
             0.0,
             0.0,
-            "outputs less those of max pooling, blur filter",
+            "largest difference from max pooling's outputs, blur filter",
         ),
     ],
     measure=measure,

@@ -1,4 +1,4 @@
-"""A textbook's usual sentences as data: a file each, with the conditions of its trial."""
+"""Textbook claims as data: one file per claim, with its conditions and criteria."""
 
 from textbook import (
     cross_entropy,
@@ -20,7 +20,7 @@ from textbook import (
     zero_centred,
 )
 
-SENTENCES = {
+CLAIMS = {
     module.CLAIM.name: module.CLAIM
     for module in (
         zero_centred,

@@ -9,21 +9,21 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found, row_of
-from harness.nets import HE
+from harness.measurements import Measurements, find_row
+from harness.networks import HE
+from harness.paired import points, rank_by_steps, ratio
 from jcnn import data, engine, initializers, layers, losses, models, training
 from jcnn.study import Study
 from jcnn.study.prepare import Prepared
-from textbook import shared
-from textbook.criteria import POINTS, STEPS, at_least
-from textbook.paired import by_steps, points, ratio
+from textbook.shared.criteria import POINTS, STEPS, at_least
 
 STEPS_FIGURE = "steps to 90%, squared error over cross-entropy"
-AHEAD = "test accuracy, cross-entropy less squared error, points"
+AHEAD = "test accuracy, cross-entropy minus squared error, points"
 GRADIENT = "gradient at the outputs before training, cross-entropy over squared error"
-# The last layer's weights: He's as everywhere, from which the outputs begin with a deviation of 4
-# (max pooling adds to it), so small that they begin at 0, or so large that they begin saturated.
+# The last layer's weights: He's as in all layers, which start the outputs with a standard deviation
+# of 4 (max pooling adds to it); small, which start them at 0; or large, which start them saturated.
 STARTS = {
     "He": HE,
     "small": initializers.normal(0.01),
@@ -33,7 +33,7 @@ SQUASHED = {"linear": lambda x: x, "sigmoid": jax.nn.sigmoid}
 
 
 class Classifier(nnx.Module):
-    """LeNet, whose outputs may be squashed, and whose last layer may begin otherwise."""
+    """A LeNet with an optional squashing of its outputs and another initial last layer."""
 
     def __init__(
         self,
@@ -44,37 +44,38 @@ class Classifier(nnx.Module):
         output_init: layers.Initializer = HE,
         rngs: nnx.Rngs,
     ) -> None:
-        self.net = models.lenet(input_shape, outputs, kernel_init=HE, rngs=rngs)
-        self.net.output = layers.Dense(64, outputs, kernel_init=output_init, rngs=rngs)
+        self.lenet = models.lenet(input_shape, outputs, kernel_init=HE, rngs=rngs)
+        self.lenet.output = layers.Dense(64, outputs, kernel_init=output_init, rngs=rngs)
         self.squash = squash
 
     def __call__(self, x: Array) -> Array:
-        """Outputs: logits, or activations where they are squashed."""
-        return self.squash(self.net(x))
+        """Return logits, or their squashed values."""
+        return self.squash(self.lenet(x))
 
 
 def squared_error(outputs: Array, labels: Array) -> Array:
-    """Half the sum of squared differences from the one-hot target, as textbooks write it."""
+    """Return half the sum of squared differences from the one-hot target, as in textbooks."""
     target = jax.nn.one_hot(labels, outputs.shape[-1], dtype=outputs.dtype)
     return jnp.square(outputs - target).sum(axis=-1) / 2
 
 
 class SquaredError(Study):
-    """A study of classifiers trained by `squared_error`, judged by accuracy like any other."""
+    """A study of classifiers that train on `squared_error` and are ranked by accuracy."""
 
     def prepare(self) -> Prepared:
-        """The data, and the task with the other loss."""
-        found = super().prepare()
-        metrics = {**found.task.metrics, "loss": squared_error}
-        return found._replace(task=replace(found.task, loss=squared_error, metrics=metrics))
+        """Prepare the data, and the task with the other loss."""
+        prepared = super().prepare()
+        metrics = {**prepared.task.metrics, "loss": squared_error}
+        task = replace(prepared.task, loss=squared_error, metrics=metrics)
+        return prepared._replace(task=task)
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Steps and accuracies with either loss, and what each says to the outputs at first."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure steps and accuracies with both losses, and their initial gradients at the outputs."""
     for seed in range(configuration["seeds"]):
         for start in STARTS:
             for squash, value in _gradients(seed, start).items():
-                found.add(f"gradient, {_condition(squash, start)}: {GRADIENT}", value)
+                measurements.add(f"gradient, {_condition(squash, start)}: {GRADIENT}", value)
     if not configuration["train"]:
         return
     settings = {
@@ -83,45 +84,49 @@ def measure(configuration: Mapping[str, Any], found: Found) -> None:
         "seeds": configuration["seeds"],
         "epochs": configuration["epochs"],
     }
-    entropy = shared.run(found, Study(factors={"output_init": STARTS}, **settings), "entropy")
+    entropy = study_cache.run(
+        measurements, Study(factors={"output_init": STARTS}, **settings), "entropy"
+    )
     factors = {"squash": SQUASHED, "output_init": STARTS}
-    squared = shared.run(found, SquaredError(factors=factors, **settings), "squared")
+    squared = study_cache.run(measurements, SquaredError(factors=factors, **settings), "squared")
     target = configuration["target"]
-    fast_entropy = by_steps(found, entropy, "entropy", target)
-    fast_squared = by_steps(found, squared, "squared", target)
+    fast_entropy = rank_by_steps(measurements, entropy, "entropy", target)
+    fast_squared = rank_by_steps(measurements, squared, "squared", target)
     for start in STARTS:
         for squash in SQUASHED:
-            where = _condition(squash, start)
+            condition = _condition(squash, start)
             levels = {"squash": squash, "output_init": start}
-            rows = row_of(entropy, output_init=start), row_of(squared, **levels)
-            found.add(f"{where}, in the end: {AHEAD}", *points(*rows))
-            rows = row_of(fast_squared, **levels), row_of(fast_entropy, output_init=start)
-            found.add(f"{where}: {STEPS_FIGURE}", *ratio(*rows))
+            rows = find_row(entropy, output_init=start), find_row(squared, **levels)
+            measurements.add(f"{condition}, after training: {AHEAD}", *points(*rows))
+            rows = find_row(fast_squared, **levels), find_row(fast_entropy, output_init=start)
+            measurements.add(f"{condition}: {STEPS_FIGURE}", *ratio(*rows))
 
 
 def _condition(squash: str, start: str) -> str:
-    return f"{squash} outputs{'' if start == 'He' else f', {start} weights at first'}"
+    return f"{squash} outputs{'' if start == 'He' else f', {start} initial weights'}"
 
 
 def _gradients(seed: int, start: str) -> dict[str, float]:
-    """The mean size of dL/dz at the weighted sums z of the outputs, of one loss over the other."""
+    """Return the mean |dL/dz| at the pre-activations z of the outputs, one loss over the other."""
     prepared = engine.prepare(data.load("digits"), 0.2)
     x = training.normalize(jnp.asarray(prepared.inputs[:256]), prepared)
     labels = jnp.asarray(prepared.targets[:256])
     net = Classifier((8, 8, 1), 10, output_init=STARTS[start], rngs=nnx.Rngs(seed))
     z = net(x)
 
-    def size(loss: Callable[[Array], Array]) -> Array:
+    def gradient_norm(loss: Callable[[Array], Array]) -> Array:
         return jnp.linalg.norm(jax.grad(lambda z: loss(z).sum())(z), axis=-1).mean()
 
-    entropy = size(lambda z: losses.cross_entropy(z, labels))
+    entropy = gradient_norm(lambda z: losses.cross_entropy(z, labels))
     return {
-        name: float(entropy / size(lambda z, squash=squash: squared_error(squash(z), labels)))
+        name: float(
+            entropy / gradient_norm(lambda z, squash=squash: squared_error(squash(z), labels))
+        )
         for name, squash in SQUASHED.items()
     }
 
 
-WHERE = [_condition(squash, start) for start in STARTS for squash in SQUASHED]
+CONDITIONS = [_condition(squash, start) for start in STARTS for squash in SQUASHED]
 CLAIM = Claim(
     name="cross-entropy",
     source="Goodfellow et al. 2016, section 6.2; usual in textbooks",
@@ -135,12 +140,12 @@ CLAIM = Claim(
     },
     quick={"seeds": 2, "train": False},
     criteria=[
-        *(at_least(f"{where}: {STEPS_FIGURE}", STEPS) for where in WHERE),
-        *(at_least(f"{where}, in the end: {AHEAD}", POINTS) for where in WHERE),
+        *(at_least(f"{condition}: {STEPS_FIGURE}", STEPS) for condition in CONDITIONS),
+        *(at_least(f"{condition}, after training: {AHEAD}", POINTS) for condition in CONDITIONS),
         *(
-            at_least(f"gradient, {where}: {GRADIENT}", 2.0, f"gradient, {null}: {GRADIENT}")
+            at_least(f"gradient, {condition}: {GRADIENT}", 2.0, f"gradient, {null}: {GRADIENT}")
             for start in STARTS
-            for where, null in [(_condition("sigmoid", start), _condition("linear", start))]
+            for condition, null in [(_condition("sigmoid", start), _condition("linear", start))]
         ),
     ],
     measure=measure,

@@ -8,31 +8,32 @@ import jax
 from flax import nnx
 from jax import Array
 
+from harness import timing
 from harness.claim import Claim
-from harness.found import Found
-from harness.nets import HE
+from harness.measurements import Measurements
+from harness.networks import HE
 from jcnn import layers, pooling
-from textbook import canvas, timing
-from textbook.criteria import TIME, at_least
+from textbook.shared import digit_images
+from textbook.shared.criteria import TIME, at_least
 
-WITHOUT = "time of a step, without pooling over with"
-STRIDES = "time of a step, strides of 2 over pooling"
+WITHOUT = "time per step, without pooling over with"
+STRIDES = "time per step, strides of 2 over pooling"
 BASE, NULL = "pooling", "pooling by 1"
-HEADS = ("a dense layer at the end", "global average at the end")
+HEADS = ("dense head", "global average head")
 
 
 class GlobalAverage(nnx.Module):
-    """The mean over all positions."""
+    """Global average pooling."""
 
     def __call__(self, x: Array) -> Array:
-        """`(n, height, width, c)` to `(n, c)`."""
+        """Average `(n, height, width, c)` to `(n, c)`."""
         return pooling.global_avg_pool(x)
 
 
-def net(
+def downsampling_cnn(
     input_shape: Sequence[int], outputs: int, *, kind: str, head: str, rngs: nnx.Rngs
 ) -> layers.Sequential:
-    """Two convolutions, each followed by what `kind` says, then the `head` and a dense layer."""
+    """Build two convolutions, downsampled as `kind` says, then `head` and a dense layer."""
     height, width, channels = input_shape
     chain: dict[str, Any] = {}
     for i, features in enumerate((16, 32), start=1):
@@ -45,8 +46,8 @@ def net(
             window = 2 if kind == BASE else 1
             chain[f"pool{i}"] = layers.Pool(pooling.max_pool, (window, window))
         channels = features
-    shrunk = 4 if kind in (BASE, "strides of 2") else 1
-    size = height // shrunk * (width // shrunk) * channels
+    factor = 4 if kind in (BASE, "strides of 2") else 1
+    size = height // factor * (width // factor) * channels
     if head == HEADS[0]:
         chain["flatten"] = layers.Flatten()
         chain["hidden"] = layers.Dense(size, 64, kernel_init=HE, rngs=rngs)
@@ -59,19 +60,21 @@ def net(
     )
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Times of training steps of nets that differ in what shrinks their images."""
-    dataset = canvas.enlarged(3)
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Time training steps of networks that differ in how they downsample."""
+    dataset = digit_images.enlarged_digits(3)
     for head in HEADS:
-        sides = {
-            kind: timing.steps(partial(net, kind=kind, head=head), dataset, configuration["steps"])
+        arms = {
+            kind: timing.time_step(
+                partial(downsampling_cnn, kind=kind, head=head), dataset, configuration["steps"]
+            )
             for kind in (BASE, "no pooling", NULL, "strides of 2")
         }
         rounds = configuration["blocks"], configuration["rounds"]
-        over = timing.over(sides, BASE, *rounds)
-        found.add(f"{head}: {WITHOUT}", *over["no pooling"])
-        found.add(f"against strides of 2, {head}: {STRIDES}", *over["strides of 2"])
-        found.add(f"{NULL}, {head}: {WITHOUT}", *(over["no pooling"] / over[NULL]))
+        ratios = timing.relative_times(arms, BASE, *rounds)
+        measurements.add(f"{head}: {WITHOUT}", *ratios["no pooling"])
+        measurements.add(f"against strides of 2, {head}: {STRIDES}", *ratios["strides of 2"])
+        measurements.add(f"{NULL}, {head}: {WITHOUT}", *(ratios["no pooling"] / ratios[NULL]))
 
 
 CLAIM = Claim(

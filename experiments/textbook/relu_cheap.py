@@ -1,4 +1,4 @@
-"""Is relu cheaper to compute than the sigmoid and tanh, on this device?"""
+"""Is relu cheaper to compute than the sigmoid and tanh?"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,15 +8,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from harness import timing
 from harness.claim import Claim
-from harness.found import Found
+from harness.measurements import Measurements
 from jcnn import models
-from textbook import canvas, timing
-from textbook.criteria import TIME, at_least
+from textbook.shared import digit_images
+from textbook.shared.criteria import TIME, at_least
 
-FIGURE = "time over relu's"
+FIGURE = "time relative to relu"
 RELU, AGAIN = "relu", "relu again"
-SIDES: dict[str, Callable[[Array], Array]] = {
+ARMS: dict[str, Callable[[Array], Array]] = {
     RELU: jax.nn.relu,
     "sigmoid": jax.nn.sigmoid,
     "tanh": jnp.tanh,
@@ -32,28 +33,28 @@ SETTINGS = (
 )
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Times of the function alone, on few numbers and on many, and of steps with it."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Time each function alone, on few numbers and on many, and training steps with it."""
     keys = jax.random.split(jax.random.key(0), 2)
     few = jax.random.normal(keys[0], (configuration["few"],))
     many = jax.random.normal(keys[1], (configuration["many"],))
     times = configuration["times"]
-    dataset = canvas.enlarged(3)
+    dataset = digit_images.enlarged_digits(3)
 
     def sample(setting: str, function: Callable[[Array], Array]) -> timing.Sample:
         if setting == STEP:
             build = partial(models.lenet, activation=function)
-            return timing.steps(build, dataset, configuration["steps"])
-        used = timing.backward(function) if "backward" in setting else function
+            return timing.time_step(build, dataset, configuration["steps"])
+        passes = timing.forward_and_backward(function) if "backward" in setting else function
         if setting.endswith(CACHE):
-            return timing.calls(timing.repeated(used, times), few)
-        return timing.calls(used, many)
+            return timing.time_call(timing.iterate(passes, times), few)
+        return timing.time_call(passes, many)
 
     for setting in SETTINGS:
-        sides = {name: sample(setting, function) for name, function in SIDES.items()}
-        over = timing.over(sides, RELU, configuration["blocks"], configuration["rounds"])
-        for name, values in over.items():
-            found.add(f"{name}, {setting}: {FIGURE}", *values)
+        arms = {name: sample(setting, function) for name, function in ARMS.items()}
+        ratios = timing.relative_times(arms, RELU, configuration["blocks"], configuration["rounds"])
+        for name, values in ratios.items():
+            measurements.add(f"{name}, {setting}: {FIGURE}", *values)
 
 
 CLAIM = Claim(

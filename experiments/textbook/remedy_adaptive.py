@@ -3,58 +3,67 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found
-from textbook import deep_net, shared
-from textbook.deep_net import MILDER, SMALL, UNMENDED, no_remedy
-from textbook.remedies import CONFIGURATION, QUICK, restores, teaches
+from harness.measurements import Measurements
+from textbook.shared import vanishing_gradients
+from textbook.shared.remedies import CONFIGURATION, QUICK, learns, restores
+from textbook.shared.vanishing_gradients import MILDER, SATURATING, SMALL, no_remedy
 
 OPTIMIZERS = {"Adam": "adam", "RMSprop": "rmsprop"}
-CHANGE = "change of the first layer by a first step at the greatest rate, as a share of it"
-NETS = [(activation, initial) for activation in UNMENDED for initial in (SMALL, MILDER)]
+CHANGE = "relative change of the first layer in one step at the largest learning rate"
+NETWORKS = [(activation, initial) for activation in SATURATING for initial in (SMALL, MILDER)]
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Gradients, which no optimizer changes, first steps, and accuracies."""
-    deep_net.unmended(configuration, found)
-    for activation, initial in NETS:
-        _before(configuration, found, activation, initial)
-    found.notes.append(
-        "gradients before the first step are those of the net, whatever the optimizer: those "
-        "criteria only say whether there was something to restore"
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure gradients, which no optimizer changes, first updates, and accuracies."""
+    vanishing_gradients.measure_without_remedy(configuration, measurements)
+    for activation, initial in NETWORKS:
+        _measure_initial(configuration, measurements, activation, initial)
+    measurements.notes.append(
+        "gradients before the first step do not depend on the optimizer: those criteria only say "
+        "whether there was something to restore"
     )
     if not configuration["train"]:
         return
-    study = deep_net.study(
+    study = vanishing_gradients.build_study(
         configuration,
-        UNMENDED,
+        SATURATING,
         SMALL,
         MILDER,
         rates="adaptive_rates",
         optimizer=list(OPTIMIZERS.values()),
     )
-    result = shared.run(found, study, "adaptive")
+    result = study_cache.run(measurements, study, "adaptive")
     for name, optimizer in OPTIMIZERS.items():
-        for activation, initial in NETS:
+        for activation, initial in NETWORKS:
             levels = {"activation": activation, "kernel_init": initial, "optimizer": optimizer}
-            deep_net.learned(found, result, f"{name}, {_net(activation, initial)}", **levels)
+            vanishing_gradients.add_accuracies(
+                measurements, result, f"{name}, {_network(activation, initial)}", **levels
+            )
 
 
-def _before(configuration: Mapping[str, Any], found: Found, activation: str, initial: str) -> None:
-    ratios = deep_net.gradient_ratios(configuration, activation, initial=initial)
-    found.add(f"gradient, {_net(activation, initial)}: {deep_net.RATIO}", *ratios)
+def _measure_initial(
+    configuration: Mapping[str, Any], measurements: Measurements, activation: str, initial: str
+) -> None:
+    ratios = vanishing_gradients.gradient_ratios(configuration, activation, initial=initial)
+    measurements.add(
+        f"gradient, {_network(activation, initial)}: {vanishing_gradients.RATIO}", *ratios
+    )
     rate = max(configuration["learning_rates"])
-    steps = deep_net.first_steps(configuration, activation, initial=initial, rate=rate)
-    found.add(no_remedy(activation, CHANGE, initial), *steps)
+    updates = vanishing_gradients.first_updates(
+        configuration, activation, initial=initial, rate=rate
+    )
+    measurements.add(no_remedy(activation, CHANGE, initial), *updates)
     rate = max(configuration["adaptive_rates"])
     for name, optimizer in OPTIMIZERS.items():
-        steps = deep_net.first_steps(
+        updates = vanishing_gradients.first_updates(
             configuration, activation, initial=initial, optimizer=optimizer, rate=rate
         )
-        found.add(f"{name}, {_net(activation, initial)}: {CHANGE}", *steps)
+        measurements.add(f"{name}, {_network(activation, initial)}: {CHANGE}", *updates)
 
 
-def _net(activation: str, initial: str) -> str:
+def _network(activation: str, initial: str) -> str:
     return f"{activation}, weights {initial}"
 
 
@@ -65,8 +74,12 @@ CLAIM = Claim(
     configuration={**CONFIGURATION, "adaptive_rates": (0.03, 0.01, 0.003, 0.001, 0.0003)},
     quick=QUICK,
     criteria=[
-        *(teaches(f"{name}, {_net(*one)}", *one) for name in OPTIMIZERS for one in NETS),
-        *(restores(_net(*one), *one) for one in NETS),
+        *(
+            learns(f"{name}, {_network(*network)}", *network)
+            for name in OPTIMIZERS
+            for network in NETWORKS
+        ),
+        *(restores(_network(*network), *network) for network in NETWORKS),
     ],
     measure=measure,
 )

@@ -3,25 +3,32 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found
-from textbook import deep_net, shared
-from textbook.remedies import CONFIGURATION, QUICK, restores, teaches
+from harness.measurements import Measurements
+from textbook.shared import vanishing_gradients
+from textbook.shared.remedies import CONFIGURATION, QUICK, learns, restores
 
 ACTIVATIONS = ("sigmoid", "tanh")
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Gradients and accuracies with batch normalization after each convolution."""
-    deep_net.unmended(configuration, found)
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure gradients and accuracies with batch normalization after each convolution."""
+    vanishing_gradients.measure_without_remedy(configuration, measurements)
     for activation in ACTIVATIONS:
-        ratios = deep_net.gradient_ratios(configuration, activation, normalization="batch")
-        found.add(f"gradient, {activation}: {deep_net.RATIO}", *ratios)
+        ratios = vanishing_gradients.gradient_ratios(
+            configuration, activation, normalization="batch"
+        )
+        measurements.add(f"gradient, {activation}: {vanishing_gradients.RATIO}", *ratios)
     if configuration["train"]:
-        study = deep_net.study(configuration, ACTIVATIONS, deep_net.SMALL, normalization=["batch"])
-        result = shared.run(found, study, "batch-norm")
+        study = vanishing_gradients.build_study(
+            configuration, ACTIVATIONS, vanishing_gradients.SMALL, normalization=["batch"]
+        )
+        result = study_cache.run(measurements, study, "batch-norm")
         for activation in ACTIVATIONS:
-            deep_net.learned(found, result, activation, activation=activation)
+            vanishing_gradients.add_accuracies(
+                measurements, result, activation, activation=activation
+            )
 
 
 CLAIM = Claim(
@@ -30,6 +37,6 @@ CLAIM = Claim(
     statement="Batch normalization relieves vanishing gradients.",
     configuration=CONFIGURATION,
     quick=QUICK,
-    criteria=[kind(name, name) for name in ACTIVATIONS for kind in (teaches, restores)],
+    criteria=[kind(name, name) for name in ACTIVATIONS for kind in (learns, restores)],
     measure=measure,
 )

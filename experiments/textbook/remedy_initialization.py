@@ -3,31 +3,36 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found
-from textbook import deep_net, shared
-from textbook.remedies import CONFIGURATION, QUICK, restores, teaches
+from harness.measurements import Measurements
+from textbook.shared import vanishing_gradients
+from textbook.shared.remedies import CONFIGURATION, QUICK, learns, restores
 
-# Four times Xavier's is what is usual for the sigmoid, whose slope is a quarter of tanh's.
+# Four times Xavier's is usual for the sigmoid, whose slope is a quarter of tanh's.
 ARMS = {
     "tanh": ("Xavier", "He"),
     "sigmoid": ("Xavier", "He", "4 x Xavier"),
 }
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Gradients and accuracies from weights drawn by each scheme."""
-    deep_net.unmended(configuration, found)
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure gradients and accuracies from each initialization."""
+    vanishing_gradients.measure_without_remedy(configuration, measurements)
     for activation, schemes in ARMS.items():
         for scheme in schemes:
-            ratios = deep_net.gradient_ratios(configuration, activation, initial=scheme)
-            found.add(f"gradient, {scheme}, {activation}: {deep_net.RATIO}", *ratios)
+            ratios = vanishing_gradients.gradient_ratios(configuration, activation, initial=scheme)
+            measurements.add(
+                f"gradient, {scheme}, {activation}: {vanishing_gradients.RATIO}", *ratios
+            )
         if not configuration["train"]:
             continue
-        study = deep_net.study(configuration, (activation,), *schemes)
-        result = shared.run(found, study, f"initialization-{activation}")
+        study = vanishing_gradients.build_study(configuration, (activation,), *schemes)
+        result = study_cache.run(measurements, study, f"initialization-{activation}")
         for scheme in schemes:
-            deep_net.learned(found, result, f"{scheme}, {activation}", kernel_init=scheme)
+            vanishing_gradients.add_accuracies(
+                measurements, result, f"{scheme}, {activation}", kernel_init=scheme
+            )
 
 
 CLAIM = Claim(
@@ -40,7 +45,7 @@ CLAIM = Claim(
         kind(f"{scheme}, {activation}", activation)
         for activation, schemes in ARMS.items()
         for scheme in schemes
-        for kind in (teaches, restores)
+        for kind in (learns, restores)
     ],
     measure=measure,
 )

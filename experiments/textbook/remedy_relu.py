@@ -3,38 +3,43 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found
-from textbook import deep_net, shared
-from textbook.deep_net import MILDER, SMALL
-from textbook.remedies import CONFIGURATION, QUICK, restores, teaches
+from harness.measurements import Measurements
+from textbook.shared import vanishing_gradients
+from textbook.shared.remedies import CONFIGURATION, QUICK, learns, restores
+from textbook.shared.vanishing_gradients import MILDER, SMALL
 
-# The weights of the nets to be mended, so that relu alone is new; and those that suit relu.
+# The small weights of the null arm, so that only relu is new; and those that suit relu.
 WEIGHTS = {SMALL: f"weights {SMALL}", MILDER: f"weights {MILDER}", "He": "He's weights"}
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Gradients and accuracies with relu in place of sigmoid and tanh."""
-    deep_net.unmended(configuration, found)
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure gradients and accuracies with relu instead of sigmoid and tanh."""
+    vanishing_gradients.measure_without_remedy(configuration, measurements)
     for initial, name in WEIGHTS.items():
-        ratios = deep_net.gradient_ratios(configuration, "relu", initial=initial)
-        found.add(f"gradient, {name}: {deep_net.RATIO}", *ratios)
+        ratios = vanishing_gradients.gradient_ratios(configuration, "relu", initial=initial)
+        measurements.add(f"gradient, {name}: {vanishing_gradients.RATIO}", *ratios)
     if configuration["train"]:
-        result = shared.run(found, deep_net.study(configuration, ("relu",), *WEIGHTS), "relu")
+        result = study_cache.run(
+            measurements,
+            vanishing_gradients.build_study(configuration, ("relu",), *WEIGHTS),
+            "relu",
+        )
         for initial, name in WEIGHTS.items():
-            deep_net.learned(found, result, name, kernel_init=initial)
+            vanishing_gradients.add_accuracies(measurements, result, name, kernel_init=initial)
 
 
 CLAIM = Claim(
     name="remedy-relu",
     source="Glorot, Bordes & Bengio 2011; usual in textbooks",
-    statement="relu in place of sigmoid or tanh relieves vanishing gradients.",
+    statement="relu instead of sigmoid or tanh relieves vanishing gradients.",
     configuration=CONFIGURATION,
     quick=QUICK,
     criteria=[
         kind(name, "tanh", MILDER if initial == MILDER else SMALL)
         for initial, name in WEIGHTS.items()
-        for kind in (teaches, restores)
+        for kind in (learns, restores)
     ],
     measure=measure,
 )

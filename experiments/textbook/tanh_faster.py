@@ -3,50 +3,61 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found, row_of
+from harness.measurements import Measurements, find_row
+from harness.paired import rank_by_steps, ratio
 from jcnn.study import Result, Row
-from textbook import shared, sigmoids
-from textbook.criteria import STEPS, at_least
-from textbook.paired import by_steps, ratio
+from textbook.shared import sigmoids
+from textbook.shared.criteria import STEPS, at_least
 
 FIGURE = "steps to 90%, sigmoid over tanh"
-NULL = "steps to 90%, sigmoid centred and as steep over tanh"
+NULL = "steps to 90%, sigmoid with tanh's centre and slope over tanh"
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Steps of the sigmoid over those of tanh: two depths, each with what is said to help."""
-    lenets = sigmoids.lenets(configuration, found)
-    _add(configuration, found, "3 layers", lenets, model="lenet")
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Compare the steps of sigmoid and tanh at two depths, with what is said to help."""
+    lenets = sigmoids.run_lenets(configuration, measurements)
+    _add(configuration, measurements, "3 layers", lenets, model="lenet")
     shape = {name: configuration[name] for name in ("depth", "width")}
-    plain = {"model": "plain", **shape}
-    study = sigmoids.study(
-        configuration, "sigmoid", "tanh", normalization=["none", "batch"], **plain
+    plain_cnn = {"model": "plain", **shape}
+    study = sigmoids.build_study(
+        configuration, "sigmoid", "tanh", normalization=["none", "batch"], **plain_cnn
     )
-    _add(configuration, found, "8 layers", shared.run(found, study, "deep"), **plain)
+    _add(
+        configuration,
+        measurements,
+        "8 layers",
+        study_cache.run(measurements, study, "deep"),
+        **plain_cnn,
+    )
 
 
 def _add(
-    configuration: Mapping[str, Any], found: Found, where: str, plain: Result, **net: Any
+    configuration: Mapping[str, Any],
+    measurements: Measurements,
+    where: str,
+    result: Result,
+    **network: Any,
 ) -> None:
-    def alone(activation: str, initial: str) -> Row:
-        study = sigmoids.study(configuration, activation, initial=initial, **net)
+    def fastest(activation: str, initial: str) -> Row:
+        study = sigmoids.build_study(configuration, activation, initial=initial, **network)
         name = f"{where}, {activation}, {initial}"
-        result = shared.run(found, study, name)
-        return by_steps(found, result, name, configuration["target"]).ranking()[0]
+        result = study_cache.run(measurements, study, name)
+        return rank_by_steps(measurements, result, name, configuration["target"]).ranking()[0]
 
-    plain = by_steps(found, plain, where, configuration["target"])
+    ranked = rank_by_steps(measurements, result, where, configuration["target"])
     for normalization, condition in (("none", where), ("batch", f"{where}, batch norm")):
         sigmoid, tanh = (
-            row_of(plain, activation=name, normalization=normalization)
+            find_row(ranked, activation=name, normalization=normalization)
             for name in ("sigmoid", "tanh")
         )
-        found.add(f"{condition}: {FIGURE}", *ratio(sigmoid, tanh))
-    tanh = row_of(plain, activation="tanh", normalization="none")
-    suited = alone("sigmoid", "4 glorot")
-    found.add(f"{where}, weights to suit: {FIGURE}", *ratio(suited, tanh))
-    alike = alone("4 (sigmoid - 0.5)", "glorot")
-    found.add(f"{where}: {NULL}", *ratio(alike, tanh))
+        measurements.add(f"{condition}: {FIGURE}", *ratio(sigmoid, tanh))
+    tanh = find_row(ranked, activation="tanh", normalization="none")
+    suited = fastest("sigmoid", "4 glorot")
+    measurements.add(f"{where}, suited weights: {FIGURE}", *ratio(suited, tanh))
+    matched = fastest("4 (sigmoid - 0.5)", "glorot")
+    measurements.add(f"{where}: {NULL}", *ratio(matched, tanh))
 
 
 CLAIM = Claim(
@@ -57,7 +68,7 @@ CLAIM = Claim(
     criteria=[
         at_least(f"{where}{condition}: {FIGURE}", STEPS, None if condition else f"{where}: {NULL}")
         for where in ("3 layers", "8 layers")
-        for condition in ("", ", weights to suit", ", batch norm")
+        for condition in ("", ", suited weights", ", batch norm")
     ],
     measure=measure,
 )

@@ -6,67 +6,67 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found, row_of
-from harness.images import shrunk
+from harness.measurements import Measurements, find_row
+from harness.paired import percent, points, ratio
+from harness.subsets import downsample
 from jcnn import data
 from jcnn.study import Study
-from textbook import shared
-from textbook.criteria import POINTS, at_least
-from textbook.paired import percent, points, ratio
-from textbook.through_time import shuffled, through_time
+from textbook.shared.criteria import POINTS, at_least
+from textbook.shared.lenet_3d import lenet_3d, shuffle_frames
 
 FILE = Path("adrenalmnist3d", "adrenalmnist3d_64.npz")
-AHEAD = "accuracy, 3-D less 2-D, points"
+AHEAD = "accuracy, 3-D minus 2-D, points"
 LOSS = "test loss, 2-D over 3-D"
 NULL = "slices shuffled, "
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Accuracies and losses of nets whose kernels span 3 slices or 1, in order or shuffled."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure accuracies and losses with kernels over 3 slices or 1, in order or shuffled."""
     volumes = adrenal()
-    mixed = replace(
+    shuffled = replace(
         volumes,
         name=f"{volumes.name}-shuffled",
-        train_inputs=shuffled(volumes.train_inputs),
-        test_inputs=shuffled(volumes.test_inputs),
+        train_inputs=shuffle_frames(volumes.train_inputs),
+        test_inputs=shuffle_frames(volumes.test_inputs),
     )
-    for where, own in (("", volumes), (NULL, mixed)):
+    for where, dataset in (("", volumes), (NULL, shuffled)):
         study = Study(
-            data=own,
-            model=through_time,
+            data=dataset,
+            model=lenet_3d,
             factors={"frames": [1, 3]},
             learning_rates=configuration["learning_rates"],
             seeds=configuration["seeds"],
             epochs=configuration["epochs"],
         )
-        result = shared.run(found, study, "shuffled" if where else "slices")
-        solid, flat = (row_of(result, frames=frames) for frames in ("3", "1"))
-        found.add(f"{where}accuracy: {AHEAD}", *points(solid, flat))
+        result = study_cache.run(measurements, study, "shuffled" if where else "slices")
+        solid, flat = (find_row(result, frames=frames) for frames in ("3", "1"))
+        measurements.add(f"{where}accuracy: {AHEAD}", *points(solid, flat))
         for name, row in (("3-D", solid), ("2-D", flat)):
-            found.add(f"{where}{name}: test accuracy, %", *percent(row))
+            measurements.add(f"{where}{name}: test accuracy, %", *percent(row))
         by_loss = result.by("loss")
-        solid, flat = (row_of(by_loss, frames=frames) for frames in ("3", "1"))
-        found.add(f"{where}loss: {LOSS}", *ratio(flat, solid))
+        solid, flat = (find_row(by_loss, frames=frames) for frames in ("3", "1"))
+        measurements.add(f"{where}loss: {LOSS}", *ratio(flat, solid))
 
 
 def adrenal() -> data.Dataset:
-    """AdrenalMNIST3D in `$JCNN_DATA`, each side 16 voxels: means over blocks of 4 x 4 x 4.
+    """Load AdrenalMNIST3D from `$JCNN_DATA`, averaged over blocks to 16 voxels per side.
 
-    DataError where it is not there.
+    Raises DataError if it is missing.
     """
     folder = os.environ.get("JCNN_DATA")
     if not folder:
         raise data.DataError(
-            f"AdrenalMNIST3D (medmnist.com, 64 x 64 x 64) is wanted: put it into DIR/{FILE} and "
+            f"AdrenalMNIST3D (medmnist.com, 64 x 64 x 64) is required: save it as DIR/{FILE} and "
             "set JCNN_DATA=DIR"
         )
-    whole = data.load(Path(folder) / FILE)
+    dataset = data.load(Path(folder) / FILE)
     return replace(
-        whole,
+        dataset,
         name="adrenalmnist3d-16",
-        train_inputs=shrunk(whole.train_inputs, 4),
-        test_inputs=shrunk(whole.test_inputs, 4),
+        train_inputs=downsample(dataset.train_inputs, 4),
+        test_inputs=downsample(dataset.test_inputs, 4),
     )
 
 

@@ -1,4 +1,4 @@
-"""Does pooling that weighs the centre most help where the centre matters, and what does it cost?"""
+"""Does weighted-average pooling help if the centre matters, and what does it cost?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,27 +9,28 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from harness import study_cache, timing
 from harness.claim import Claim
-from harness.found import Found, row_of
-from harness.nets import HE
+from harness.measurements import Measurements, find_row
+from harness.networks import HE
+from harness.paired import points
 from jcnn import layers, pooling
 from jcnn.study import Study
-from textbook import canvas, shared, timing
-from textbook.criteria import POINTS, TIME, at_least
-from textbook.paired import points
+from textbook.shared import digit_images
+from textbook.shared.criteria import POINTS, TIME, at_least
 
 POOLS = {"average": pooling.avg_pool, "weighted": pooling.weighted_avg_pool}
-GROUND = {"empty ground": False, "clutter around": True}
-AHEAD = "accuracy, weighted less average, points"
-COST = "forward and backward, time over average pooling's"
+BACKGROUNDS = {"empty background": False, "cluttered background": True}
+AHEAD = "accuracy, weighted minus average, points"
+COST = "forward and backward time relative to average pooling"
 WINDOWS = {"3x3 windows": ((3, 3), 2), "one window": ((28, 28), None)}
 
 
-class OverAll(nnx.Module):
-    """Two convolutions, pooled by 2 between; then one pooling window over all, and a dense layer.
+class WindowedCNN(nnx.Module):
+    """Two convolutions with max pooling between, one pooling window over the map, a dense layer.
 
-    Both poolings are a mean whose weights add up to 1; the weighted one is the Gaussian of
-    `jcnn.pooling.gaussian_weights`.
+    Both poolings are means whose weights sum to 1; the weights of the weighted one are the Gaussian
+    of `jcnn.pooling.gaussian_weights`.
     """
 
     def __init__(
@@ -46,49 +47,56 @@ class OverAll(nnx.Module):
         self.pooling = pooling
 
     def __call__(self, x: Array) -> Array:
-        """Logits."""
+        """Return logits."""
         x = pooling.max_pool(jax.nn.relu(self.conv1(x)), (2, 2))
         x = jax.nn.relu(self.conv2(x))
         return self.output(self.pooling(x, x.shape[1:3])[:, 0, 0])
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Accuracies on digits in the centre or anywhere, alone or among others; and times."""
-    for ground, clutter in GROUND.items():
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Measure accuracies on centred and shifted digits with and without clutter, and times."""
+    for background, clutter in BACKGROUNDS.items():
         for place in ("centred", "shifted"):
             side = configuration["side"]
             study = Study(
-                data=canvas.placed(side, centred=place == "centred", clutter=clutter),
-                model=OverAll,
+                data=digit_images.digits_on_canvas(
+                    side, centred=place == "centred", clutter=clutter
+                ),
+                model=WindowedCNN,
                 factors={"pooling": POOLS},
                 learning_rates=configuration["learning_rates"],
                 seeds=configuration["seeds"],
                 epochs=configuration["epochs"],
             )
-            result = shared.run(found, study, f"{place}, {ground}")
-            rows = [row_of(result, pooling=name) for name in ("weighted", "average")]
-            found.add(f"{place}, {ground}: {AHEAD}", *points(*rows))
+            result = study_cache.run(measurements, study, f"{place}, {background}")
+            rows = [find_row(result, pooling=name) for name in ("weighted", "average")]
+            measurements.add(f"{place}, {background}: {AHEAD}", *points(*rows))
     x = jnp.asarray(jax.random.normal(jax.random.key(0), configuration["shape"]))
     for name, (window, strides) in WINDOWS.items():
-        sides = {
-            side: timing.calls(
-                timing.backward(partial(POOLS[kind], window_shape=window, strides=strides)), x
+        arms = {
+            arm: timing.time_call(
+                timing.forward_and_backward(
+                    partial(POOLS[kind], window_shape=window, strides=strides)
+                ),
+                x,
             )
-            for side, kind in {
+            for arm, kind in {
                 "average": "average",
                 "average again": "average",
                 name: "weighted",
             }.items()
         }
-        over = timing.over(sides, "average", configuration["blocks"], configuration["rounds"])
-        found.add(f"cost, {name}: {COST}", *over[name])
-        found.add(f"average again, {name}: {COST}", *over["average again"])
+        ratios = timing.relative_times(
+            arms, "average", configuration["blocks"], configuration["rounds"]
+        )
+        measurements.add(f"cost, {name}: {COST}", *ratios[name])
+        measurements.add(f"average again, {name}: {COST}", *ratios["average again"])
 
 
 CLAIM = Claim(
     name="weighted-centre",
     source="usual in textbooks",
-    statement="Weighted-average pooling helps where the centre matters, and costs more than "
+    statement="Weighted-average pooling helps if the centre matters, and costs more than "
     "average pooling.",
     configuration={
         "side": 16,
@@ -101,8 +109,8 @@ CLAIM = Claim(
     },
     criteria=[
         *(
-            at_least(f"centred, {ground}: {AHEAD}", POINTS, f"shifted, {ground}: {AHEAD}")
-            for ground in GROUND
+            at_least(f"centred, {background}: {AHEAD}", POINTS, f"shifted, {background}: {AHEAD}")
+            for background in BACKGROUNDS
         ),
         *(
             at_least(f"cost, {name}: {COST}", TIME, f"average again, {name}: {COST}")

@@ -1,38 +1,43 @@
-"""Zero-centred: does it slow learning that the sigmoid's outputs are all positive?"""
+"""Does it slow learning that the sigmoid's outputs are not zero-centred?"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from harness import study_cache
 from harness.claim import Claim
-from harness.found import Found, row_of
+from harness.measurements import Measurements, find_row
+from harness.paired import rank_by_steps, ratio
 from jcnn.study import Result
-from textbook import shared, sigmoids
-from textbook.criteria import STEPS, at_least
-from textbook.paired import by_steps, ratio
+from textbook.shared import sigmoids
+from textbook.shared.criteria import STEPS, at_least
 
-FIGURE = "steps to 90%, as it is over zero-centred"
+FIGURE = "steps to 90%, original over zero-centred"
 
 
-def measure(configuration: Mapping[str, Any], found: Found) -> None:
-    """Steps of each activation over those of the same one moved to mean 0."""
+def measure(configuration: Mapping[str, Any], measurements: Measurements) -> None:
+    """Compare the steps of each activation with those of the same one shifted to mean 0."""
     target = configuration["target"]
-    result = by_steps(found, sigmoids.lenets(configuration, found), "lenets", target)
+    result = rank_by_steps(
+        measurements, sigmoids.run_lenets(configuration, measurements), "lenets", target
+    )
     for normalization, where in (("none", ""), ("batch", ", batch norm")):
         for figure, pair in {
             "sigmoid": ("sigmoid", "sigmoid - 0.5"),
             "tanh + 1": ("tanh + 1", "tanh"),
         }.items():
-            found.add(f"{figure}{where}: {FIGURE}", *_ratio(result, *pair, normalization))
+            measurements.add(f"{figure}{where}: {FIGURE}", *_ratio(result, *pair, normalization))
     pair = ("sigmoid", "sigmoid - 0.5")
-    study = sigmoids.study(
+    study = sigmoids.build_study(
         configuration, *pair, rates="adam_rates", optimizer=["adam"], normalization=["none"]
     )
-    result = by_steps(found, shared.run(found, study, "adam"), "adam", target)
-    found.add(f"sigmoid, Adam: {FIGURE}", *_ratio(result, *pair, "none"))
+    result = rank_by_steps(
+        measurements, study_cache.run(measurements, study, "adam"), "adam", target
+    )
+    measurements.add(f"sigmoid, Adam: {FIGURE}", *_ratio(result, *pair, "none"))
 
 
 def _ratio(result: Result, first: str, second: str, normalization: str) -> Any:
-    rows = [row_of(result, activation=n, normalization=normalization) for n in (first, second)]
+    rows = [find_row(result, activation=n, normalization=normalization) for n in (first, second)]
     return ratio(*rows)
 
 

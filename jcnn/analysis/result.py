@@ -12,7 +12,7 @@ from jcnn.analysis.notebook import to_html
 from jcnn.analysis.ranking import Row, next_learning_rate
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.statistics import Comparison
-from jcnn.diagnosis.monitor import Moment, averaged, moments
+from jcnn.diagnosis.history import LayerHistory, StepDiagnosis, average_histories
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +119,19 @@ class Result:
             for record in self.records
         ]
 
-    def why(self, row: Row) -> list[Moment]:
-        """What was wrong with a combination's layers at its chosen rate, step by step."""
-        followed = self.followed(row)
-        return moments(followed) if followed else []
+    def why(self, row: Row) -> list[StepDiagnosis]:
+        """What was wrong with a combination's layers at its chosen learning rate, step by step."""
+        history = self.history(row)
+        return [] if history is None else history.diagnose()
 
-    def followed(self, row: Row) -> dict[str, Any]:
-        """What the layers of a combination were seen to do at its chosen rate.
+    def history(self, row: Row) -> LayerHistory | None:
+        """Return the history of a combination's layers at its chosen rate, averaged over seeds.
 
-        Means over its seeds, in the form of `Outcome.followed`; empty where the study's `diagnose`
-        was not on.
+        None if the layers were not measured (the study's `diagnose` was off).
         """
-        runs = [one.outcome.followed for one in self.chosen(row) if one.outcome.followed]
-        return averaged(runs) if runs else {}
+        histories = [record.outcome.history for record in self.chosen(row)]
+        measured = [history for history in histories if history is not None]
+        return average_histories(measured) if measured else None
 
     def chosen(self, row: Row) -> list[RunRecord]:
         """The runs of a combination at its chosen learning rate, one per seed."""

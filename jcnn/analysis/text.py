@@ -9,7 +9,7 @@ from jcnn.analysis.labels import join_names, short_label
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.statistics import Comparison
-from jcnn.diagnosis.monitor import Moment
+from jcnn.diagnosis.history import StepDiagnosis
 
 # Larger numbers of seeds are not worth naming.
 MANY = 1000
@@ -124,9 +124,9 @@ def remarks(
     return lines
 
 
-def moment_cells(moments: Sequence[Moment]) -> list[str]:
-    """Gradient ratio, saturated, dead, and what is wrong, from the first moment to the last."""
-    first, last = moments[0], moments[-1]
+def step_cells(steps: Sequence[StepDiagnosis]) -> list[str]:
+    """Gradient ratio, saturated, dead, and what is wrong, from the first step to the last."""
+    first, last = steps[0], steps[-1]
     return [
         _from_to(f"{first.gradient_ratio:.2g}", f"{last.gradient_ratio:.2g}"),
         _from_to(show_share(first.saturated), show_share(last.saturated)),

@@ -12,7 +12,7 @@ from flax import nnx
 from jcnn import losses
 from jcnn.bench.clock import interleaved, milliseconds
 from jcnn.bench.steps import WORKLOADS, EngineTraining, Workload
-from jcnn.diagnosis.monitor import watch_of
+from jcnn.diagnosis.monitor import make_watch
 
 # Every so manyth step is measured, and an epoch has so many.
 EVERY, STEPS = 20, 40
@@ -74,7 +74,7 @@ def _run(workload: Workload, rounds: int) -> DiagnosisResult:
     data = data._replace(inputs=data.inputs[places], targets=data.targets[places])
     batch = jax.ShapeDtypeStruct((workload.batch_size, *data.inputs.shape[1:]), jnp.float32)
     model = nnx.eval_shape(lambda: workload.model(nnx.Rngs(0)))
-    watch = watch_of(model, batch, losses.cross_entropy, every=EVERY, steps=STEPS)
+    watch = make_watch(model, batch, losses.cross_entropy, every=EVERY, steps=STEPS)
     without = EngineTraining(workload, workload.runs, data=data)
     diagnosed = EngineTraining(workload, workload.runs, data=data, watch=watch)
     timings = interleaved(

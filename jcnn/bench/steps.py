@@ -224,7 +224,7 @@ def _run(
     sides = {ours: many.sample, "jcnn, 1 model": one.sample}
     data = many.compiled.data
     inputs = np.asarray(training.run.normalize(jnp.asarray(data.inputs), data))
-    batches = engine.group.epoch_batches(0, 0, len(inputs), workload.batch_size)
+    batches = engine.epoch_batches(0, 0, len(inputs), workload.batch_size)
     targets = data.targets
     if "flax" in versus:
         flax = FlaxTraining(many.first_weights(), inputs, targets, batches, LEARNING_RATE)

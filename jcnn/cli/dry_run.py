@@ -1,42 +1,47 @@
-"""`jcnn compare --dry-run`: what a study would train, and about what that would cost."""
+"""`jcnn compare --dry-run`: what a study would train, and an estimate of the cost."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jcnn import strict_json
+from jcnn.cli.formatting import count, duration
+from jcnn.cli.tables import console
 
 if TYPE_CHECKING:
     from jcnn.study import Study
 
 
-def dry_run(study: "Study", out: Path, *, as_json: bool) -> int:
-    """Print the plan of a study that would be kept in `out`. Nothing is trained or left there."""
+def describe_runs(study: "Study") -> str:
+    """Return the factors of a study's number of runs."""
+    return (
+        f"{count(len(study.combinations), 'combination')} x "
+        f"{count(len(study.learning_rates), 'learning rate')} x "
+        f"{count(len(study.seed_values), 'seed')}, {count(int(study.epochs), 'epoch')} each"
+    )
+
+
+def print_plan(study: "Study", out: Path, *, as_json: bool) -> int:
+    """Print the plan of a study in the directory `out`. Nothing is trained or written."""
     from jcnn.study.estimate import estimate
 
     plan = estimate(study, out)
     if as_json:
         print(strict_json.dumps(plan))
         return 0
-    print(
-        f"{plan.runs} runs: {plan.combinations} combinations x {len(study.learning_rates)} "
-        f"learning rates x {len(study.seed_values)} seeds, {study.epochs} epochs each"
-    )
-    if plan.found:
-        print(f"{plan.found} of them are in {out} already")
+    lines = [f"{count(plan.runs, 'run')}: {describe_runs(study)}"]
+    if plan.finished:
+        lines.append(f"{plan.finished} of them have already finished in {out}")
     if plan.groups:
-        print(
-            f"{plan.groups} compilations, {plan.compile_seconds:.0f} s (less where programs are "
-            "found compiled)"
-        )
-        print(f"about {_spelled(plan.train_seconds)} of training, by one call of each program")
-        print(f"about {plan.memory / 1e6:,.0f} MB on each of {plan.devices} devices at most")
+        lines += [
+            f"{count(plan.groups, 'compilation')}, {plan.compile_seconds:.0f} s (less for programs "
+            "in the compilation cache)",
+            f"about {duration(plan.train_seconds)} of training, estimated from one call of each "
+            "program",
+            f"at most about {plan.memory / 1e6:,.0f} MB per device on "
+            f"{count(plan.devices, 'device')}",
+        ]
     for combination, reason in plan.failures.items():
-        print(f"cannot be trained: {combination}: {reason}")
+        lines.append(f"cannot be trained: {combination}: {reason}")
+    for line in lines:
+        console().print(line)
     return 0
-
-
-def _spelled(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -1,35 +1,46 @@
-"""Commands and their errors: exit 0 done, 1 failed, 2 bad usage, 130 or 143 interrupted."""
+"""The entry point: parses the command line, runs a command, and turns errors into exit codes.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 or 143 interrupted.
+"""
 
 import argparse
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from jcnn import names
-from jcnn.cli import (
-    bench,
-    compare,
-    data,
-    diagnose,
-    explain,
-    explore,
-    find_lr,
-    report,
-    runs,
-    summary,
-    theory,
-)
-from jcnn.cli.interruption import exit_code, take_signals
+from jcnn.cli.commands import COMMANDS
+from jcnn.cli.interruption import exit_code, handle_signals
 from jcnn.version import __version__
+
+_EXAMPLES = """\
+examples:
+  jcnn compare --activation relu tanh --seeds 3
+  jcnn diagnose plain --depth 20
+  jcnn explore
+"""
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps paragraphs, but keeps text that is already broken into lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one line on stderr, and an unknown flag meets its nearest."""
+    """A parser whose errors take one line and suggest the nearest valid argument."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": _Formatter, **options})
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and leave with 2."""
+        """Print the error in one line and exit with code 2."""
         unknown = re.match(r"unrecognized arguments: (\S+)", message)
         if unknown:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
@@ -42,28 +53,35 @@ class Parser(argparse.ArgumentParser):
 
 
 def build() -> tuple[Parser, Any]:
-    """The parser of the command line, and its commands."""
-    parser = Parser(prog="jcnn", description="Compare the parts of convolutional networks.")
+    """Return the parser of the command line, and its subparsers."""
+    parser = Parser(
+        prog="jcnn",
+        description="Compare the parts of convolutional networks, and find out why one does not "
+        "train.",
+        epilog=_EXAMPLES,
+    )
     parser.add_argument("--version", action="version", version=f"jcnn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (
-        compare, report, runs, explore, diagnose, find_lr, summary, theory, explain, bench, data
-    ):  # fmt: skip
+    for module in COMMANDS:
         module.add(commands)
     return parser, commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
+    """Run a command and return its exit code."""
     parser, commands = build()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0].startswith("-") and given[0] not in ("-h", "--help", "--version"):
-        parser.error(f"unrecognized arguments: {given[0]}")
-    chosen, unknown = parser.parse_known_args(given)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        parser.print_help()
+        return 0
+    if words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
+        parser.error(f"unrecognized arguments: {words[0]}")
+    chosen, unknown = parser.parse_known_args(words)
     if unknown:
         _parser_of(commands, chosen).error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        return int(chosen.run(chosen))
+        with _silenced() if chosen.quiet and not chosen.json else contextlib.nullcontext():
+            return int(chosen.run(chosen))
     except KeyboardInterrupt as interruption:
         print("jcnn: interrupted", file=sys.stderr)
         return exit_code(interruption)
@@ -79,8 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Discard standard output."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
 def _parser_of(commands: Any, chosen: argparse.Namespace) -> argparse.ArgumentParser:
-    """The parser of the command, or of its action where it has several."""
+    """Return the parser of the command, or of its action if it has several."""
     parser: argparse.ArgumentParser = commands.choices[chosen.command]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -89,8 +114,8 @@ def _parser_of(commands: Any, chosen: argparse.Namespace) -> argparse.ArgumentPa
 
 
 def entry() -> NoReturn:
-    """What the `jcnn` command runs; who interrupts it does not wait for threads that compile."""
-    take_signals()
+    """Run the `jcnn` command; an interruption does not wait for threads that compile."""
+    handle_signals()
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,7 +1,8 @@
-"""The chain rule with numbers: what backpropagation multiplies, beside what `jax.grad` returns."""
+"""The chain rule in numbers: the factors that backpropagation multiplies, next to `jax.grad`."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -12,20 +13,21 @@ from jcnn.activations import facts
 
 
 class Factor(NamedTuple):
-    """One factor of the chain: `symbol` as it is written, the formula behind it, and its value."""
+    """One factor of the chain: its symbol, the formula it stands for, and its value."""
 
     symbol: str
     formula: str
     value: float
 
 
-class Chain(NamedTuple):
-    """The gradient of the first weight as a product, from the loss down.
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """The gradient of the first weight as a product of factors, from the loss down.
 
-    `product` is that of the `factors`, `gradient` what `jax.grad` returns for the same weight. `O`
-    and `target` are the network's output and what it should be, `loss` their half squared
-    difference. `largest_slope` is the greatest |f'(x)| of the activation, and `bound` what `depth`
-    of them leave at most: with weights of 1, no gradient is a larger share of the error.
+    `product` is the product of the `factors`, `gradient` what `jax.grad` returns for the same
+    weight. `output` and `target` are the network's actual and desired output, `loss` is half their
+    squared difference. `largest_slope` is the greatest |f'(x)| of the activation, and `bound` that
+    to the power of `depth`: with weights of 1, no gradient is a larger share of the error.
     """
 
     factors: list[Factor]
@@ -46,14 +48,14 @@ def chain_rule(
     x: float = 1.0,
     target: float = 1.0,
 ) -> Chain:
-    """The chain rule through `depth` layers of one unit each: `H_l = f(W_l H_(l-1))`, `H_0 = x`.
+    """Return the chain rule through `depth` layers of one unit, `H_l = f(W_l H_(l-1))`, `H_0 = x`.
 
     The loss is `L = (O - target)^2 / 2` for the output `O = H_depth`, all weights are `weight`, and
     `dL/dW_1 = dL/dO x dO/dH_(depth-1) x ... x dH_1/dW_1`, where `dH_l/dH_(l-1) = f'(z_l) W_l` and
     `dH_1/dW_1 = f'(z_1) x`, with `z_l = W_l H_(l-1)`. Derivatives at kinks are JAX's.
 
-    Raises ValueError for a depth below 1, numbers that are not finite, or an activation that is not
-    elementwise.
+    Raises ValueError for a depth below 1, numbers that are not finite, and an activation that
+    is not elementwise.
 
     >>> import jax
     >>> chain = chain_rule(jax.nn.sigmoid, depth=10)
@@ -89,12 +91,12 @@ def chain_rule(
 
     weights = jnp.full(depth, weight, jnp.float32)
     return Chain(
-        factors,
-        math.prod(factor.value for factor in factors),
-        float(jax.grad(loss)(weights)[0]),
-        output,
-        target,
-        float(loss(weights)),
-        largest,
-        largest**depth,
+        factors=factors,
+        product=math.prod(factor.value for factor in factors),
+        gradient=float(jax.grad(loss)(weights)[0]),
+        output=output,
+        target=target,
+        loss=float(loss(weights)),
+        largest_slope=largest,
+        bound=largest**depth,
     )

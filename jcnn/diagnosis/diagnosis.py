@@ -1,105 +1,48 @@
-"""What a network's figures come to: its layers, what is wrong with them, and what would help."""
+"""The diagnosis of a network: its layers, what is wrong with them, and what would help."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from jcnn import strict_json
+from jcnn.diagnosis.layer_report import LayerInfo, LayerReport
+from jcnn.diagnosis.measure import LayerFigures
 from jcnn.diagnosis.remedies import remedy
-from jcnn.diagnosis.singular import Singular
-from jcnn.diagnosis.verdicts import Figures, Verdict, verdicts
-
-# Rows of a layer's output that its effective rank is taken of.
-_MOST_ROWS = 4096
+from jcnn.diagnosis.singular import SingularValues
+from jcnn.diagnosis.verdicts import Verdict, verdicts
 
 
-class Place(NamedTuple):
-    """What is known of a layer with weights before any batch; see `LayerReport`.
-
-    `shape` is that of its output for one example, `fan_in` what a weighted sum is over, `trained`
-    whether all its kernels are `nnx.Param`.
-    """
-
-    name: str
-    kind: str
-    activation: str | None
-    shape: tuple[int, ...]
-    units: int
-    fan_in: int
-    trained: bool
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """One call of a layer with weights, and the activation that follows it.
-
-    Forward: `mean` and `std` of its output (of the activation, where one follows), `saturated` the
-    share of elements where the activation's slope is below 5% of its greatest (None where it does
-    not level off at both ends), `dead` the share of units whose slope is 0 for every example,
-    `effective_rank` that of the weighted sums over examples and positions, `exp(H)` of the centred
-    singular values as shares (Roy & Vetterli 2007), of at most `units`.
-
-    Backward: `gradient` is |dL/dh| at the output, `weight_gradient` |dL/dW| and
-    `update_ratio` |change of W| / |W| under the optimizer; `factor` is the gradient here over that
-    of the layer above. Norms are Euclidean; `gradient` is the root mean square over examples, each
-    with its own loss.
-
-    `singular_values` are those of d output / d input of the layer for one example, where asked for.
-    """
-
-    name: str
-    kind: str
-    activation: str | None
-    shape: tuple[int, ...]
-    mean: float
-    std: float
-    saturated: float | None
-    dead: float | None
-    effective_rank: float
-    units: int
-    gradient: float
-    factor: float | None
-    weight_gradient: float
-    update_ratio: float
-    verdict: str
-    singular_values: Singular | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """Layers in the order of their calls, what is wrong (nothing: healthy), and what would help.
 
-    `unseen` are layers with weights that are not among them: not called, or inside a loop.
+    `unseen` are layers with weights that are not among `layers`: not called, or inside a loop.
     """
 
     layers: Sequence[LayerReport]
     verdicts: Sequence[Verdict]
     remedies: Sequence[str]
     loss: float
-    singular_values: Singular | None = None
+    singular_values: SingularValues | None = None
     unseen: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
-        """The most specific thing that is wrong, or "healthy"."""
+        """The most specific fault, or "healthy"."""
         return self.verdicts[0].kind if self.verdicts else "healthy"
 
     @property
     def gradient_ratio(self) -> float:
         """|dL/dh| of the first layer over that of the last hidden one."""
-        hidden = self.layers[:-1] or self.layers
-        top = hidden[-1].gradient
-        return hidden[0].gradient / top if top else math.nan
+        return gradient_ratio([layer.gradient for layer in self.layers])
 
     def to_json(self) -> str:
-        """Everything, as strict JSON: a number that is not finite is null."""
-        return strict_json.dumps(self.content())
+        """Return the diagnosis as strict JSON: a number that is not finite is null."""
+        return strict_json.dumps(self.to_dict())
 
-    def content(self) -> dict[str, Any]:
-        """Everything, by name."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the JSON holds, by name."""
         return {
             "verdict": self.verdict,
             "loss": self.loss,
@@ -108,84 +51,58 @@ class Diagnosis:
             "remedies": self.remedies,
             "unseen": self.unseen,
             "singular_values": self.singular_values,
-            "layers": self.layers,
+            "layers": [layer.to_dict() for layer in self.layers],
         }
 
 
-def judged(
-    places: Sequence[Place],
-    columns: Mapping[str, np.ndarray],
-    ranks: Sequence[float],
+def gradient_ratio(gradients: Sequence[float]) -> float:
+    """Return the gradient of the first layer over that of the last but one; NaN if that is 0."""
+    hidden = gradients[:-1] or gradients
+    return hidden[0] / hidden[-1] if hidden[-1] else math.nan
+
+
+def diagnose_figures(
+    layers: Sequence[LayerInfo],
+    figures: LayerFigures,
+    *,
+    effective_ranks: Sequence[float],
+    loss: float,
     unseen: Sequence[str] = (),
 ) -> Diagnosis:
-    """What follows from the columns of `Measured` and the effective rank of each place."""
-    figures = [_figures(place, i, columns, ranks[i]) for i, place in enumerate(places)]
-    found = verdicts(figures)
-    layers = [_layer(place, i, figures, columns, found) for i, place in enumerate(places)]
-    activation = next((place.activation for place in places if place.activation), None)
-    remedies = [remedy(one, activation) for one in found[:1]]
-    return Diagnosis(layers, found, remedies, float(columns["loss"][0]), unseen=unseen)
-
-
-def effective_rank(sums: np.ndarray) -> float:
-    """`exp(H(p))`, p being the centred rows' singular values over their sum; 1 where they are 0."""
-    rows = sums.reshape(-1, sums.shape[-1])
-    rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))].astype(np.float64)
-    if not np.isfinite(rows).all():
-        return math.nan
-    rows = rows - rows.mean(axis=0)
-    # Those of a tall matrix by its Gram matrix: five times as fast, and float64 has room for it.
-    gram = rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T
-    found = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0.0))
-    if not found.sum():
-        return 1.0
-    shares = found[found > 0] / found.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
-
-
-def _figures(place: Place, i: int, columns: Mapping[str, np.ndarray], rank: float) -> Figures:
-    """What the verdicts rest on."""
-    return Figures(
-        place.name,
-        columns["mean"][i],
-        columns["std"][i],
-        columns["saturated"][i],
-        columns["dead"][i],
-        rank,
-        place.units,
-        place.fan_in,
-        columns["gradient"][i],
-        columns["parameter_gradient"][i],
-        columns["update"][i],
-        place.trained,
-        place.activation is not None,
+    """Return the diagnosis of a network from the figures of its layers."""
+    gradients = [float(gradient) for gradient in figures.gradient]
+    above = [*gradients[1:], 0.0]
+    reports = [
+        LayerReport(
+            **asdict(layer),
+            mean=float(figures.mean[i]),
+            std=float(figures.std[i]),
+            saturated=_none_if_nan(float(figures.saturated[i])),
+            dead=_none_if_nan(float(figures.dead[i])),
+            effective_rank=effective_ranks[i],
+            gradient=gradients[i],
+            factor=gradients[i] / above[i] if above[i] else None,
+            weight_gradient=float(figures.weight_gradient[i]),
+            parameter_gradient=float(figures.parameter_gradient[i]),
+            update=float(figures.update[i]),
+            update_ratio=float(figures.update[i] / weight)
+            if (weight := figures.weight[i])
+            else 0.0,
+        )
+        for i, layer in enumerate(layers)
+    ]
+    faults = verdicts(reports)
+    # Reversed, so that a layer gets the first of the verdicts that start at it.
+    kinds = {fault.layer: fault.kind for fault in reversed(faults)}
+    activation = next((layer.activation for layer in layers if layer.activation), None)
+    return Diagnosis(
+        layers=[replace(report, verdict=kinds.get(report.name, "healthy")) for report in reports],
+        verdicts=faults,
+        remedies=[remedy(fault, activation) for fault in faults[:1]],
+        loss=loss,
+        unseen=unseen,
     )
 
 
-def _layer(
-    place: Place,
-    i: int,
-    figures: Sequence[Figures],
-    columns: Mapping[str, np.ndarray],
-    found: Sequence[Verdict],
-) -> LayerReport:
-    one = figures[i]
-    above = figures[i + 1].gradient if i + 1 < len(figures) else 0.0
-    weight = columns["weight"][i]
-    return LayerReport(
-        place.name,
-        place.kind,
-        place.activation,
-        place.shape,
-        float(one.mean),
-        float(one.std),
-        None if math.isnan(one.saturated) else float(one.saturated),
-        None if math.isnan(one.dead) else float(one.dead),
-        one.rank,
-        one.units,
-        float(one.gradient),
-        float(one.gradient) / float(above) if above else None,
-        float(columns["weight_gradient"][i]),
-        float(one.update / weight) if weight else 0.0,
-        next((v.kind for v in found if v.layer == one.name), "healthy"),
-    )
+def _none_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,13 +1,14 @@
-"""What `diagnose` gives, for layers in a row, each of them compiled by itself.
+"""`diagnose` for a chain of layers, each compiled separately.
 
-`diagnose` compiles the whole network as one program: seconds for a deep one, and again for each
-other depth or activation. Here a layer is a program, and equal layers share it, so a chain that is
-longer or has one kind of layer exchanged compiles nothing, or that layer alone. That is what a tool
-with sliders needs; for one network, `diagnose` takes any module.
+`diagnose` compiles the whole network as one program, which takes seconds for a deep one, and again
+for every other depth or activation. Here each layer is a program, and equal layers share it: a
+longer chain compiles nothing, and a changed layer only itself. Interactive tools need that; for a
+single network, `diagnose` takes any module.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,17 +19,26 @@ from flax import nnx
 from jax import Array
 
 from jcnn.activations import Facts, facts, identity
-from jcnn.diagnosis.diagnosis import Diagnosis, Place, effective_rank, judged
+from jcnn.diagnosis.diagnosis import Diagnosis, diagnose_figures
+from jcnn.diagnosis.effective_rank import effective_rank
 from jcnn.diagnosis.examination import default_loss
-from jcnn.diagnosis.measure import Loss, Measured, flat_shares, length, moments
+from jcnn.diagnosis.layer_report import LayerInfo
+from jcnn.diagnosis.measure import (
+    LayerFigures,
+    Loss,
+    flat_shares,
+    mean_and_std,
+    norm,
+    saturating_slope,
+)
 from jcnn.layers import Activation, Learned, Sequential
 
-# The rate of the plain gradient descent by which updates are judged, as in `diagnose`.
+# Updates are those of plain gradient descent with this learning rate, as in `diagnose`.
 LEARNING_RATE = 0.1
 
 
-class Part(NamedTuple):
-    """A layer as a program: its static part, its parameters and its other state."""
+class ChainLayer(NamedTuple):
+    """A layer of a chain as a program: its static part, its parameters and its other state."""
 
     name: str
     kind: str
@@ -37,22 +47,32 @@ class Part(NamedTuple):
     rest: Any
 
     def kernels(self) -> list[Array]:
-        """The weights, of two axes or more."""
+        """The parameters of two axes or more."""
         return [leaf for leaf in jax.tree.leaves(self.params) if leaf.ndim >= 2]
 
 
-class Block(NamedTuple):
-    """A layer with weights, by its place in the chain, and the activation that follows it."""
+class WeightedLayer(NamedTuple):
+    """The index in the chain of a layer with weights, and the activation that follows it.
+
+    `output` is the index of the activation, or `weighted` again if there is none.
+    """
 
     weighted: int
     output: int
     activation: Callable[..., Array] | None
 
+    def facts(self) -> Facts | None:
+        """Return the facts of the activation; None without one, or if it has parameters."""
+        if self.activation is None or isinstance(self.activation, Learned):
+            return None
+        return facts(self.activation)
 
-class Passed(NamedTuple):
-    """A diagnosis, the network's outputs, and what each layer of the diagnosis gave, by its name.
 
-    Where an activation follows a layer, that is the activation's output.
+@dataclass(frozen=True, kw_only=True)
+class LayerwiseDiagnosis:
+    """A diagnosis, the network's outputs, and the output of each layer of the diagnosis by name.
+
+    If an activation follows a layer, `values` holds the activation's output.
     """
 
     diagnosis: Diagnosis
@@ -60,10 +80,13 @@ class Passed(NamedTuple):
     values: dict[str, Array]
 
 
-def diagnose_layerwise(model: nnx.Module, x: Any, labels: Any, loss: Loss | None = None) -> Passed:
-    """`jcnn.diagnose(model, x, labels, loss)` for a chain of layers, compiled layer by layer.
+def diagnose_layerwise(
+    model: nnx.Module, x: Any, labels: Any, loss: Loss | None = None
+) -> LayerwiseDiagnosis:
+    """Return `jcnn.diagnose(model, x, labels, loss)` of a chain of layers, compiled layer by layer.
 
-    The figures are the same, up to rounding, and so are the errors for what has no weights.
+    The figures are the same up to rounding. Raises ValueError if the model is not a
+    `jcnn.layers.Sequential`, or has no weighted layer.
 
     >>> from jcnn import models
     >>> x, labels = jax.random.normal(jax.random.key(0), (64, 8, 8, 1)), jnp.arange(64) % 10
@@ -74,148 +97,159 @@ def diagnose_layerwise(model: nnx.Module, x: Any, labels: Any, loss: Loss | None
     'vanishing'
     """
     x, labels = jnp.asarray(x), jnp.asarray(labels)
-    parts, blocks = chain(model)
+    chain, weighted = split_chain(model)
     inputs, outputs = [], x
-    for part in parts:
+    for layer in chain:
         inputs.append(outputs)
-        outputs = _up(part.graph, part.params, part.rest, outputs)
+        outputs = _forward(layer.graph, layer.params, layer.rest, outputs)
     values = [*inputs[1:], outputs]
-    lost, passed = _lost(loss or default_loss(labels), outputs, labels)
-    below: list[Any] = [()] * len(parts)
-    gradients = [passed] * len(parts)  # at each layer's output
-    for i in range(len(parts) - 1, -1, -1):
-        part, gradients[i] = parts[i], passed
-        passed, below[i] = _down(part.graph, part.params, part.rest, inputs[i], passed)
-    found = [
-        (
-            _moments(values[block.output]),
-            _shares(parts, block, values),
-            norm([gradients[block.output]]),
-            below[block.weighted],
-            norm(parts[block.weighted].kernels()),
-        )
-        for block in blocks
+    mean_loss, cotangent = _loss_and_gradient(loss or default_loss(labels), outputs, labels)
+    norms: list[Any] = [()] * len(chain)  # of the gradients of each layer's kernels and parameters
+    gradients = [cotangent] * len(chain)  # at each layer's output
+    for i in range(len(chain) - 1, -1, -1):
+        layer, gradients[i] = chain[i], cotangent
+        cotangent, norms[i] = _backward(layer.graph, layer.params, layer.rest, inputs[i], cotangent)
+    figures = [
+        _figures(chain, layer, values, gradients[layer.output], *norms[layer.weighted])
+        for layer in weighted
     ]
-    return Passed(
-        judged(
-            [_place(parts, block, values) for block in blocks],
-            _columns(jax.device_get(found), float(lost), len(x)),
-            [effective_rank(np.asarray(values[block.weighted])) for block in blocks],
+    return LayerwiseDiagnosis(
+        diagnosis=diagnose_figures(
+            [_info(chain, layer, values) for layer in weighted],
+            _stack_on_host(figures),
+            effective_ranks=[effective_rank(np.asarray(values[i.weighted])) for i in weighted],
+            loss=float(mean_loss),
         ),
-        outputs,
-        {parts[block.weighted].name: values[block.output] for block in blocks},
+        outputs=outputs,
+        values={chain[layer.weighted].name: values[layer.output] for layer in weighted},
     )
 
 
-def chain(model: nnx.Module) -> tuple[list[Part], list[Block]]:
-    """The layers, and those among them that have weights; ValueError where none has."""
+def split_chain(model: nnx.Module) -> tuple[list[ChainLayer], list[WeightedLayer]]:
+    """Return the layers of a chain, and those with weights; ValueError if there are none."""
     if not isinstance(model, Sequential):
         raise ValueError(
-            f"model is a {type(model).__name__}; expected a jcnn.layers.Sequential: for others "
-            "there is jcnn.diagnose"
+            f"model is a {type(model).__name__}; expected a jcnn.layers.Sequential: use "
+            "jcnn.diagnose for other models"
         )
-    parts, blocks = [], []
+    chain: list[ChainLayer] = []
+    weighted: list[WeightedLayer] = []
     for i, name in enumerate(model.names):
-        layer = getattr(model, name)
-        part = Part(name, type(layer).__name__, *nnx.split(layer, nnx.Param, ...))
-        parts.append(part)
-        if part.kernels():
-            blocks.append(Block(i, i, None))
-        bends = isinstance(layer, Activation) and layer.function is not identity
-        if bends and blocks and blocks[-1].activation is None:
-            learned = Learned(layer.function) if layer.parameters else layer.function
-            blocks[-1] = Block(blocks[-1].weighted, i, learned)
-    if not blocks:
+        module = getattr(model, name)
+        layer = ChainLayer(name, type(module).__name__, *nnx.split(module, nnx.Param, ...))
+        chain.append(layer)
+        if layer.kernels():
+            weighted.append(WeightedLayer(i, i, None))
+        is_activation = isinstance(module, Activation) and module.function is not identity
+        if is_activation and weighted and weighted[-1].activation is None:
+            function = Learned(module.function) if module.parameters else module.function
+            weighted[-1] = WeightedLayer(weighted[-1].weighted, i, function)
+    if not weighted:
         raise ValueError("the model has no layer with weights, so there is nothing to diagnose")
-    return parts, blocks
+    return chain, weighted
 
 
-def _place(parts: Sequence[Part], block: Block, values: Sequence[Array]) -> Place:
-    part = parts[block.weighted]
-    known = _facts(block)
-    name = getattr(block.activation, "__name__", "own") if known is None else known.name
-    return Place(
-        part.name,
-        part.kind,
-        name if block.activation is not None else None,
-        values[block.output].shape[1:],
-        values[block.weighted].shape[-1],
-        max(math.prod(kernel.shape[:-1]) for kernel in part.kernels()),
-        True,  # the weights of `nnx.Param` are the only ones seen
+def _info(chain: Sequence[ChainLayer], layer: WeightedLayer, values: Sequence[Array]) -> LayerInfo:
+    weighted = chain[layer.weighted]
+    activation_facts = layer.facts()
+    if activation_facts is None:
+        name = getattr(layer.activation, "__name__", "own")
+    else:
+        name = activation_facts.name
+    return LayerInfo(
+        name=weighted.name,
+        kind=weighted.kind,
+        activation=None if layer.activation is None else name,
+        shape=values[layer.output].shape[1:],
+        units=values[layer.weighted].shape[-1],
+        fan_in=max(math.prod(kernel.shape[:-1]) for kernel in weighted.kernels()),
+        trained=True,  # only kernels that are `nnx.Param` make a layer a weighted one
     )
 
 
-def _facts(block: Block) -> Facts | None:
-    """What is known of a block's activation; None without one, and where a parameter is learned."""
-    if block.activation is None or isinstance(block.activation, Learned):
-        return None
-    return facts(block.activation)
+def _figures(
+    chain: Sequence[ChainLayer],
+    layer: WeightedLayer,
+    values: Sequence[Array],
+    gradient: Array,
+    kernel_gradient: Array,
+    parameter_gradient: Array,
+) -> LayerFigures:
+    mean, std = _mean_and_std(values[layer.output])
+    saturated, dead = _flat_shares_of(chain, layer, values)
+    # The gradient of the mean loss is each example's own gradient divided by their number.
+    scale = len(gradient) ** 0.5
+    return LayerFigures(
+        mean=mean,
+        std=std,
+        saturated=saturated,
+        dead=dead,
+        gradient=scale * compiled_norm([gradient]),
+        weight_gradient=kernel_gradient,
+        weight=compiled_norm(chain[layer.weighted].kernels()),
+        update=LEARNING_RATE * kernel_gradient,
+        parameter_gradient=parameter_gradient,
+    )
 
 
-def _shares(parts: Sequence[Part], block: Block, values: Sequence[Array]) -> tuple[Any, Any]:
-    """The shares of saturated elements and of dead units, as `jcnn.diagnosis.measure` has them."""
-    known = _facts(block)
-    if known is None or not known.saturates:
+def _stack_on_host(figures: Sequence[LayerFigures]) -> LayerFigures:
+    """Stack on the host: on the device, each number of layers would compile a program."""
+    stacked: LayerFigures = jax.tree.map(
+        lambda *values: np.array(values, np.float64), *jax.device_get(list(figures))
+    )
+    return stacked
+
+
+def _flat_shares_of(
+    chain: Sequence[ChainLayer], layer: WeightedLayer, values: Sequence[Array]
+) -> tuple[Any, Any]:
+    """Return the shares of saturated elements and dead units; NaN if the activation has none."""
+    activation_facts = layer.facts()
+    if activation_facts is None or not activation_facts.saturates:
         return math.nan, math.nan
-    part = parts[block.output]
-    greatest = known.max_derivative if len(known.saturates) == 2 else math.nan
-    return _flat(part.graph, part.params, part.rest, values[block.output - 1], greatest)
-
-
-def _columns(found: Sequence[Any], lost: Any, examples: int) -> dict[str, np.ndarray]:
-    rows = [
-        Measured(
-            mean,
-            std,
-            saturated,
-            dead,
-            # The mean loss has each example's gradient divided by their number.
-            examples**0.5 * gradient,
-            kernels,
-            weight,
-            LEARNING_RATE * kernels,
-            parameters,
-            lost,
-        )
-        for (mean, std), (saturated, dead), gradient, (kernels, parameters), weight in found
-    ]
-    return {
-        name: np.array(column, np.float64)
-        for name, column in zip(Measured._fields, zip(*rows, strict=True), strict=True)
-    }
+    activation = chain[layer.output]
+    return _flat_shares(
+        activation.graph,
+        activation.params,
+        activation.rest,
+        values[layer.output - 1],
+        saturating_slope(activation_facts),
+    )
 
 
 def apply(graph: Any, params: Any, rest: Any, x: Array) -> Array:
-    """What a layer gives."""
+    """Return a layer's output."""
     y: Array = nnx.merge(graph, params, rest, copy=True)(x)
     return y
 
 
-_up = partial(jax.jit, static_argnums=0)(apply)
+_forward = partial(jax.jit, static_argnums=0)(apply)
 
 
 @partial(jax.jit, static_argnums=0)
-def _down(
-    graph: Any, params: Any, rest: Any, x: Array, passed: Array
+def _backward(
+    graph: Any, params: Any, rest: Any, x: Array, cotangent: Array
 ) -> tuple[Array, tuple[Array, Array]]:
-    """The gradient at a layer's input, and the norms of those of its kernels and parameters."""
-    _, pull = jax.vjp(lambda params, x: apply(graph, params, rest, x), params, x)
-    gradients, below = pull(passed)
+    """Return the gradient at a layer's input, and the norms of its kernels' and parameters'."""
+    _, pullback = jax.vjp(lambda params, x: apply(graph, params, rest, x), params, x)
+    gradients, at_input = pullback(cotangent)
     leaves = jax.tree.leaves(gradients)
-    return below, (length([leaf for leaf in leaves if leaf.ndim >= 2]), length(leaves))
+    return at_input, (norm([leaf for leaf in leaves if leaf.ndim >= 2]), norm(leaves))
 
 
 @partial(jax.jit, static_argnums=0)
-def _flat(graph: Any, params: Any, rest: Any, x: Array, greatest: Any) -> tuple[Array, Array]:
-    _, pull = jax.vjp(lambda x: apply(graph, params, rest, x), x)
-    return flat_shares(pull(jnp.ones_like(x))[0], greatest)
+def _flat_shares(
+    graph: Any, params: Any, rest: Any, x: Array, greatest: Any
+) -> tuple[Array, Array]:
+    _, pullback = jax.vjp(lambda x: apply(graph, params, rest, x), x)
+    return flat_shares(pullback(jnp.ones_like(x))[0], greatest)
 
 
 @partial(jax.jit, static_argnums=0)
-def _lost(loss: Loss, outputs: Array, labels: Array) -> tuple[Array, Array]:
-    """The mean loss, and its gradient at the outputs."""
+def _loss_and_gradient(loss: Loss, outputs: Array, labels: Array) -> tuple[Array, Array]:
+    """Return the mean loss, and its gradient at the outputs."""
     return jax.value_and_grad(lambda y: jnp.mean(loss(y, labels).astype(jnp.float32)))(outputs)
 
 
-_moments = jax.jit(moments)
-norm = jax.jit(length)
+_mean_and_std = jax.jit(mean_and_std)
+compiled_norm = jax.jit(norm)

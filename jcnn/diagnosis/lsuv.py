@@ -1,4 +1,4 @@
-"""Layer-sequential unit variance: a model's kernels rescaled on a batch."""
+"""Layer-sequential unit variance (LSUV): a model's kernels rescaled on a batch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -10,39 +10,49 @@ from jax import Array
 
 from jcnn import layers
 from jcnn.arguments import floating
-from jcnn.tracing.blocks import Block, Traced, trace
-from jcnn.tracing.program import Equation, Program, between, flatten, read, run
+from jcnn.tracing import (
+    Equation,
+    Program,
+    TracedLayer,
+    TracedModel,
+    Var,
+    equations_between,
+    flatten,
+    run_equations,
+    trace,
+)
 
 Model = TypeVar("Model", bound=nnx.Module)
 
-# A standard deviation below this share of the root mean square is rounding.
-_NOTHING = 1e-5
+# A standard deviation below this share of the root mean square is rounding error.
+_ROUNDING = 1e-5
 
 
 def lsuv(model: Model, x: Any) -> Model:
-    """`model` with kernels such that each layer's output on the batch `x` has variance 1.
+    """Return `model` with kernels such that each layer's output on the batch `x` has variance 1.
 
     Layers are the calls of modules with kernels (`nnx.Param` of two axes or more), first to last:
-    convolutions and dense layers, the last one too. What a layer gives is taken before
-    normalization and activation, its variance over examples, positions and features alike. Its
-    kernel is multiplied by the `c > 0` for which
+    convolutions and dense layers, including the output layer. A layer's output is taken before
+    normalization and activation; its variance is over examples, positions and features. Its kernel
+    is multiplied by the `c > 0` for which
 
         var(c * a + b) = 1,    a = output - b,    b = output with a kernel of zeros (the bias)
 
-    and what follows sees the output rescaled, so that one forward pass is enough: with a bias of
-    zero, `c` is one over the standard deviation. Where the bias alone has a variance of 1 or more,
-    there is no such `c`, and that of `c * a` becomes 1. A layer whose output does not vary, or is
-    not finite, stays as it is, and so do fixed kernels (no `nnx.Param`), `jcnn.layers.Pool`, and
-    arrays of a module beside the layers that it calls. A layer that is called again is scaled on
-    its first call.
+    and the layers above see the rescaled output, so that one forward pass is enough: without bias,
+    `c` is the inverse of the standard deviation. If the bias alone has a variance of 1 or more, no
+    such `c` exists, and `var(c * a)` becomes 1. Unchanged are layers whose output does not vary or
+    is not finite, kernels that are not `nnx.Param`, `jcnn.layers.Pool`, and arrays that a module
+    holds in addition to the layers it calls. A layer that is called repeatedly is scaled at its
+    first call.
 
-    The model is used in the mode that it is in, and not changed. It may be under transformation
-    (`jax.jit`, `vmap`). Start from orthogonal kernels for the published method
+    The model is used in its current mode (training or evaluation) and is not changed. The function
+    may be transformed (`jax.jit`, `vmap`). For the published method, start from orthogonal kernels
     (`kernel_init=jcnn.initializers.lsuv_orthogonal()`); a `jcnn.Study` with `kernel_init="lsuv"`
-    does both. `jcnn.initializers.lsuv` is the same for kernels of one's own function.
+    does both. `jcnn.initializers.lsuv` is the same for the kernels of any function.
 
-    Raises ValueError for a layer whose output is not linear in its kernels, for kernels that no
-    layer's call is seen to use (in a loop such as `nnx.scan`, say), and for an empty batch.
+    Raises ValueError for a layer whose output is not linear in its kernels, for kernels that are
+    not used by any visible call of their layer (only in a loop such as `nnx.scan`, for example),
+    and for an empty batch.
 
     >>> from jcnn import initializers, models
     >>> init = initializers.lsuv_orthogonal()
@@ -56,136 +66,143 @@ def lsuv(model: Model, x: Any) -> Model:
     if not x.size:
         raise ValueError(f"x has shape {x.shape}; expected a batch of at least one example")
     traced = trace(model, x, activations=False)
-    scaled = jax.jit(_scaled_by(traced, _layers(traced)))(traced.leaves, x)
+    scaled = jax.jit(_scale_kernels(traced, _scalable_layers(traced)))(traced.leaves, x)
     leaves = [scaled.get(index, leaf) for index, leaf in enumerate(traced.leaves)]
     graph, state = nnx.split(model)
-    found: Model = nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))
-    return found
+    result: Model = nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))
+    return result
 
 
 class _Layer(NamedTuple):
-    """The first call of a layer: its place, its kernels (by leaf), what it computes of them."""
+    """The first call of a layer: its output, kernels (by leaf), and what depends on the kernels.
+
+    `position` is that of the output's equation in the program.
+    """
 
     name: str
-    place: int
+    output: Var
+    position: int
     kernels: Sequence[int]
     equations: Sequence[Equation]
 
 
-def _layers(traced: Traced) -> dict[int, _Layer]:
-    """The calls whose kernels are to be scaled, by the place of what they give."""
+def _scalable_layers(traced: TracedModel) -> list[_Layer]:
+    """Return the calls whose kernels are scaled, in order."""
     program = traced.program
-    order = {place: i for i, one in enumerate(program.equations) for place in one.outputs}
-    places = {block.weighted for block in traced.blocks}
-    found: dict[int, _Layer] = {}
-    known: set[int] = set()
-    for block in traced.blocks:
-        kernels = [index for index in block.weights if index in block.trained]
-        again = not known.isdisjoint(kernels)
-        known.update(kernels)
-        if again or not kernels or block.kind == layers.Pool.__name__:
+    positions = program.positions()
+    outputs = {layer.weighted for layer in traced.layers}
+    scalable = []
+    called: set[int] = set()
+    for layer in traced.layers:
+        kernels = [index for index in layer.kernels if index in layer.params]
+        is_first_call = called.isdisjoint(kernels)
+        called.update(kernels)
+        if not (kernels and is_first_call) or layer.kind == layers.Pool.__name__:
             continue
-        if _calls_others(program, block, places):
+        if _calls_others(program, layer, outputs):
             continue
-        moved = program.depending_on(program.inputs[index] for index in kernels)
-        if block.weighted not in moved:
+        dependents = program.dependents(program.inputs[index] for index in kernels)
+        if layer.weighted not in dependents:
             continue
-        before = program.equations[: order[block.weighted] + 1]
-        equations = [one for one in before if moved.intersection(one.outputs)]
-        one = _Layer(block.name, block.weighted, kernels, equations)
-        if not _linear(program, one):
+        position = positions[layer.weighted]
+        before = program.equations[: position + 1]
+        equations = [equation for equation in before if dependents.intersection(equation.outputs)]
+        candidate = _Layer(layer.name, layer.weighted, position, kernels, equations)
+        if not _is_linear(program, candidate):
             raise ValueError(
-                f"lsuv cannot scale {block.name} ({block.kind}): its output is not linear in its "
-                "kernels; use another initializer, or a module of its own for each kernel"
+                f"lsuv cannot scale {layer.name} ({layer.kind}): its output is not linear in its "
+                "kernels; use another initializer, or one module per kernel"
             )
-        found[block.weighted] = one
-    seen = {index for block in traced.blocks for index in block.weights}
-    if any(traced.leaves[i].ndim >= 2 and i not in seen for i in traced.params):
+        scalable.append(candidate)
+    seen = {index for layer in traced.layers for index in layer.kernels}
+    if any(traced.leaves[index].ndim >= 2 and index not in seen for index in traced.params):
         raise ValueError(
             f"lsuv sees no call of {', '.join(traced.unseen)}: call it outside of loops such as "
-            "nnx.scan, drop it if nothing calls it, or use another initializer"
+            "nnx.scan, remove it if nothing calls it, or use another initializer"
         )
-    return found
+    return scalable
 
 
-def _calls_others(program: Program, block: Block, places: set[int]) -> bool:
-    inside = {
-        place for one in between(program, block.input, block.weighted) for place in one.outputs
-    }
-    return bool(inside.intersection(places - {block.weighted}))
+def _calls_others(program: Program, layer: TracedLayer, outputs: set[Var]) -> bool:
+    """Whether other layers' outputs are computed inside the layer's call."""
+    equations = equations_between(program, layer.input, layer.weighted)
+    inside = {variable for equation in equations for variable in equation.outputs}
+    return bool(inside.intersection(outputs - {layer.weighted}))
 
 
-def _linear(program: Program, layer: _Layer) -> bool:
-    """Whether the layer's output is linear in its kernels, up to what does not depend on them.
+def _is_linear(program: Program, layer: _Layer) -> bool:
+    """Whether the layer's output is affine in its kernels.
 
-    That is where its derivative by them does not depend on them.
+    It is if the derivative with respect to the kernels does not depend on them.
     """
     kernels = [program.inputs[index] for index in layer.kernels]
-    made = {place for one in layer.equations for place in one.outputs}
-    needed = {atom for one in layer.equations for atom in one.inputs if isinstance(atom, int)}
-    given = sorted(needed - made - set(kernels))
+    computed = {variable for equation in layer.equations for variable in equation.outputs}
+    needed = {variable for equation in layer.equations for variable in equation.variables()}
+    constants = sorted(needed - computed - set(kernels))
 
-    def change(at: Sequence[Array], by: Sequence[Array], known: Sequence[Any]) -> Array:
+    def derivative(at: Sequence[Array], by: Sequence[Array], values: Sequence[Any]) -> Array:
         def output(at: Sequence[Array]) -> Array:
-            values = dict(zip((*given, *kernels), (*known, *at), strict=True))
-            return _run(layer.equations, values)[layer.place]
+            inputs = dict(zip((*constants, *kernels), (*values, *at), strict=True))
+            value: Array = run_equations(layer.equations, inputs)[layer.output]
+            return value
 
-        changed: Array = jax.jvp(output, (at,), (by,))[1]
-        return changed
+        tangent: Array = jax.jvp(output, (at,), (by,))[1]
+        return tangent
 
-    def shapes(places: Sequence[int]) -> list[jax.ShapeDtypeStruct]:
-        avals = [program.avals[place] for place in places]
-        return [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in avals]
+    def shapes(variables: Sequence[Var]) -> list[jax.ShapeDtypeStruct]:
+        avals = [program.avals[variable] for variable in variables]
+        return [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
 
-    derivative = flatten(jax.make_jaxpr(change)(shapes(kernels), shapes(kernels), shapes(given)))
-    end = derivative.outputs[0]
-    moved = derivative.depending_on(derivative.inputs[: len(kernels)])
-    return not isinstance(end, int) or end not in moved
+    arguments = shapes(kernels), shapes(kernels), shapes(constants)
+    flat = flatten(jax.make_jaxpr(derivative)(*arguments))
+    output = flat.outputs[0]
+    dependents = flat.dependents(flat.inputs[: len(kernels)])
+    return not isinstance(output, Var) or output not in dependents
 
 
-def _scaled_by(traced: Traced, chosen: Mapping[int, _Layer]) -> Any:
-    """`(leaves, x) -> kernels`, by leaf: the forward pass that scales them on its way."""
+def _scale_kernels(traced: TracedModel, scalable: Sequence[_Layer]) -> Any:
+    """Return `(leaves, x) -> kernels` by leaf: a forward pass that scales them on its way."""
     program = traced.program
 
     def scaled(leaves: Sequence[Any], x: Array) -> dict[int, Array]:
         values = dict(zip(program.inputs, [*leaves, x], strict=True))
-        for one in program.equations:
-            _run([one], values)
-            for layer in [chosen[place] for place in one.outputs if place in chosen]:
-                _scale(program, layer, values)
-        indices = {index for layer in chosen.values() for index in layer.kernels}
+        start = 0
+        for layer in scalable:
+            values = run_equations(program.equations[start : layer.position + 1], values)
+            values = _with_scaled_kernels(program, layer, values)
+            start = layer.position + 1
+        indices = {index for layer in scalable for index in layer.kernels}
         return {index: values[program.inputs[index]] for index in sorted(indices)}
 
     return scaled
 
 
-def _scale(program: Program, layer: _Layer, values: dict[int, Any]) -> None:
-    """Scale the layer's kernels in `values`, and with them all that was computed of them."""
+def _with_scaled_kernels(
+    program: Program, layer: _Layer, values: Mapping[Var, Any]
+) -> dict[Var, Any]:
+    """Return `values` with the layer's kernels scaled, and all that was computed from them."""
     kernels = {program.inputs[index]: values[program.inputs[index]] for index in layer.kernels}
-    without = {place: jnp.zeros_like(kernel) for place, kernel in kernels.items()}
-    output = values[layer.place]
-    constant = _run(layer.equations, values | without)[layer.place].astype(jnp.float32)
-    linear = output.astype(jnp.float32) - constant
-    factor = _factor(linear, constant)
-    for place, kernel in kernels.items():
-        values[place] = (factor * kernel.astype(jnp.float32)).astype(kernel.dtype)
-    _run(layer.equations, values)
-    values[layer.place] = (factor * linear + constant).astype(output.dtype)
+    zeros = {variable: jnp.zeros_like(kernel) for variable, kernel in kernels.items()}
+    output = values[layer.output]
+    bias = run_equations(layer.equations, {**values, **zeros})[layer.output].astype(jnp.float32)
+    linear = output.astype(jnp.float32) - bias
+    factor = _factor(linear, bias)
+    scaled = {
+        variable: (factor * kernel.astype(jnp.float32)).astype(kernel.dtype)
+        for variable, kernel in kernels.items()
+    }
+    updated = run_equations(layer.equations, {**values, **scaled})
+    updated[layer.output] = (factor * linear + bias).astype(output.dtype)
+    return updated
 
 
-def _factor(linear: Array, constant: Array) -> Array:
-    """The `c > 0` for which `c * linear + constant` has variance 1; 1 where there is none."""
-    centred, rest = linear - jnp.mean(linear), constant - jnp.mean(constant)
-    own, other, both = jnp.mean(centred**2), jnp.mean(rest**2), jnp.mean(centred * rest)
-    root = jnp.sqrt(jnp.maximum(both**2 + own * (1 - other), 0))
-    factor = jnp.where(other < 1, (root - both) / own, 1 / jnp.sqrt(own))
-    varies = own > _NOTHING**2 * jnp.mean(linear**2)
+def _factor(linear: Array, bias: Array) -> Array:
+    """Return the `c > 0` for which `c * linear + bias` has variance 1; 1 if there is none."""
+    centred_linear, centred_bias = linear - jnp.mean(linear), bias - jnp.mean(bias)
+    variance = jnp.mean(centred_linear**2)
+    bias_variance = jnp.mean(centred_bias**2)
+    covariance = jnp.mean(centred_linear * centred_bias)
+    root = jnp.sqrt(jnp.maximum(covariance**2 + variance * (1 - bias_variance), 0))
+    factor = jnp.where(bias_variance < 1, (root - covariance) / variance, 1 / jnp.sqrt(variance))
+    varies = variance > _ROUNDING**2 * jnp.mean(linear**2)
     return jnp.where(varies & jnp.isfinite(factor), factor, 1)
-
-
-def _run(equations: Sequence[Equation], values: dict[int, Any]) -> dict[int, Any]:
-    """Evaluate equations, adding to `values`."""
-    for one in equations:
-        found = run(one, [read(values, atom) for atom in one.inputs])
-        values |= dict(zip(one.outputs, found, strict=True))
-    return values

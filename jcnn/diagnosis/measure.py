@@ -1,73 +1,81 @@
-"""What one batch does in every block, as numbers: signals going up, gradients coming down.
+"""What one batch does in every layer, in numbers: signals going up, gradients coming down.
 
-A pure function of the model's state and a batch, that can be compiled with a train step.
+Pure functions of the model's state and a batch, which can be compiled into a training step.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from jcnn.tracing.blocks import Traced
-from jcnn.tracing.elementwise import Nonlinearity
-from jcnn.tracing.program import evaluate, read
+from jcnn.activations import Facts
+from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate, read
 
-# An element is saturated where the activation's slope is below this share of its greatest.
+# An element is saturated if the activation's slope is below this share of its greatest slope.
 SATURATED = 0.05
-# A slope that is nothing: no gradient passes.
+# A slope that counts as 0: no gradient passes.
 NO_SLOPE = 1e-6
 
 Loss = Callable[[Array, Array], Array]
 
 
-class Measured(NamedTuple):
-    """Numbers of each block, in the order of their calls: arrays of one axis.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class LayerFigures:
+    """What one batch does in each layer: arrays with one value per layer, in order of the calls.
 
-    `mean` and `std` are of the block's output; `saturated` and `dead` are shares of elements and of
-    units (NaN where the activation has no such thing). `gradient` is the root mean square over
-    examples of the norm of dL/dh at the output, for each example's own loss; `weight_gradient`,
-    `weight` and `update` are norms of the layer's kernels: of dL/dW, of W, and of the change that
-    the optimizer would make. `parameter_gradient` is that of all its parameters; `loss` is the same
-    for all.
+    `mean` and `std` are those of the layer's output; `saturated` and `dead` are shares of elements
+    and of units (NaN if the activation cannot saturate or die). `gradient` is the root mean square
+    over examples of the norm of dL/dh at the output, for each example's own loss.
+    `weight_gradient`, `weight` and `update` are norms over the layer's kernels: of dL/dW, of W, and
+    of the optimizer's change; `parameter_gradient` is that of the gradient of all its parameters.
     """
 
-    mean: Array
-    std: Array
-    saturated: Array
-    dead: Array
-    gradient: Array
-    weight_gradient: Array
-    weight: Array
-    update: Array
-    parameter_gradient: Array
-    loss: Array
+    mean: Any
+    std: Any
+    saturated: Any
+    dead: Any
+    gradient: Any
+    weight_gradient: Any
+    weight: Any
+    update: Any
+    parameter_gradient: Any
+
+    @classmethod
+    def stack(cls, layers: "Sequence[LayerFigures]") -> "LayerFigures":
+        """Return the figures of several layers, each with scalars, as one."""
+        stacked: LayerFigures = jax.tree.map(lambda *values: jnp.stack(values), *layers)
+        return stacked
+
+    def to_host(self) -> "LayerFigures":
+        """Return the figures as NumPy arrays of float64."""
+        return jax.tree.map(lambda value: np.asarray(value, np.float64), jax.device_get(self))
 
 
 class Probe(NamedTuple):
-    """What is to be measured: a traced model, and each activation's greatest slope.
+    """A traced model to be measured, and what is known of the activation after each layer."""
 
-    A greatest slope is NaN for an activation that does not level off at both ends; `dies` says of
-    each whether it is flat at an end.
-    """
-
-    traced: Traced
-    greatest: Sequence[float]
-    dies: Sequence[bool]
+    traced: TracedModel
+    facts: Sequence[Facts | None]
 
 
-def probe_of(traced: Traced) -> Probe:
-    """A probe, for which the facts of each activation are measured."""
-    known = [None if b.activation is None else b.activation.facts() for b in traced.blocks]
-    return Probe(
-        traced,
-        [
-            one.max_derivative if one is not None and len(one.saturates) == 2 else float("nan")
-            for one in known
-        ],
-        [one is not None and bool(one.saturates) for one in known],
-    )
+def make_probe(traced: TracedModel) -> Probe:
+    """Return the probe of a model, for which the facts of each activation are measured."""
+    activations = [layer.activation for layer in traced.layers]
+    return Probe(traced, [None if a is None else a.facts() for a in activations])
+
+
+class Measurement(NamedTuple):
+    """What one batch shows: the mean loss, each layer's figures, and every value of the program."""
+
+    loss: Array
+    figures: LayerFigures
+    values: dict[Var, Any]
 
 
 def measure(
@@ -77,64 +85,62 @@ def measure(
     labels: Array,
     loss: Loss,
     updates: Callable[[dict[int, Array]], Sequence[Array]] | None = None,
-    instead: Mapping[int, Callable[[Mapping[int, Any]], Any]] | None = None,
-) -> tuple[Measured, dict[int, Any]]:
-    """Measure every block on a batch; also the values of the whole program.
+    replace: Mapping[Var, Callable[[Mapping[Var, Any]], Any]] | None = None,
+) -> Measurement:
+    """Measure every layer on a batch.
 
-    `loss(outputs, labels)` is a mean over examples, or one value each. `updates` turns gradients of
-    the trained leaves, by index, into what the optimizer adds to each. `instead` is that of
-    `jcnn.tracing.program.evaluate`.
+    `loss(outputs, labels)` returns a mean over examples, or one value per example. `updates` maps
+    the gradients of the trained leaves, by index, to the optimizer's change of each (by default,
+    the gradients themselves). `replace` is that of `jcnn.tracing.evaluate`.
     """
     traced = probe.traced
-    blocks = traced.blocks
-    spots = sorted({block.output for block in blocks})
+    outputs = sorted({layer.output for layer in traced.layers})
 
-    def scalar(params: list[Array], bumps: list[Array]) -> tuple[Array, dict[int, Any]]:
-        whole = list(leaves)
+    def mean_loss(params: list[Array], offsets: list[Array]) -> tuple[Array, dict[Var, Any]]:
+        merged = list(leaves)
         for index, value in zip(traced.params, params, strict=True):
-            whole[index] = value
-        added = dict(zip(spots, bumps, strict=True))
-        values = evaluate(traced.program, [*whole, x], added, instead)
-        outputs = read(values, traced.program.outputs[0])
-        return jnp.mean(loss(outputs, labels).astype(jnp.float32)), values
+            merged[index] = value
+        at_outputs = dict(zip(outputs, offsets, strict=True))
+        values = evaluate(traced.program, [*merged, x], offsets=at_outputs, replace=replace)
+        predictions = read(values, traced.program.outputs[0])
+        return jnp.mean(loss(predictions, labels).astype(jnp.float32)), values
 
-    zeros = [jnp.zeros(a.shape, a.dtype) for a in (traced.program.avals[spot] for spot in spots)]
-    (value, values), (gradients, at_spots) = jax.value_and_grad(scalar, (0, 1), has_aux=True)(
+    avals = [traced.program.avals[variable] for variable in outputs]
+    zeros = [jnp.zeros(aval.shape, aval.dtype) for aval in avals]
+    (value, values), (by_params, by_outputs) = jax.value_and_grad(mean_loss, (0, 1), has_aux=True)(
         [leaves[index] for index in traced.params], zeros
     )
-    gradient = dict(zip(traced.params, gradients, strict=True))
-    passed = dict(zip(spots, at_spots, strict=True))
-    update = dict(zip(traced.params, updates(gradient), strict=True)) if updates else gradient
+    gradients = dict(zip(traced.params, by_params, strict=True))
+    output_gradients = dict(zip(outputs, by_outputs, strict=True))
+    changes = dict(zip(traced.params, updates(gradients), strict=True)) if updates else gradients
 
-    def norm(of: Mapping[int, Array], indices: Sequence[int]) -> Array:
-        return length([of[i] for i in indices if i in of])
+    def norm_of(arrays: Mapping[int, Array], indices: Sequence[int]) -> Array:
+        return norm([arrays[index] for index in indices if index in arrays])
 
-    examples = x.shape[0]
-    rows = []
-    for block, greatest, dies in zip(blocks, probe.greatest, probe.dies, strict=True):
-        mean, deviation = moments(values[block.output])
-        saturated, dead = _shares(block.activation, values, greatest, dies)
-        # The mean loss has each example's gradient divided by their number.
-        rms = jnp.float32(examples**0.5) * norm(passed, [block.output])
-        rows.append(
-            (
-                mean,
-                deviation,
-                saturated,
-                dead,
-                rms,
-                norm(gradient, block.weights),
-                norm(dict(enumerate(leaves)), block.weights),
-                norm(update, block.weights),
-                norm(gradient, block.trained),
-                value,
+    # The gradient of the mean loss is each example's own gradient divided by their number.
+    scale = jnp.float32(x.shape[0] ** 0.5)
+    figures = []
+    for layer, facts in zip(traced.layers, probe.facts, strict=True):
+        mean, std = mean_and_std(values[layer.output])
+        saturated, dead = _flat_shares_of(layer.activation, values, facts)
+        figures.append(
+            LayerFigures(
+                mean=mean,
+                std=std,
+                saturated=saturated,
+                dead=dead,
+                gradient=scale * norm([output_gradients[layer.output]]),
+                weight_gradient=norm_of(gradients, layer.kernels),
+                weight=norm_of(dict(enumerate(leaves)), layer.kernels),
+                update=norm_of(changes, layer.kernels),
+                parameter_gradient=norm_of(gradients, layer.params),
             )
         )
-    return Measured(*(jnp.stack(column) for column in zip(*rows, strict=True))), values
+    return Measurement(value, LayerFigures.stack(figures), values)
 
 
-def length(arrays: Sequence[Array]) -> Array:
-    """The Euclidean norm of all of them, where squares in float32 would overflow or vanish too."""
+def norm(arrays: Sequence[Array]) -> Array:
+    """Return the Euclidean norm of all arrays together, even if squares overflow float32."""
     if not arrays:
         return jnp.float32(0)
     arrays = [array.astype(jnp.float32) for array in arrays]
@@ -142,36 +148,40 @@ def length(arrays: Sequence[Array]) -> Array:
     return scale * jnp.sqrt(sum(jnp.sum(jnp.square(array / scale)) for array in arrays))
 
 
-def moments(x: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation, likewise."""
+def mean_and_std(x: Array) -> tuple[Array, Array]:
+    """Return the mean and standard deviation, even if squares overflow float32."""
     x = x.astype(jnp.float32)
     scale = _scale([jnp.max(jnp.abs(x), initial=0.0)])
     return scale * jnp.mean(x / scale), scale * jnp.std(x / scale)
 
 
-def _scale(greatest: Sequence[Array]) -> Array:
-    """What to divide by: the greatest absolute value, or 1 where all are 0."""
-    most = jnp.max(jnp.stack(greatest))
-    return jnp.where(most > 0, most, jnp.float32(1))
+def _scale(maxima: Sequence[Array]) -> Array:
+    """Return the greatest absolute value, or 1 if all are 0: squares relative to it are safe."""
+    greatest = jnp.max(jnp.stack(maxima))
+    return jnp.where(greatest > 0, greatest, jnp.float32(1))
 
 
-def _shares(
-    activation: Nonlinearity | None, values: Mapping[int, Any], greatest: float, dies: bool
+def _flat_shares_of(
+    activation: TracedActivation | None, values: Mapping[Var, Any], facts: Facts | None
 ) -> tuple[Array, Array]:
-    """The shares of saturated elements, and of units that are flat over the whole batch."""
-    nothing = jnp.float32(jnp.nan)
-    if activation is None or not dies:
-        return nothing, nothing
-    return flat_shares(activation.slope(values), greatest)
+    """Return the shares of saturated elements and dead units; NaN if the activation has none."""
+    if activation is None or facts is None or not facts.saturates:
+        return jnp.float32(jnp.nan), jnp.float32(jnp.nan)
+    return flat_shares(activation.slope(values), saturating_slope(facts))
+
+
+def saturating_slope(facts: Facts) -> float:
+    """Return the greatest slope of an activation that levels off at both ends; else NaN."""
+    return facts.max_derivative if len(facts.saturates) == 2 else math.nan
 
 
 def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
-    """Of an activation's slopes: the shares of saturated elements and of dead units.
+    """Return the shares of saturated elements and dead units, given an activation's slopes.
 
-    NaN for the first where `greatest`, its greatest slope, is NaN.
+    Saturated elements are counted relative to the activation's `greatest` slope; their share is
+    NaN if that is. A unit is a feature (the last axis); it is dead if its slope is 0 everywhere.
     """
     slope = jnp.abs(slope.astype(jnp.float32))
-    # A unit is a feature: the last axis; where there are more, at all positions.
     largest = jnp.max(slope, axis=tuple(range(slope.ndim - 1)))
     dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))
     saturated = jnp.mean((slope < SATURATED * greatest).astype(jnp.float32))

@@ -1,4 +1,4 @@
-"""What would mend a verdict, as values that jcnn has a name for."""
+"""Remedies for each verdict, as values that jcnn knows by name."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from jcnn.activations import ACTIVATIONS
 from jcnn.diagnosis.verdicts import GROWS, SHRINKS, Verdict
 from jcnn.theory import mean_field
 
-# Each change as the factors of a study; the first is the one that is named first.
+# Each change as the factors of a study, in the order in which they are named.
 CHANGES: Mapping[str, list[dict[str, str]]] = {
     "vanishing": [
         {"activation": "relu", "kernel_init": "he_normal"},
@@ -38,29 +38,31 @@ _WEIGHT_VARIANCE = {"he_normal": 2.0, "glorot_normal": 1.0, "orthogonal": 1.0}
 
 
 def remedy(verdict: Verdict, activation: str | None) -> str:
-    """A sentence that names what to change, with the factor that theory predicts for it."""
+    """Return a sentence that says what to change, with the gradient factor that theory predicts."""
     if verdict.kind == "not_learning":
         return (
-            f"let {verdict.layer} learn: keep its weights in an nnx.Param, without stop_gradient, "
-            "and in what the optimizer updates"
+            f"make {verdict.layer} trainable: keep its weights in an nnx.Param, without "
+            "stop_gradient, among the parameters that the optimizer updates"
         )
     changes = CHANGES[verdict.kind]
     if verdict.kind in ("vanishing", "exploding"):
-        changes = [one for one in changes if SHRINKS <= _expected(one, activation) <= GROWS]
-    told = [_told(change, activation) for change in changes]
-    return f"try {', '.join(told[:-1])} or {told[-1]}"
+        changes = [
+            change for change in changes if SHRINKS <= _expected(change, activation) <= GROWS
+        ]
+    labels = [_label(change, activation) for change in changes]
+    return f"try {', '.join(labels[:-1])} or {labels[-1]}"
 
 
-def _told(change: Mapping[str, str], activation: str | None) -> str:
+def _label(change: Mapping[str, str], activation: str | None) -> str:
     values = " with ".join(change.values())
     if "normalization" in change:
         return f"{change['normalization']} normalization"
     factor = _expected(change, activation, unknown=math.nan)
-    return values if math.isnan(factor) else f"{values} (predicted factor {factor:.2f} a layer)"
+    return values if math.isnan(factor) else f"{values} (predicted factor {factor:.2f} per layer)"
 
 
 def _expected(change: Mapping[str, str], activation: str | None, unknown: float = 1.0) -> float:
-    """What a gradient is multiplied by at each wide layer after a change, where theory says it."""
+    """Return the gradient's factor per wide layer after a change, `unknown` if theory has none."""
     name, init = change.get("activation", activation), change.get("kernel_init")
     if "normalization" in change or name not in ACTIVATIONS or init not in _WEIGHT_VARIANCE:
         return unknown
@@ -69,7 +71,7 @@ def _expected(change: Mapping[str, str], activation: str | None, unknown: float 
 
 @lru_cache(maxsize=256)
 def _factor(activation: str, kernel_init: str) -> float:
-    """Theory's factor of a gradient at each wide layer; it takes tens of milliseconds."""
+    """Return the gradient's factor per wide layer; it takes tens of milliseconds to compute."""
     variance = _WEIGHT_VARIANCE[kernel_init]
-    found = mean_field(ACTIVATIONS[activation], weight_variance=variance, bias_variance=0.0)
-    return float(found.chi) ** 0.5
+    result = mean_field(ACTIVATIONS[activation], weight_variance=variance, bias_variance=0.0)
+    return float(result.chi) ** 0.5

@@ -1,8 +1,9 @@
-"""Singular values of Jacobians: exact where they are small, by products with them where not."""
+"""Singular values of Jacobians: exact if they are small, else by products with vectors."""
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,21 +11,22 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jcnn.tracing.blocks import trace
-from jcnn.tracing.program import between, evaluate, read, run
+from jcnn.tracing import Var, equations_between, evaluate, read, run_equations, trace
 
-# Up to this many values the whole Jacobian is built.
+# The whole Jacobian is built if its smaller side is at most this long.
 EXACT = 1024
-# Examples that the layer sees; the Jacobian is that of the first.
+# Examples in the batch; the Jacobian is that of the first.
 _EXAMPLES = 16
 _PRODUCTS = 32
 
 
-class Singular(NamedTuple):
-    """Singular values of a Jacobian: the extremes, mean, root mean square, and their ratio.
+@dataclass(frozen=True, kw_only=True)
+class SingularValues:
+    """Singular values of a Jacobian: extremes, mean, root mean square, and largest over smallest.
 
-    Where the smaller side has more than `EXACT` entries, `largest` is Lanczos's (ARPACK),
-    `root_mean_square` from products with random vectors, and the rest NaN.
+    If the smaller side of the Jacobian has more than `EXACT` entries, `exact` is false: `largest`
+    is from Lanczos iteration (ARPACK), `root_mean_square` from products with random vectors, and
+    the rest is NaN.
     """
 
     largest: float
@@ -35,49 +37,50 @@ class Singular(NamedTuple):
     exact: bool
 
 
-def block_singular_values(model: nnx.Module, x: Array) -> Sequence[Singular]:
-    """Those of d output / d input of each block, for the first example of `x`.
+def layer_singular_values(model: nnx.Module, x: Array) -> Sequence[SingularValues]:
+    """Return those of d output / d input of each layer, for the first example of `x`.
 
-    The other examples keep their values, which matters where a normalization averages over them.
+    The other examples keep their values, which matters if a normalization averages over them.
     """
     x = x[:_EXAMPLES]
     traced = trace(model, x)
     values = jax.jit(lambda leaves, x: evaluate(traced.program, [*leaves, x]))(traced.leaves, x)
-    found = []
-    for block in traced.blocks:
-        needed = between(traced.program, block.input, block.output)
+    results = []
+    for layer in traced.layers:
+        equations = equations_between(traced.program, layer.input, layer.output)
 
-        def of_first(
-            one: Array, needed: Any = needed, start: int = block.input, stop: int = block.output
+        def first_output(
+            example: Array,
+            equations: Any = equations,
+            start: Var = layer.input,
+            stop: Var = layer.output,
         ) -> Array:
-            known = values | {start: values[start].at[0].set(one)}
-            for equation in needed:
-                given = [read(known, atom) for atom in equation.inputs]
-                known |= dict(zip(equation.outputs, run(equation, given), strict=True))
-            return known[stop][0]
+            changed = {**values, start: values[start].at[0].set(example)}
+            output: Array = run_equations(equations, changed)[stop]
+            return output[0]
 
-        found.append(singular_values(of_first, values[block.input][0]))
-    return found
+        results.append(singular_values(first_output, values[layer.input][0]))
+    return results
 
 
-def model_singular_values(model: nnx.Module, x: Array) -> Singular:
-    """Those of d outputs / d x of the whole model, for the first example."""
+def model_singular_values(model: nnx.Module, x: Array) -> SingularValues:
+    """Return those of d outputs / d x of the whole model, for the first example."""
     x = x[:_EXAMPLES]
     traced = trace(model, x)
 
-    def of_first(one: Array) -> Array:
-        values = evaluate(traced.program, [*traced.leaves, x.at[0].set(one)])
+    def first_output(example: Array) -> Array:
+        values = evaluate(traced.program, [*traced.leaves, x.at[0].set(example)])
         return read(values, traced.program.outputs[0])[0]
 
-    return singular_values(of_first, x[0])
+    return singular_values(first_output, x[0])
 
 
-def singular_values(function: Callable[[Array], Array], x: Array) -> Singular:
-    """Those of the Jacobian of `function` at `x`.
+def singular_values(function: Callable[[Array], Array], x: Array) -> SingularValues:
+    """Return the singular values of the Jacobian of `function` at `x`.
 
     >>> import jax.numpy as jnp
-    >>> found = singular_values(lambda x: jnp.array([3.0, 4.0]) * x, jnp.ones(2))
-    >>> round(found.condition, 4), found.exact
+    >>> values = singular_values(lambda x: jnp.array([3.0, 4.0]) * x, jnp.ones(2))
+    >>> round(values.condition, 4), values.exact
     (1.3333, True)
     """
     x = x.astype(jnp.float32)
@@ -87,23 +90,23 @@ def singular_values(function: Callable[[Array], Array], x: Array) -> Singular:
     _, back = jax.vjp(lambda flat: function(flat.reshape(x.shape)).reshape(-1), x.ravel())
     if min(inputs, outputs) > EXACT:
         return _by_products(jax.jit(forward), jax.jit(lambda u: back(u)[0]), inputs, outputs)
-    one_side, size = (forward, inputs) if inputs <= outputs else (lambda u: back(u)[0], outputs)
-    columns = jax.jit(lambda basis: jax.lax.map(one_side, basis, batch_size=64))(jnp.eye(size))
-    found = np.linalg.svd(np.asarray(columns, np.float64), compute_uv=False)
-    largest, smallest = float(found[0]), float(found[-1])
-    return Singular(
-        largest,
-        smallest,
-        float(found.mean()),
-        float(np.sqrt((found**2).mean())),
-        largest / smallest if smallest else math.inf,
-        True,
+    product, size = (forward, inputs) if inputs <= outputs else (lambda u: back(u)[0], outputs)
+    columns = jax.jit(lambda basis: jax.lax.map(product, basis, batch_size=64))(jnp.eye(size))
+    values = np.linalg.svd(np.asarray(columns, np.float64), compute_uv=False)
+    largest, smallest = float(values[0]), float(values[-1])
+    return SingularValues(
+        largest=largest,
+        smallest=smallest,
+        mean=float(values.mean()),
+        root_mean_square=float(np.sqrt((values**2).mean())),
+        condition=largest / smallest if smallest else math.inf,
+        exact=True,
     )
 
 
 def _by_products(
     forward: Callable[[Array], Array], back: Callable[[Array], Array], inputs: int, outputs: int
-) -> Singular:
+) -> SingularValues:
     from scipy.sparse.linalg import LinearOperator, svds
 
     def product(function: Callable[[Array], Array]) -> Callable[[np.ndarray], np.ndarray]:
@@ -115,8 +118,14 @@ def _by_products(
     rng = np.random.default_rng(0)
     start = rng.normal(size=min(inputs, outputs)).astype(np.float32)
     (largest,) = svds(operator, k=1, v0=start, return_singular_vectors=False)
-    # E |J u|^2 is the sum of the squares, for u of independent standard normal entries.
+    # E |J u|^2 is the sum of the squared singular values, if u has standard normal entries.
     draws = [np.sum(operator.matvec(rng.normal(size=inputs)) ** 2) for _ in range(_PRODUCTS)]
     mean_square = float(np.mean(draws)) / min(inputs, outputs)
-    nan = math.nan
-    return Singular(float(largest), nan, nan, math.sqrt(mean_square), nan, False)
+    return SingularValues(
+        largest=float(largest),
+        smallest=math.nan,
+        mean=math.nan,
+        root_mean_square=math.sqrt(mean_square),
+        condition=math.nan,
+        exact=False,
+    )

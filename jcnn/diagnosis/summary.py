@@ -1,4 +1,4 @@
-"""What a model is made of and what it costs: parameters, operations, memory, receptive fields."""
+"""What a model consists of and what it costs: parameters, operations, memory, receptive fields."""
 
 import itertools
 import math
@@ -12,18 +12,25 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jcnn.tracing.blocks import Block, Traced, trace
-from jcnn.tracing.program import Program, evaluate, leading_to, read, run
+from jcnn.tracing import (
+    TracedLayer,
+    TracedModel,
+    equations_up_to,
+    evaluate,
+    read,
+    run_equations,
+    trace,
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerSummary:
     """One call of a layer with weights, for one example.
 
-    `flops` are the multiplications and additions of its call (not of what follows it), as XLA
-    counts those of its compiled program. `activation_bytes` is the size of what it gives.
-    `receptive_field` is how far the inputs that reach the unit in the middle of its output extend
-    along each spatial axis, within the image; empty for inputs without spatial axes.
+    `flops` are the multiplications and additions of the call (without what follows it), as XLA
+    counts them in its compiled program. `activation_bytes` is the size of the output.
+    `receptive_field` is the extent, along each spatial axis, of the inputs within the image that
+    the middle unit of the output depends on; empty for inputs without spatial axes.
     """
 
     name: str
@@ -35,12 +42,13 @@ class LayerSummary:
     receptive_field: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A model's layers, and all of it.
+    """A model's layers and its totals.
 
-    `parameters` counts every `nnx.Param`; `flops` those of a forward pass of one example, and
-    `step_bytes` what XLA's program for a batch's gradient holds beside its arguments.
+    `parameters` counts every `nnx.Param`, `flops` the operations of a forward pass of one example;
+    `step_bytes` is the memory that XLA's program for the gradient of a batch needs in addition to
+    its arguments.
     """
 
     layers: Sequence[LayerSummary]
@@ -51,93 +59,90 @@ class Summary:
 
 
 def summarize(model: nnx.Module, input_shape: Sequence[int], *, batch_size: int = 64) -> Summary:
-    """What `model` is made of and what it costs, for inputs `(batch, *input_shape)`.
+    """Return what `model` consists of and costs, for inputs `(batch, *input_shape)`.
 
     Raises ValueError for a model without weighted layers.
 
     >>> from jcnn import models
-    >>> found = summarize(models.lenet((8, 8, 1), 10, rngs=nnx.Rngs(0)), (8, 8, 1))
-    >>> [(layer.name, layer.parameters, layer.receptive_field) for layer in found.layers][:2]
+    >>> summary = summarize(models.lenet((8, 8, 1), 10, rngs=nnx.Rngs(0)), (8, 8, 1))
+    >>> [(layer.name, layer.parameters, layer.receptive_field) for layer in summary.layers][:2]
     [('conv1', 160, (3, 3)), ('conv2', 4640, (7, 7))]
     """
     x = jax.ShapeDtypeStruct((batch_size, *input_shape), jnp.float32)
     traced = trace(model, x)
     fields = _receptive_fields(model, tuple(input_shape))
-    first: dict[tuple[int, ...], str] = {}
+    first_call: dict[tuple[int, ...], str] = {}
     layers = []
-    for block, field in zip(traced.blocks, fields, strict=True):
-        own = tuple(block.trained)
-        again = first.setdefault(own, block.name) != block.name
-        output = traced.program.avals[block.weighted]
+    for layer, field in zip(traced.layers, fields, strict=True):
+        params = tuple(layer.params)
+        is_first_call = first_call.setdefault(params, layer.name) == layer.name
+        output = traced.program.avals[layer.weighted]
         layers.append(
             LayerSummary(
-                block.name,
-                block.kind,
-                tuple(output.shape[1:]),
-                0 if again else _count(traced, own),
-                _layer_flops(traced, block) / batch_size,
-                math.prod(output.shape[1:]) * output.dtype.itemsize,
-                field,
+                name=layer.name,
+                kind=layer.kind,
+                shape=tuple(output.shape[1:]),
+                parameters=_count(traced, params) if is_first_call else 0,
+                flops=_layer_flops(traced, layer) / batch_size,
+                activation_bytes=math.prod(output.shape[1:]) * output.dtype.itemsize,
+                receptive_field=field,
             )
         )
-    leaves = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in traced.leaves]
+    leaves = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in traced.leaves]
 
     def forward(leaves: Sequence[Any], x: Array) -> Array:
         values = evaluate(traced.program, [*leaves, x])
-        found: Array = read(values, traced.program.outputs[0])
-        return found
+        outputs: Array = read(values, traced.program.outputs[0])
+        return outputs
 
     def gradient(trained: Sequence[Array], leaves: Sequence[Any], x: Array) -> Any:
         def total(trained: Sequence[Array]) -> Array:
-            whole = list(leaves)
+            merged = list(leaves)
             for index, value in zip(traced.params, trained, strict=True):
-                whole[index] = value
-            return jnp.sum(forward(whole, x).astype(jnp.float32))
+                merged[index] = value
+            return jnp.sum(forward(merged, x).astype(jnp.float32))
 
         return jax.grad(total)(trained)
 
     trained = [leaves[index] for index in traced.params]
     step = jax.jit(gradient).lower(trained, leaves, x).compile().memory_analysis()
     return Summary(
-        layers,
-        _count(traced, traced.params),
-        _flops(forward, leaves, x) / batch_size,
-        batch_size,
-        int(getattr(step, "temp_size_in_bytes", 0)),
+        layers=layers,
+        parameters=_count(traced, traced.params),
+        flops=_flops(forward, leaves, x) / batch_size,
+        batch_size=batch_size,
+        step_bytes=int(getattr(step, "temp_size_in_bytes", 0)),
     )
 
 
-def _count(traced: Traced, indices: Sequence[int]) -> int:
+def _count(traced: TracedModel, indices: Sequence[int]) -> int:
     return sum(math.prod(traced.leaves[index].shape) for index in indices)
 
 
 def _flops(function: Any, *arguments: Any) -> float:
-    found = jax.jit(function).lower(*arguments).compile().cost_analysis()
-    return float((found or {}).get("flops", math.nan))
+    costs = jax.jit(function).lower(*arguments).compile().cost_analysis()
+    return float((costs or {}).get("flops", math.nan))
 
 
-def _layer_flops(traced: Traced, block: Block) -> float:
+def _layer_flops(traced: TracedModel, layer: TracedLayer) -> float:
     program = traced.program
-    equations = leading_to(program, block.weighted, block.input)
-    needed = {atom for one in equations for atom in one.inputs if isinstance(atom, int)}
-    given = sorted(needed.intersection({*program.inputs, block.input}))
+    equations = equations_up_to(program, layer.weighted, given=layer.input)
+    needed = {variable for equation in equations for variable in equation.variables()}
+    inputs = sorted(needed.intersection({*program.inputs, layer.input}))
 
-    def layer(arguments: Sequence[Any]) -> Any:
-        values = dict(zip(given, arguments, strict=True))
-        for one in equations:
-            found = run(one, [read(values, atom) for atom in one.inputs])
-            values |= dict(zip(one.outputs, found, strict=True))
-        return values[block.weighted]
+    def call(arguments: Sequence[Any]) -> Any:
+        values = dict(zip(inputs, arguments, strict=True))
+        return run_equations(equations, values)[layer.weighted]
 
-    shapes = [program.avals[place] for place in given]
-    return _flops(layer, [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in shapes])
+    avals = [program.avals[variable] for variable in inputs]
+    return _flops(call, [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals])
 
 
 def _receptive_fields(model: nnx.Module, input_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Of each block: how many inputs along each spatial axis its middle unit depends on.
+    """Return, for each layer, how many inputs along each axis its middle unit depends on.
 
-    Every example of a batch is marked, with NaN, at one place along one axis, and the marks are
-    seen wherever the program carries them.
+    Each example of a batch is NaN at one position of one axis; the NaNs reach whatever depends on
+    that position.
     """
     spatial = input_shape[:-1]
     copy = nnx.clone(model)
@@ -145,47 +150,45 @@ def _receptive_fields(model: nnx.Module, input_shape: tuple[int, ...]) -> list[t
     total = max(sum(spatial), 1)
     traced = trace(copy, jax.ShapeDtypeStruct((total, *input_shape), jnp.float32))
     if not spatial:
-        return [() for _ in traced.blocks]
+        return [() for _ in traced.layers]
     x = np.zeros((total, *input_shape), np.float32)
-    at = 0
+    example = 0
     for axis, size in enumerate(spatial):
-        for place in range(size):
-            np.moveaxis(x[at], axis, 0)[place] = np.nan
-            at += 1
-    marked = _marks(traced, x)
-    found = []
-    for values in marked:
+        for position in range(size):
+            np.moveaxis(x[example], axis, 0)[position] = np.nan
+            example += 1
+    bounds = np.cumsum((0, *spatial))
+    fields = []
+    for values in _outputs_with_nan(traced, x):
         middle = values
         for size in values.shape[1:-1]:
             middle = middle[:, size // 2]
-        ends = np.cumsum((0, *spatial))
-        rows = np.isnan(middle).any(axis=-1)
-        found.append(tuple(_extent(rows[a:b]) for a, b in itertools.pairwise(ends)))
-    return found
+        reached = np.isnan(middle).any(axis=-1)
+        fields.append(tuple(_extent(reached[a:b]) for a, b in itertools.pairwise(bounds)))
+    return fields
 
 
 def _extent(reached: np.ndarray) -> int:
-    places = np.flatnonzero(reached)
-    return int(places[-1] - places[0] + 1) if len(places) else 0
+    positions = np.flatnonzero(reached)
+    return int(positions[-1] - positions[0] + 1) if len(positions) else 0
 
 
-def _marks(traced: Traced, x: np.ndarray) -> list[np.ndarray]:
-    """The weighted sums of each block; activations, which may stop a mark, are passed by."""
-    program: Program = traced.program
-    instead = {
-        block.output: lambda values, root=block.activation.root: values[root]
-        for block in traced.blocks
-        if block.activation is not None
+def _outputs_with_nan(traced: TracedModel, x: np.ndarray) -> list[np.ndarray]:
+    """Return each layer's output; activations, which may stop a NaN, are skipped."""
+    skipped = {
+        layer.output: lambda values, root=layer.activation.root: values[root]
+        for layer in traced.layers
+        if layer.activation is not None
     }
     leaves = [
-        jnp.ones(one.shape, one.dtype) if jnp.issubdtype(one.dtype, jnp.floating) else one
-        for one in traced.leaves
+        jnp.ones(leaf.shape, leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        for leaf in traced.leaves
     ]
-    places = [block.weighted for block in traced.blocks]
+    outputs = [layer.weighted for layer in traced.layers]
 
     @jax.jit
-    def marked(leaves: Sequence[Any], x: Array) -> list[Array]:
-        values = evaluate(program, [*leaves, x], instead=instead)
-        return [values[place].astype(jnp.float32) for place in places]
+    def run(leaves: Sequence[Any], x: Array) -> list[Array]:
+        values = evaluate(traced.program, [*leaves, x], replace=skipped)
+        return [values[variable].astype(jnp.float32) for variable in outputs]
 
-    return [np.asarray(one) for one in marked(leaves, jnp.asarray(x))]
+    return [np.asarray(values) for values in run(leaves, jnp.asarray(x))]

@@ -1,10 +1,12 @@
-"""From numbers to words: what is wrong with a layer, where it begins, and what would mend it."""
+"""Verdicts: what is wrong with a network, and in which layer it starts."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# How each figure is judged; docs/diagnosis.md says why.
+from jcnn.diagnosis.layer_report import LayerReport
+
+# The limits of the figures; docs/diagnosis.md gives the reasons.
 VANISHING = 1e-3
 EXPLODING = 1e4
 SHRINKS, GROWS = 0.6, 1.5
@@ -12,33 +14,15 @@ MOST_DEAD = 0.8
 MOST_SATURATED = 0.25
 COLLAPSED_RANK = 1.1
 LEAST_UNITS = 4
-# What stands for a gradient of 0 in logarithms: less than float32 can hold.
+# Stands for a gradient of 0 in logarithms: smaller than any float32.
 _LEAST = 1e-46
 
 # From the most specific cause to what may be a consequence of others.
 ORDER = ("not_finite", "dead", "saturated", "exploding", "vanishing", "collapsed", "not_learning")
 
 
-class Figures(NamedTuple):
-    """What a verdict on one layer rests on; NaN for what is not known of it."""
-
-    name: str
-    mean: float
-    std: float
-    saturated: float
-    dead: float
-    rank: float
-    units: int
-    fan_in: int
-    gradient: float
-    parameter_gradient: float
-    update: float
-    trained: bool
-    has_activation: bool
-
-
 class Verdict(NamedTuple):
-    """`kind` is one of `ORDER`; `layer` is where it starts, `figure` what decided it."""
+    """`kind` is one of `ORDER`; `layer` is where it starts, `figure` the number that decided it."""
 
     kind: str
     layer: str
@@ -46,133 +30,134 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def verdicts(layers: Sequence[Figures]) -> list[Verdict]:
-    """Everything that is wrong, the most specific first; nothing for a healthy network."""
-    found = [*_not_finite(layers)]
-    if not found:
-        found = [
-            *_dead(layers),
-            *_saturated(layers),
-            *_moving(layers),
-            *_collapsed(layers),
-            *_not_learning(layers),
-        ]
-    return sorted(found, key=lambda one: ORDER.index(one.kind))
+def verdicts(layers: Sequence[LayerReport]) -> list[Verdict]:
+    """Return everything that is wrong, the most specific first; empty for a healthy network."""
+    faults = _not_finite(layers) or [
+        *_dead(layers),
+        *_saturated(layers),
+        *_vanishing_or_exploding(layers),
+        *_collapsed(layers),
+        *_not_learning(layers),
+    ]
+    return sorted(faults, key=lambda fault: ORDER.index(fault.kind))
 
 
-def _not_finite(layers: Sequence[Figures]) -> list[Verdict]:
-    for one in layers:
-        if not (math.isfinite(one.mean) and math.isfinite(one.std)):
-            text = f"values are not finite from {one.name} on"
-            return [Verdict("not_finite", one.name, one.std, text)]
-    for one in reversed(layers):
-        if not math.isfinite(one.gradient):
-            text = f"the gradient is not finite from {one.name} down"
-            return [Verdict("not_finite", one.name, one.gradient, text)]
+def _not_finite(layers: Sequence[LayerReport]) -> list[Verdict]:
+    for layer in layers:
+        if not math.isfinite(layer.std):
+            text = f"values are not finite from {layer.name} on"
+            return [Verdict("not_finite", layer.name, layer.std, text)]
+    for layer in reversed(layers):
+        if not math.isfinite(layer.gradient):
+            text = f"gradients are not finite from {layer.name} down"
+            return [Verdict("not_finite", layer.name, layer.gradient, text)]
     return []
 
 
-def _dead(layers: Sequence[Figures]) -> list[Verdict]:
-    return [
-        Verdict(
-            "dead",
-            one.name,
-            one.dead,
-            f"{one.dead:.0%} of the units of {one.name} are active for no example, so nothing is "
-            "learned through them",
-        )
-        for one in layers
-        if one.dead >= MOST_DEAD
-    ][:1]
+def _dead(layers: Sequence[LayerReport]) -> list[Verdict]:
+    for layer in layers:
+        if layer.dead is not None and layer.dead >= MOST_DEAD:
+            text = (
+                f"{layer.dead:.0%} of the units of {layer.name} are active for no example, so no "
+                "gradient passes through them"
+            )
+            return [Verdict("dead", layer.name, layer.dead, text)]
+    return []
 
 
-def _saturated(layers: Sequence[Figures]) -> list[Verdict]:
-    found = [one for one in layers if one.saturated >= MOST_SATURATED]
-    if not found:
+def _saturated(layers: Sequence[LayerReport]) -> list[Verdict]:
+    shares = {layer.name: layer.saturated for layer in layers if layer.saturated is not None}
+    shares = {name: share for name, share in shares.items() if share >= MOST_SATURATED}
+    if not shares:
         return []
-    first, most = found[0], max(one.saturated for one in found)
-    text = f"{first.saturated:.0%} of {first.name} lies where its activation is flat" + (
-        f" (up to {most:.0%} in {len(found)} layers)" if len(found) > 1 else ""
+    name, share = next(iter(shares.items()))
+    text = f"the activation of {name} is flat for {share:.0%} of its elements" + (
+        f" (up to {max(shares.values()):.0%} in {len(shares)} layers)" if len(shares) > 1 else ""
     )
-    return [Verdict("saturated", first.name, first.saturated, text)]
+    return [Verdict("saturated", name, share, text)]
 
 
-def _moving(layers: Sequence[Figures]) -> list[Verdict]:
-    """Gradients that shrink or grow too much between two layers, on the way down."""
-    hidden = [one for one in layers if one.has_activation] or list(layers[:-1])
-    logs = [math.log(max(one.gradient, _LEAST)) for one in hidden]
-    found = []
+def _vanishing_or_exploding(layers: Sequence[LayerReport]) -> list[Verdict]:
+    """Return whether gradients shrink or grow too much between two layers, on the way down."""
+    hidden = [layer for layer in layers if layer.activation is not None] or list(layers[:-1])
+    logs = [math.log(max(layer.gradient, _LEAST)) for layer in hidden]
+    faults = []
     for kind, sign, limit in (
         ("vanishing", -1, -math.log(VANISHING)),
         ("exploding", 1, math.log(EXPLODING)),
     ):
-        top, bottom, most = _greatest_move(logs, sign)
-        if most < limit:
+        top, bottom, change = _greatest_change(logs, sign)
+        if change < limit:
             continue
         threshold = sign * math.log(SHRINKS if sign < 0 else GROWS)
         start = next(
             (i for i in range(top - 1, bottom, -1) if sign * (logs[i] - logs[i + 1]) > threshold),
             bottom,
         )
-        above = hidden[start + 1].name
-        left = hidden[bottom].gradient / hidden[top].gradient if hidden[top].gradient else 0.0
-        # Below float32's least number there is nothing to tell a factor by.
+        ratio = hidden[bottom].gradient / hidden[top].gradient if hidden[top].gradient else 0.0
+        # Gradients that float32 has rounded to 0 say nothing about the factor per layer.
         last = next(i for i in range(bottom, top + 1) if hidden[i].gradient > 0 or i == top)
-        each = math.exp((logs[last] - logs[top]) / (top - last)) if last < top else 0.0
-        if hidden[start].gradient == 0:
-            text = f"no gradient at all passes from {above} down to {hidden[start].name}"
-        elif sign < 0:
-            share = f"{left:.1e} of it is" if left else "nothing is"
-            text = (
-                f"the gradient shrinks {each:.2g}x a layer from {above} down: {share} left at "
-                f"{hidden[bottom].name}"
-            )
-        else:
-            text = (
-                f"the gradient grows {each:.2f}x a layer from {above} down, to {left:.1e} times "
-                f"at {hidden[bottom].name}"
-            )
-        found.append(Verdict(kind, hidden[start].name, left, text))
-    return found
+        factor = math.exp((logs[last] - logs[top]) / (top - last)) if last < top else 0.0
+        names = hidden[start].name, hidden[start + 1].name, hidden[bottom].name
+        text = _gradient_sentence(sign, factor, ratio, hidden[start].gradient == 0, *names)
+        faults.append(Verdict(kind, hidden[start].name, ratio, text))
+    return faults
 
 
-def _greatest_move(logs: Sequence[float], sign: int) -> tuple[int, int, float]:
-    """The two layers, upper and lower, between which the log gradient moves most this way."""
-    best, top, found = -math.inf, len(logs) - 1, (len(logs) - 1, 0, -math.inf)
+def _gradient_sentence(
+    sign: int, factor: float, ratio: float, is_zero: bool, start: str, above: str, bottom: str
+) -> str:
+    if is_zero:
+        return f"no gradient passes from {above} down to {start}"
+    if sign < 0:
+        left = f"{ratio:.1e} of it is left" if ratio else "nothing is left"
+        return (
+            f"the gradient shrinks by {factor:.2g}x per layer from {above} down: {left} at {bottom}"
+        )
+    return (
+        f"the gradient grows by {factor:.2f}x per layer from {above} down: it is {ratio:.1e} times "
+        f"as large at {bottom}"
+    )
+
+
+def _greatest_change(logs: Sequence[float], sign: int) -> tuple[int, int, float]:
+    """Return the upper and lower layer between which the log gradient changes most in `sign`."""
+    best, top, result = -math.inf, len(logs) - 1, (len(logs) - 1, 0, -math.inf)
     for i in range(len(logs) - 1, -1, -1):
         if i < len(logs) - 1 and sign * (logs[i] - logs[top]) > best:
-            best, found = sign * (logs[i] - logs[top]), (top, i, sign * (logs[i] - logs[top]))
+            best = sign * (logs[i] - logs[top])
+            result = (top, i, best)
         if sign * logs[i] < sign * logs[top]:
             top = i
-    return found
+    return result
 
 
-def _collapsed(layers: Sequence[Figures]) -> list[Verdict]:
-    had_more = True  # the batch, of which nothing else is known
-    for one in layers[:-1]:
-        flat = one.rank <= COLLAPSED_RANK
-        # What has few inputs, or inputs of one direction, has no more to say.
-        if flat and had_more and min(one.units, one.fan_in) >= LEAST_UNITS:
+def _collapsed(layers: Sequence[LayerReport]) -> list[Verdict]:
+    input_varies = True  # nothing is known about the batch
+    for layer in layers[:-1]:
+        is_flat = layer.effective_rank <= COLLAPSED_RANK
+        # A layer with few inputs, or inputs in one direction, cannot vary in more directions.
+        if is_flat and input_varies and min(layer.units, layer.fan_in) >= LEAST_UNITS:
             text = (
-                f"the {one.units} units of {one.name} all say the same: effective rank "
-                f"{one.rank:.2f}"
+                f"effective rank {layer.effective_rank:.2f}: the {layer.units} units of "
+                f"{layer.name} all carry the same signal"
             )
-            return [Verdict("collapsed", one.name, one.rank, text)]
-        had_more = not flat
+            return [Verdict("collapsed", layer.name, layer.effective_rank, text)]
+        input_varies = not is_flat
     return []
 
 
-def _not_learning(layers: Sequence[Figures]) -> list[Verdict]:
-    for one in layers:
-        if one.gradient <= 0:
+def _not_learning(layers: Sequence[LayerReport]) -> list[Verdict]:
+    for layer in layers:
+        if layer.gradient <= 0:
             continue
-        if not one.trained:
-            text = f"the weights of {one.name} are no nnx.Param, so they are not trained"
-            return [Verdict("not_learning", one.name, 0.0, text)]
-        if one.parameter_gradient == 0:
-            text = f"a gradient reaches {one.name}, but none its weights: they are frozen"
-            return [Verdict("not_learning", one.name, 0.0, text)]
-        if one.update == 0:
-            text = f"the optimizer does not change the weights of {one.name}"
-            return [Verdict("not_learning", one.name, 0.0, text)]
+        text = ""
+        if not layer.trained:
+            text = f"the weights of {layer.name} are not `nnx.Param`, so they are not trained"
+        elif layer.parameter_gradient == 0:
+            text = f"a gradient reaches {layer.name}, but not its weights: they are frozen"
+        elif layer.update == 0:
+            text = f"the optimizer does not change the weights of {layer.name}"
+        if text:
+            return [Verdict("not_learning", layer.name, 0.0, text)]
     return []

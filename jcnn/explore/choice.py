@@ -1,4 +1,4 @@
-"""What a visitor has chosen: the parts of one network, and how it is to be trained."""
+"""The choices on the page: the parts of one network, and how to train it."""
 
 import dataclasses
 import math
@@ -15,10 +15,10 @@ from jcnn import models, names
 from jcnn.layers import Sequential
 from jcnn.names import UsageError
 
-# Names that can be chosen; those that need data or draw anew at every call are for studies.
-_WITHOUT = {"kernel_init": ("lsuv",), "pooling": ("stochastic",)}
+# Names that the page does not offer: they need data, or draw anew in every call.
+_EXCLUDED = {"kernel_init": ("lsuv",), "pooling": ("stochastic",)}
 NAMED = ("activation", "kernel_init", "normalization", "pooling", "optimizer")
-# The least and greatest of each number; widths are few, since each has programs of its own.
+# The range of each number. There are few widths, because each has its own programs.
 RANGES = {
     "depth": (1, 40),
     "gain": (0.1, 10.0),
@@ -29,9 +29,9 @@ WIDTHS = (4, 8, 16, 32)
 
 
 def options() -> dict[str, list[str]]:
-    """The names that can be chosen, by part."""
+    """Return the names that can be chosen, by part."""
     return {
-        part: [name for name in names.TABLES[part] if name not in _WITHOUT.get(part, ())]
+        part: [name for name in names.TABLES[part] if name not in _EXCLUDED.get(part, ())]
         for part in NAMED
     }
 
@@ -40,7 +40,7 @@ def options() -> dict[str, list[str]]:
 class Choice:
     """A plain CNN of `depth` equal convolutions, its parts by name.
 
-    `gain` multiplies what `kernel_init` draws for every kernel.
+    `gain` multiplies the initial value of every kernel.
     """
 
     activation: str = "sigmoid"
@@ -56,13 +56,13 @@ class Choice:
 
     @property
     def structure(self) -> "Choice":
-        """What a compiled train step depends on: without numbers that only it is given."""
+        """The choice with defaults for everything that a compiled train step does not depend on."""
         return dataclasses.replace(self, kernel_init="zeros", gain=1.0, seed=0, learning_rate=1.0)
 
     def model(self, input_shape: Sequence[int], outputs: int) -> Sequential:
-        """The network, freshly drawn; it trains on inputs of this shape."""
+        """Return the network with its initial weights, in training mode."""
         parts = {name: _named(name, getattr(self, name)) for name in NAMED if name != "optimizer"}
-        found = models.plain_cnn(
+        model = models.plain_cnn(
             input_shape,
             outputs,
             depth=self.depth,
@@ -71,13 +71,13 @@ class Choice:
             rngs=nnx.Rngs(self.seed),
         )
         if self.gain != 1:
-            state = nnx.state(found, nnx.Param)
-            nnx.update(found, jax.tree.map(lambda w: w * self.gain if w.ndim > 1 else w, state))
-        found.train()
-        return found
+            state = nnx.state(model, nnx.Param)
+            nnx.update(model, jax.tree.map(lambda w: w * self.gain if w.ndim > 1 else w, state))
+        model.train()
+        return model
 
     def command(self, data: str) -> str:
-        """The command line that diagnoses the same network."""
+        """Return the command line that diagnoses the same network on `data`."""
         words = [f"jcnn diagnose plain --data {shlex.quote(data)}"]
         words += [f"--{part.replace('_', '-')} {getattr(self, part)}" for part in NAMED]
         words += [f"--depth {self.depth} --width {self.width}"]
@@ -85,15 +85,15 @@ class Choice:
         return " ".join(words)
 
 
-def choice_of(told: Any) -> Choice:
-    """The choice that a message describes; UsageError, in one line, for anything else."""
-    if not isinstance(told, Mapping):
-        raise UsageError("a choice is a table of names and numbers")
-    known = [field.name for field in dataclasses.fields(Choice)]
-    for key in told:
-        if key not in known:
-            raise names.nearest("control", str(key), known)
-    return Choice(**{key: _checked(key, value) for key, value in told.items()})
+def parse_choice(values: Any) -> Choice:
+    """Check a message's values and return the choice; UsageError if one is not valid."""
+    if not isinstance(values, Mapping):
+        raise UsageError(f"choice={values!r}; expected a table of names and numbers")
+    fields = [field.name for field in dataclasses.fields(Choice)]
+    for key in values:
+        if key not in fields:
+            raise names.nearest("control", str(key), fields)
+    return Choice(**{key: _checked(key, value) for key, value in values.items()})
 
 
 def _checked(key: str, value: Any) -> Any:
@@ -119,5 +119,5 @@ def _checked(key: str, value: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _named(part: str, name: str) -> Any:
-    """The same object each time, so that what was compiled for it is found again."""
+    """Return the same object each time, so that its compiled programs are reused."""
     return names.lookup(part, name)

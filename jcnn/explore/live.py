@@ -1,187 +1,137 @@
-"""A network that trains while it is watched: a thread that tells what it does, until stopped."""
+"""A thread that trains a network and sends what it does, until it is stopped."""
 
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from flax import nnx
-
-from jcnn import training
-from jcnn.engine.group import epoch_batches, steps_per_epoch
-from jcnn.explore import picture
+from jcnn.engine import Pacer
+from jcnn.explore import signals
 from jcnn.explore.choice import Choice
 from jcnn.explore.subject import Subject
+from jcnn.explore.trainer import Trainer
 from jcnn.layers import Sequential
-from jcnn.names import UsageError, lookup
+from jcnn.names import UsageError
 
-# A call of the compiled step takes about so long; the layers are looked at no more often than so.
+# The target duration of a call of the compiled step, and the least time between two measurements
+# of the layers.
 SECONDS_PER_CALL = 0.1
-SECONDS_PER_LOOK = 0.5
-BATCH = 32
-MOST_EPOCHS = 200
-MOMENTUM = 0.9
+SECONDS_PER_MEASUREMENT = 0.5
+MAX_EPOCHS = 200
 
-Tell = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
 class Live(threading.Thread):
-    """One training. `tell` gets messages of kind "training" and "flow"; the last says why it ended.
+    """The training of one network.
 
-    It ends when `stop` is called, after 200 epochs, or when its loss is no longer finite.
-    `learning_rate` and `example` may be changed while it runs; afterwards `look` tells once more
-    what the layers do, with the weights that it ended with.
+    `send` gets messages of kind "training" and "flow", and at the end one of kind "ended" with the
+    reason. The training ends when `stop` is called, after 200 epochs, or when the loss is not
+    finite. `learning_rate` and `example` may be changed while it runs. After its end,
+    `measure_layers` sends the layers of the final network once more.
     """
 
-    def __init__(self, subject: Subject, choice: Choice, example: int, tell: Tell) -> None:
+    def __init__(self, subject: Subject, choice: Choice, example: int, send: Send) -> None:
         super().__init__(name="jcnn training", daemon=True)
         self.learning_rate, self.example = choice.learning_rate, example
-        self._subject, self._choice, self._tell = subject, choice, tell
+        self._subject, self._choice, self._send = subject, choice, send
         self._model: Sequential | None = None
-        self.over = False  # a thread is alive a little longer
+        self._measured = 0.0  # when the layers were last measured
+        self.over = False  # becomes true before the thread itself ends
         self._stop_asked = threading.Event()
 
     def stop(self) -> None:
-        """End after the call that is under way."""
+        """End the training after the current call."""
         self._stop_asked.set()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was asked to end."""
+        """Whether `stop` was called."""
         return self._stop_asked.is_set()
 
     def run(self) -> None:
         """Train; an error ends this training and nothing else."""
         try:
-            ended = self._train()
-            self.look()
+            reason = self._train()
+            self.measure_layers()
         except Exception as error:
-            ended = one_line(error)
+            reason = one_line(error)
         self.over = True
-        self._tell({"kind": "ended", "why": ended})
+        self._send({"kind": "ended", "why": reason})
+
+    def measure_layers(self) -> None:
+        """Send what the layers do with the current weights, once there are any."""
+        if self._model is not None:
+            flow = signals.flow(self._subject, self._model, self.example)
+            self._send({"kind": "flow", "trained": True, **flow})
 
     def _train(self) -> str:
-        subject, choice = self._subject, self._choice
-        data = subject.data
-        size = min(BATCH, len(data.inputs))
-        model = choice.model(subject.input_shape, len(subject.classes))
-        structure, params, rest = training.split_model(model)
-        recipe = _recipe(choice.optimizer)
-        state = training.start(recipe, params, rest, choice.seed)
-        step = _step(subject, choice.structure)
-        per_epoch = steps_per_epoch(len(data.inputs), size)
-        self._tell({"kind": "training", "state": "compiling"})
-        calls, looked, began = 1, 0.0, 0.0
-        for epoch in range(MOST_EPOCHS):
-            batches = jnp.asarray(epoch_batches(choice.seed, epoch, len(data.inputs), size))
-            first = 0
-            while first < per_epoch:
+        """Train until the end and return the reason for it."""
+        self._send({"kind": "training", "state": "compiling"})
+        trainer = Trainer(self._subject, self._choice, lambda: self.learning_rate)
+        try:
+            return self._train_epochs(trainer)
+        finally:
+            self._model = trainer.model()
+
+    def _train_epochs(self, trainer: Trainer) -> str:
+        pacer, began = Pacer(SECONDS_PER_CALL, steps=1), time.perf_counter()
+        for epoch in range(MAX_EPOCHS):
+            trainer.start_epoch(epoch)
+            for _ in pacer.calls(trainer.train, 0, trainer.steps_per_epoch):
+                seconds = time.perf_counter() - began
+                self._send_state("training", **trainer.progress._asdict(), seconds=seconds)
+                if trainer.diverged_at is not None:
+                    return f"diverged: the loss was not finite at step {trainer.diverged_at}"
                 if self.stopping:
-                    self._hold(structure, state)
                     return "stopped"
-                stop = min(first + calls, per_epoch)
-                before = np.zeros(2) if first == 0 else np.asarray(state.sums)
-                start = time.perf_counter()
-                values = training.Hyperparameters(
-                    jnp.float32(self.learning_rate), jnp.float32(MOMENTUM), jnp.float32(0)
-                )
-                ranges = jnp.array([first, stop, 0, 0], jnp.int32)
-                state, _ = step(structure, state, values, batches, data, ranges)
-                sums = (np.asarray(state.sums) - before) / (stop - first)
-                seconds = time.perf_counter() - start
-                if began:
-                    calls = max(1, int((stop - first) * SECONDS_PER_CALL / seconds))
-                else:
-                    began = time.perf_counter()  # the first call was compiled
-                first = stop
-                diverged = int(state.diverged_at)
-                self._tell(
-                    {
-                        "kind": "training",
-                        "state": "training",
-                        "step": int(state.step),
-                        "epoch": epoch + first / per_epoch,
-                        "loss": float(sums[_METRICS.index("loss")]),
-                        "seconds": time.perf_counter() - began,
-                    }
-                )
-                if diverged != -1:
-                    self._hold(structure, state)
-                    return f"diverged: the loss was not finite at step {diverged}"
-                if time.perf_counter() - looked > SECONDS_PER_LOOK:
-                    self._hold(structure, state)
-                    self.look()
-                    looked = time.perf_counter()
-            held = jnp.array([0, 0, 0, int(data.validation_batches)], jnp.int32)
-            state, history = step(structure, state, values, batches, data, held)
-            accuracy = float(history.validation["accuracy"])
-            told = {"step": int(state.step), "epoch": epoch + 1.0, "accuracy": accuracy}
-            self._tell({"kind": "training", "state": "validated", **told})
-        self._hold(structure, state)
-        return f"trained for {MOST_EPOCHS} epochs"
+                self._measure_if_due(trainer)
+            accuracy = trainer.validation_accuracy()
+            self._send_state(
+                "validated", step=trainer.progress.step, epoch=epoch + 1.0, accuracy=accuracy
+            )
+        return f"trained for {MAX_EPOCHS} epochs"
 
-    def look(self) -> None:
-        """Tell what the layers do with the weights as they are, if it has any yet."""
-        if self._model is not None:
-            told = picture.flow(self._subject, self._model, self.example)
-            self._tell({"kind": "flow", "trained": True, **told})
+    def _send_state(self, state: str, **values: Any) -> None:
+        self._send({"kind": "training", "state": state, **values})
 
-    def _hold(self, structure: training.run.Structure, state: training.RunState) -> None:
-        self._model = nnx.merge(structure.train, state.params, state.rest, copy=True)
+    def _measure_if_due(self, trainer: Trainer) -> None:
+        if time.perf_counter() - self._measured > SECONDS_PER_MEASUREMENT:
+            self._model = trainer.model()
+            self.measure_layers()
+            self._measured = time.perf_counter()
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line that is not too long."""
+    """Return an error's message as one line of at most 300 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
-_TASK = training.classification()
-_METRICS = list(_TASK.metrics)
-
-
-@lru_cache(maxsize=16)
-def _recipe(optimizer: str) -> training.Recipe:
-    return training.Recipe(_TASK, lookup("optimizer", optimizer), "constant", 1, 0, None)
-
-
-@lru_cache(maxsize=16)
-def _step(subject: Subject, structure: Choice) -> Any:
-    """The compiled step of all networks of one structure: their numbers cost no compilation."""
-    recipe = _recipe(structure.optimizer)
-
-    @partial(jax.jit, static_argnums=0)
-    def step(static: Any, state: Any, values: Any, batches: Any, data: Any, ranges: Any) -> Any:
-        return training.advance(static, recipe, state, values, batches, data, ranges)
-
-    return step
-
-
 class Trainings:
-    """How many may train at once, over all pages: beyond that, a line says to stop one first."""
+    """The trainings of all pages, of which at most `limit` run at once."""
 
-    def __init__(self, most: int = 8) -> None:
-        self._most, self._lock = most, threading.Lock()
+    def __init__(self, limit: int = 8) -> None:
+        self._limit, self._lock = limit, threading.Lock()
         self._running: list[Live] = []
 
     def start(self, live: Live) -> None:
-        """Start it, or raise UsageError. Those that were stopped may still be compiling."""
+        """Start a training; UsageError if too many are running.
+
+        Trainings that were stopped may still be compiling, so they count towards twice the limit.
+        """
         with self._lock:
-            self._running = [one for one in self._running if one.is_alive()]
-            going = sum(not one.stopping for one in self._running)
-            if going >= self._most or len(self._running) >= 2 * self._most:
+            self._running = [training for training in self._running if training.is_alive()]
+            active = sum(not training.stopping for training in self._running)
+            if active >= self._limit or len(self._running) >= 2 * self._limit:
                 raise UsageError(
-                    f"{self._most} networks train already, or have not ended yet; stop one first"
+                    f"{self._limit} networks are training or still ending; stop one first"
                 )
             live.start()
             self._running.append(live)
 
     def stop(self) -> None:
-        """Ask all of them to end."""
+        """Stop all trainings."""
         with self._lock:
-            for one in self._running:
-                one.stop()
+            for training in self._running:
+                training.stop()

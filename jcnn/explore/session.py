@@ -1,4 +1,4 @@
-"""One open page: its networks, what it asks, and what it is told. Pages share no state."""
+"""The connection of one open page: the networks it shows and trains. Pages share no state."""
 
 import asyncio
 import json
@@ -9,54 +9,63 @@ import anyio.to_thread
 from starlette.websockets import WebSocket
 
 from jcnn import strict_json
-from jcnn.explore import picture
-from jcnn.explore.choice import RANGES, WIDTHS, Choice, choice_of, options
+from jcnn.explore import signals
+from jcnn.explore.choice import RANGES, WIDTHS, Choice, options, parse_choice
 from jcnn.explore.live import Live, Trainings, one_line
 from jcnn.explore.subject import Subject
 from jcnn.names import UsageError
 
 SIDES = ("a", "b")
-# Messages that wait for a page that does not read; what comes then is left out.
-_WAITING = 200
+# The number of messages queued for a page that does not read; further ones are dropped.
+_QUEUE_LIMIT = 200
+
+Message = dict[str, Any]
 
 
 class Session:
-    """A page's connection: `run` until it closes, which stops what it trains.
+    """A page's connection: `run` until it closes, which stops its trainings.
 
-    Messages in: `{"do": "show", "side", "choice", "example", "number"}`, `{"do": "train", "side",
-    "choice", "example", "run"}`, `{"do": "stop", "side"}`, `{"do": "rate", "side",
-    "learning_rate"}`, `{"do": "example", "side", "example"}`, of the network that trains or has
-    trained. Messages out have a `kind`: welcome, flow, expected, training, ended, error; they carry
-    the `number` or the `run` that they answer. Of several networks that are asked for while one is
-    computed, the last alone is shown.
+    Messages received: `{"do": "show", "side", "choice", "example", "number"}`, `{"do": "train",
+    "side", "choice", "example", "run"}`, `{"do": "stop", "side"}`, `{"do": "rate", "side",
+    "learning_rate"}`, and `{"do": "example", "side", "example"}` for a network that is training or
+    has trained. Messages sent have a `kind`: welcome, flow, expected, training, ended or error.
+    They carry the `number` or `run` of the message that they answer. If several networks are asked
+    for while one is computed, only the last is shown.
     """
 
     def __init__(self, socket: WebSocket, subject: Subject, trainings: Trainings) -> None:
         self._socket, self._subject, self._trainings = socket, subject, trainings
-        self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._asked: dict[str, Mapping[str, Any]] = {}
-        self._wanted = {side: asyncio.Event() for side in SIDES}
+        self._queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._requests: dict[str, Mapping[str, Any]] = {}
+        self._requested = {side: asyncio.Event() for side in SIDES}
         self._live: dict[str, Live] = {}
-        self._looking: set[asyncio.Task[None]] = set()  # or they would be collected as garbage
+        self._tasks: set[asyncio.Task[None]] = set()  # references keep tasks from being collected
         self._loop = asyncio.get_running_loop()
+        self._actions: dict[str, Callable[[str, Message], None]] = {
+            "show": self._request,
+            "train": self._train,
+            "stop": lambda side, _: self._stop(side),
+            "rate": self._set_rate,
+            "example": self._set_example,
+        }
 
     async def run(self) -> None:
-        """Greet, then answer until the page is closed."""
-        self._out.put_nowait(self._welcome())
-        tasks = [asyncio.create_task(self._send())]
+        """Send the welcome, then answer until the page is closed."""
+        self._queue.put_nowait(self._welcome())
+        tasks = [asyncio.create_task(self._send_queued())]
         tasks += [asyncio.create_task(self._show(side)) for side in SIDES]
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
-                self._take(message.get("text"))
+                self._handle(message.get("text"))
         finally:
             for live in self._live.values():
                 live.stop()
-            tasks += self._looking
+            tasks += self._tasks
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _welcome(self) -> dict[str, Any]:
+    def _welcome(self) -> Message:
         subject = self._subject
         return {
             "kind": "welcome",
@@ -68,121 +77,121 @@ class Session:
             "widths": WIDTHS,
             "ranges": RANGES,
             "start": subject.start,
-            "examples": picture.examples(subject),
+            "examples": signals.examples(subject),
             "report": subject.directory is not None,
         }
 
-    def _take(self, text: str | None) -> None:
-        """Carry out one message; a bad one is answered, and changes nothing."""
+    def _handle(self, text: str | None) -> None:
+        """Act on a message; an invalid one is answered with an error and changes nothing."""
         side = None
         try:
-            told = json.loads(text or "")
-            if not isinstance(told, dict) or told.get("side") not in SIDES:
+            message = json.loads(text or "")
+            if not isinstance(message, dict) or message.get("side") not in SIDES:
                 raise UsageError("expected a message with a side, a or b")
-            side = told["side"]
-            self._run_jobs(side, told)
+            side = message["side"]
+            action = message.get("do")
+            if not isinstance(action, str) or action not in self._actions:
+                raise UsageError(f"do={action!r}; expected show, train, stop, rate or example")
+            self._actions[action](side, message)
         except (ValueError, RecursionError) as error:
-            self._put({"kind": "error", "side": side, "text": one_line(error)})
+            self._put_error(side, error)
 
-    def _run_jobs(self, side: str, told: dict[str, Any]) -> None:
-        what = told.get("do")
-        if what == "show":
-            choice_of(told.get("choice"))  # its error is answered now, not after others
-            self._asked[side] = told
-            self._wanted[side].set()
-        elif what == "train":
-            choice, example, run = (
-                choice_of(told.get("choice")),
-                self._example(told),
-                told.get("run"),
-            )
-            self._stop(side)
+    def _request(self, side: str, message: Message) -> None:
+        parse_choice(message.get("choice"))  # an error is answered now, not after other requests
+        self._requests[side] = message
+        self._requested[side].set()
 
-            def tell(message: dict[str, Any]) -> None:
-                self._tell({"side": side, "run": run, **message}, live)
+    def _train(self, side: str, message: Message) -> None:
+        choice, example = parse_choice(message.get("choice")), self._example(message)
+        run = message.get("run")
+        self._stop(side)
 
-            live = Live(self._subject, choice, example, tell)
-            self._trainings.start(live)
-            self._live[side] = live
-        elif what == "stop":
-            self._stop(side)
-        elif what == "rate":
-            rate = choice_of({"learning_rate": told.get("learning_rate")}).learning_rate
-            if side in self._live:
-                self._live[side].learning_rate = rate
-        elif what == "example" and side in self._live:
-            live = self._live[side]
-            live.example = self._example(told)
-            if live.over:
-                task = asyncio.create_task(self._look_again(side, live))
-                self._looking.add(task)
-                task.add_done_callback(self._looking.discard)
-        else:
-            raise UsageError(f"do={what!r}; expected show, train, stop, rate or example")
+        def send(progress: Message) -> None:
+            self._send({"side": side, "run": run, **progress}, live)
 
-    def _example(self, told: Mapping[str, Any]) -> int:
-        number = told.get("example", 0)
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise UsageError(f"example={number!r}; expected a whole number")
-        if not 0 <= number < min(picture.SHOWN, len(self._subject.x)):
-            raise UsageError(f"example={number}; expected 0 to {picture.SHOWN - 1}")
-        return number
+        live = Live(self._subject, choice, example, send)
+        self._trainings.start(live)
+        self._live[side] = live
 
     def _stop(self, side: str) -> None:
         if side in self._live:
             self._live[side].stop()
 
+    def _set_rate(self, side: str, message: Message) -> None:
+        rate = parse_choice({"learning_rate": message.get("learning_rate")}).learning_rate
+        if side in self._live:
+            self._live[side].learning_rate = rate
+
+    def _set_example(self, side: str, message: Message) -> None:
+        live = self._live.get(side)
+        if live is None:
+            raise UsageError(f"network {side} has not been trained; expected a show message")
+        live.example = self._example(message)
+        if live.over:
+            task = asyncio.create_task(self._measure(side, live))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _example(self, message: Mapping[str, Any]) -> int:
+        number = message.get("example", 0)
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise UsageError(f"example={number!r}; expected a whole number")
+        if not 0 <= number < min(signals.SHOWN, len(self._subject.x)):
+            raise UsageError(f"example={number}; expected 0 to {signals.SHOWN - 1}")
+        return number
+
     async def _show(self, side: str) -> None:
-        """Answer the newest network asked for on a side, for ever."""
+        """Answer the newest request of a side, until cancelled."""
         while True:
-            await self._wanted[side].wait()
-            self._wanted[side].clear()
-            told = self._asked[side]
+            await self._requested[side].wait()
+            self._requested[side].clear()
+            message = self._requests[side]
             try:
-                choice, example = choice_of(told["choice"]), self._example(told)
-                of = {"side": side, "number": told.get("number")}
-                model, shown = await self._in_thread(self._flow, choice, example)
+                choice, example = parse_choice(message["choice"]), self._example(message)
+                answered = {"side": side, "number": message.get("number")}
+                model, flow = await self._in_thread(self._flow, choice, example)
                 command = choice.command(self._subject.named)
-                self._put({"kind": "flow", **of, "command": command, **shown})
-                if not self._wanted[side].is_set():
-                    shown = await self._in_thread(picture.expected, self._subject, model)
-                    self._put({"kind": "expected", **of, **shown})
+                self._put({"kind": "flow", **answered, "command": command, **flow})
+                if not self._requested[side].is_set():
+                    expected = await self._in_thread(signals.expected, self._subject, model)
+                    self._put({"kind": "expected", **answered, **expected})
             except Exception as error:
-                self._put({"kind": "error", "side": side, "text": one_line(error)})
+                self._put_error(side, error)
 
-    async def _look_again(self, side: str, live: Live) -> None:
+    async def _measure(self, side: str, live: Live) -> None:
         try:
-            await self._in_thread(live.look)
+            await self._in_thread(live.measure_layers)
         except Exception as error:
-            self._put({"kind": "error", "side": side, "text": one_line(error)})
+            self._put_error(side, error)
 
-    def _flow(self, choice: Choice, example: int) -> tuple[Any, dict[str, Any]]:
+    def _flow(self, choice: Choice, example: int) -> tuple[Any, Message]:
         subject = self._subject
         model = choice.model(subject.input_shape, len(subject.classes))
-        shown = picture.flow(subject, model, example)
-        if shown["remedies"] and choice.gain != 1:
-            shown["remedies"] = [
-                "first set the factor on the weights back to 1",
-                *shown["remedies"],
-            ]
-        return model, shown
+        flow = signals.flow(subject, model, example)
+        if flow["remedies"] and choice.gain != 1:
+            first = "first set the factor on the weights back to 1"
+            flow["remedies"] = [first, *flow["remedies"]]
+        return model, flow
 
     @staticmethod
     async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
-        """What a call gives that may take long; who ends the server does not wait for it."""
+        """Run a slow call in a thread; ending the server does not wait for it."""
         return await anyio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True)
 
-    def _tell(self, message: dict[str, Any], live: Live) -> None:
-        """Called by a training's thread."""
+    def _send(self, message: Message, live: Live) -> None:
+        """Queue a message from a training's thread."""
         try:
             self._loop.call_soon_threadsafe(self._put, message)
         except RuntimeError:
-            live.stop()  # the server is gone
+            live.stop()  # the server has ended
 
-    def _put(self, message: dict[str, Any]) -> None:
-        if self._out.qsize() < _WAITING or message["kind"] == "ended":
-            self._out.put_nowait(message)
+    def _put(self, message: Message) -> None:
+        if self._queue.qsize() < _QUEUE_LIMIT or message["kind"] == "ended":
+            self._queue.put_nowait(message)
 
-    async def _send(self) -> None:
+    def _put_error(self, side: str | None, error: BaseException) -> None:
+        self._put({"kind": "error", "side": side, "text": one_line(error)})
+
+    async def _send_queued(self) -> None:
         while True:
-            await self._socket.send_text(strict_json.dumps(await self._out.get()))
+            await self._socket.send_text(strict_json.dumps(await self._queue.get()))

@@ -1,4 +1,4 @@
-"""What is explored: images, split and normalized, and where a visitor begins."""
+"""The data that is explored, split and normalized, and the choice that the page starts with."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,12 @@ from jax import Array
 
 from jcnn import data as datasets
 from jcnn import engine, training
-from jcnn.explore.choice import RANGES, Choice, choice_of, options
+from jcnn.explore.choice import RANGES, Choice, options, parse_choice
 from jcnn.names import UsageError
 from jcnn.study import Result
 from jcnn.study.storage.load import read_result
 
-# So many pixels, over all examples of the batch, are sent through every layer.
+# The number of pixels in the batch whose signals are shown, and the range of its size.
 _PIXELS = 8192
 _EXAMPLES = (16, 128)
 VALIDATION = 0.2
@@ -24,10 +24,10 @@ VALIDATION = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Images, their labels, and the batch whose signals are shown.
+    """Labelled images, and the batch whose signals are shown.
 
-    `named` is what a command line calls the data. `directory` is a study's, whose best combination
-    `start` is.
+    `named` is the data's name on the command line. `directory` is the directory of a study, if one
+    is explored; `start` is then its best combination.
     """
 
     dataset: datasets.Dataset
@@ -36,11 +36,11 @@ class Subject:
     directory: Path | None = None
 
     def __post_init__(self) -> None:
-        """Check that these are images of classes, and put them on the device."""
+        """Check that these are images with classes, and send them to the device."""
         if self.dataset.classes is None or len(self.dataset.input_shape) < 2:
             raise UsageError(
-                f"{self.dataset.name} is not images with classes, which is what is explored; "
-                "`jcnn compare` and `jcnn diagnose` take it"
+                f"{self.dataset.name} does not consist of images with classes; use `jcnn compare` "
+                "or `jcnn diagnose` for it"
             )
         split = engine.prepare(self.dataset, VALIDATION)
         count = int(np.clip(_PIXELS // np.prod(self.input_shape[:-1]), *_EXAMPLES))
@@ -68,8 +68,8 @@ class Subject:
         return self.dataset.classes or ()
 
 
-def subject_of(data: str | None, directory: str | Path | None) -> Subject:
-    """What a command names: a data set, or a study's directory, whose data and winner are taken."""
+def load_subject(data: str | None, directory: str | Path | None) -> Subject:
+    """Load a data set, or that of a study's directory, whose best combination is the start."""
     if directory is None:
         return Subject(datasets.load(data or "digits"), data or "digits")
     result = read_result(Path(directory))
@@ -78,16 +78,16 @@ def subject_of(data: str | None, directory: str | Path | None) -> Subject:
 
 
 def _best(result: Result) -> Choice:
-    """A study's best combination, as far as its parts are controls here."""
+    """Return a study's best combination, as far as the page has controls for its parts."""
     row = next(iter(result.ranking()), None)
     if row is None:
         return Choice()
     low, high = RANGES["learning_rate"]
-    found: dict[str, Any] = {"learning_rate": min(max(row.learning_rate, low), high)}
+    values: dict[str, Any] = {"learning_rate": min(max(row.learning_rate, low), high)}
     for key, value in row.levels.items():
         try:
             number = value if key in options() else float(value)
-            found |= {key: getattr(choice_of({key: number}), key)}
+            values |= {key: getattr(parse_choice({key: number}), key)}
         except ValueError:
-            continue  # a level that this page has no control for
-    return Choice(**found)
+            continue  # the page has no control for this level
+    return Choice(**values)

@@ -1,4 +1,4 @@
-"""Compile beforehand what a page may ask for, so that its controls answer at once."""
+"""Compile what the page may ask for ahead of time, so that its controls respond at once."""
 
 import contextlib
 import dataclasses
@@ -7,22 +7,22 @@ import os
 import threading
 from typing import Any
 
-from jcnn.explore import picture
+from jcnn.explore import signals
 from jcnn.explore.choice import NAMED, options
 from jcnn.explore.subject import Subject
 
-# Convolutions that have every shape of a deeper network's: before the pooling and after it.
+# Two convolutions, before and after the pooling, have every shape that a deeper network has.
 _DEPTH = 2
 
 
 def warm_up(subject: Subject) -> None:
-    """Run every part once, in the shapes of the subject; for a thread of its own.
+    """Run every part once with the subject's shapes; call this in a separate thread.
 
-    Layers are programs of their own, so the parts need not be tried together. Another number of
-    channels is compiled when it is chosen: all of them would take much memory. What cannot be built
-    is left for the page, which says why.
+    Each layer is compiled on its own, so combinations of parts need not be tried. Other widths are
+    compiled when they are chosen, because all of them would take much memory. A choice that cannot
+    be built is skipped; the page shows its error.
     """
-    with contextlib.suppress(AttributeError, OSError):  # Linux has priorities for threads
+    with contextlib.suppress(AttributeError, OSError):  # only Linux has thread priorities
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
     shape, outputs = subject.input_shape, len(subject.classes)
     first = dataclasses.replace(subject.start, depth=_DEPTH)
@@ -30,12 +30,12 @@ def warm_up(subject: Subject) -> None:
     for part in NAMED:
         if part != "optimizer":
             parts: list[dict[str, Any]] = [{part: name} for name in options()[part]]
-            choices += [dataclasses.replace(first, **one) for one in parts]
+            choices += [dataclasses.replace(first, **change) for change in parts]
     for choice in choices:
         with contextlib.suppress(Exception):
             model = choice.model(shape, outputs)
-            picture.flow(subject, model)
-            picture.expected(subject, model)
-    # What was compiled stays: to look through all of it for garbage would hold an answer up.
+            signals.flow(subject, model)
+            signals.expected(subject, model)
+    # Compiled programs stay, so exclude them from garbage collection, which would delay answers.
     gc.collect()
     gc.freeze()

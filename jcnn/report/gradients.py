@@ -19,10 +19,10 @@ from jcnn.report.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.diagnosis import Diagnosis, Prediction
+    from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 
 
-def plot_gradients(found: "Mapping[str, tuple[Diagnosis, Prediction | None]]") -> "Figure":
+def plot_gradients(found: "Mapping[str, tuple[Diagnosis, MeanFieldPrediction | None]]") -> "Figure":
     """|dL/dh| at each layer's output, from the input on: dots measured, lines predicted.
 
     `found` maps a network's name to its diagnosis and, where there is one, its prediction.

@@ -220,7 +220,7 @@ def _provenance(result: "Result") -> list[tuple[str, str]]:
     compiled = ran.get("compilations")
     if isinstance(compiled, Mapping) and "compiled" in compiled:
         lines.append(
-            ("programs", f"{compiled['compiled']} compiled, {compiled.get('found', 0)} found so")
+            ("programs", f"{compiled['compiled']} compiled, {compiled.get('loaded', 0)} loaded")
         )
     return lines + [(name, str(ran[key])) for key, name in _PROVENANCE.items() if key in ran]
 

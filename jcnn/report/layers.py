@@ -1,6 +1,5 @@
-"""What each layer went through in a training, as heat maps of layer by step."""
+"""The history of each layer over a training, as heat maps of layers by steps."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,9 @@ from jcnn.report.style import title as heading
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Column, title, whether on a logarithmic scale.
+    from jcnn.diagnosis import LayerHistory
+
+# Figure, title, whether on a logarithmic scale.
 _PANELS = (
     ("gradient", "gradient |dL/dh|", True),
     ("saturated", "saturated elements", False),
@@ -20,21 +21,23 @@ _PANELS = (
 )
 
 
-def plot_layers(followed: Mapping[str, Any], title: str = "") -> "Figure":
-    """A panel for each figure that is not 0 everywhere: layers by steps.
+def plot_layers(history: "LayerHistory", title: str = "") -> "Figure":
+    """Plot layers by steps, with one panel for each figure that is not 0 everywhere.
 
-    `followed` is what `jcnn.study.Result.followed` gives.
+    `history` is what `jcnn.study.Result.history` returns.
 
-    >>> columns = {name: [[0.1, 0.2], [0.3, 0.4]] for name, _, _ in _PANELS}
-    >>> fig = plot_layers({"layers": ["conv", "dense"], "steps": [0, 20], **columns})
-    >>> len(fig.axes)  # four panels, each with its scale of colours
+    >>> from jcnn.diagnosis.history import FIGURES, LayerHistory
+    >>> history = LayerHistory(layers=["conv", "dense"], activations=["relu", None])
+    >>> rows = {name: [[0.1, 0.2], [0.3, 0.4]] for name in FIGURES}
+    >>> fig = plot_layers(history.extended([0, 20], rows))
+    >>> len(fig.axes)  # four panels, each with its colour scale
     8
     """
     from matplotlib.colors import LogNorm, Normalize
 
-    layers, steps = followed["layers"], followed["steps"]
-    values = {name: np.asarray(followed[name], float).T for name, _, _ in _PANELS}
-    # A panel of nothing but zeros says less than its absence.
+    layers, steps = history.layers, history.steps
+    values = {name: np.asarray(getattr(history, name), float).T for name, _, _ in _PANELS}
+    # A panel of zeros would say nothing.
     panels = [panel for panel in _PANELS if (np.nan_to_num(values[panel[0]]) != 0).any()]
     height = max(1.1, 0.17 * len(layers) + 0.5)
     fig = figure(height * len(panels) + 0.6)

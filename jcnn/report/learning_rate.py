@@ -8,14 +8,14 @@ from jcnn.report.style import BLUE, ORANGE, axes_of, figure, text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jcnn.diagnosis import FoundRate
+    from jcnn.diagnosis import LearningRateSearch
 
 
-def plot_rates(found: "FoundRate") -> "Figure":
+def plot_rates(found: "LearningRateSearch") -> "Figure":
     """The loss over the rate, and the rate found.
 
-    >>> from jcnn.diagnosis import FoundRate
-    >>> fig = plot_rates(FoundRate([0.01, 0.1, 1.0], [2.0, 0.5, math.nan], 0.1))
+    >>> from jcnn.diagnosis import LearningRateSearch
+    >>> fig = plot_rates(LearningRateSearch([0.01, 0.1, 1.0], [2.0, 0.5, math.nan], 0.1))
     >>> fig.axes[0].get_xscale()
     'log'
     """

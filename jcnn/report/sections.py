@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jcnn.analysis.labels import short_label
-from jcnn.analysis.text import interaction_sentence, moment_cells
+from jcnn.analysis.text import interaction_sentence, step_cells
 from jcnn.report.curves import plot_curves
 from jcnn.report.effects import plot_effects, plot_interaction
 from jcnn.report.gradients import plot_gradients
@@ -170,9 +170,9 @@ def _layer_blocks(result: "Result") -> list[Block]:
     """The table of causes, and the layers of the best and the worst combination."""
     rows = result.answer.rows
     cells = [
-        (str(place), short_label(row.levels), *moment_cells(moments))
+        (str(place), short_label(row.levels), *step_cells(steps))
         for place, row in enumerate(rows[:MOST_WHY], start=1)
-        if (moments := result.why(row))
+        if (steps := result.why(row))
     ]
     if not cells:
         return []
@@ -188,8 +188,8 @@ def _layer_blocks(result: "Result") -> list[Block]:
     ]
     for name, row in (("best", rows[0]), ("worst", rows[-1]))[: len(rows)]:
         title = f"{short_label(row.levels)}, learning rate {row.learning_rate:g}"
-        followed = result.followed(row)
-        figure = plot_layers(followed) if followed else None
+        history = result.history(row)
+        figure = None if history is None else plot_layers(history)
         pictures = _pictures((f"layers-{name}", f"layers of {title}", figure))
         if pictures:
             blocks.append(Block("", pictures, f"The {name}: {title}"))

@@ -1,4 +1,4 @@
-"""What a study would cost: its groups are compiled, and each trains for one call."""
+"""The cost of a study, estimated: its groups are compiled, and each trains for two calls."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +17,15 @@ from jcnn.study.study import Study
 
 
 class Estimate(NamedTuple):
-    """`runs` in all, `found` of them in the ledger; the rest is for what is missing.
+    """A study's `runs`, how many of them have `finished` already, and the cost of the others.
 
-    `memory` is bytes on each device, of the largest group: states, data and temporaries.
+    `memory` is the number of bytes per device of the largest group: states, data and temporaries.
+    `failures` maps combinations that cannot be trained to the reason.
     """
 
     combinations: int
     runs: int
-    found: int
+    finished: int
     groups: int
     compile_seconds: float
     train_seconds: float
@@ -34,11 +35,11 @@ class Estimate(NamedTuple):
 
 
 def estimate(study: Study, directory: Path) -> Estimate:
-    """Compile what is missing in `directory` and time one call of each; nothing is kept."""
+    """Compile the groups with runs missing in `directory` and time them; nothing is stored."""
     jobs = study.jobs(study.prepare())
     keys = [run.key for job in jobs for run in job.runs]
-    there = (directory / NAME).exists()
-    finished = Ledger(directory, read_only=True).outcomes(keys) if there else {}
+    has_ledger = (directory / NAME).exists()
+    finished = Ledger(directory, read_only=True).outcomes(keys) if has_ledger else {}
     missing = [job.missing(finished) for job in jobs]
     for job in missing:
         job.check()
@@ -53,22 +54,22 @@ def estimate(study: Study, directory: Path) -> Estimate:
         len(finished),
         len(missing),
         compile_seconds,
-        sum(_seconds(group) for group in compiled),
+        sum(_train_seconds(group) for group in compiled),
         max((group.memory for group in compiled), default=0),
         jax.local_device_count(),
         {label(study.combinations[i].names()): why for i, why in failed(jobs).items()},
     )
 
 
-def _seconds(compiled: engine.CompiledGroup) -> float:
-    """How long a group would train: a call that trains, after the first, taken for all steps."""
+def _train_seconds(compiled: engine.CompiledGroup) -> float:
+    """Extrapolate a group's training time from its second call, or its only one."""
     training = engine.Training(compiled)
-    began, before, per_step = time.perf_counter(), 0, 0.0
-    for call, steps in enumerate(training.run()):
-        now = time.perf_counter()
-        if steps > before:
-            per_step = (now - began) / (steps - before)
-            if call:
-                break
-        began, before = now, steps
+    steps, seconds, per_step, calls = 0, 0.0, 0.0, 0
+    for reached in training.run():
+        if reached == steps:
+            continue  # an evaluation
+        per_step = (training.seconds - seconds) / (reached - steps)
+        steps, seconds, calls = reached, training.seconds, calls + 1
+        if calls == 2:
+            break
     return per_step * compiled.steps_per_epoch * compiled.group.epochs

@@ -13,11 +13,11 @@ from jcnn.analysis.labels import label
 from jcnn.diagnosis import (
     Diagnosis,
     Examination,
-    FoundRate,
-    Prediction,
+    LearningRateSearch,
+    MeanFieldPrediction,
     Summary,
     find_learning_rate,
-    predict,
+    mean_field,
     summarize,
 )
 from jcnn.diagnosis.examination import with_singular_values
@@ -84,10 +84,10 @@ def diagnose_first(
     return with_singular_values(diagnosis, first.model, x) if singular_values else diagnosis
 
 
-def predict_first(study: Study, *, examples: int = 256) -> Prediction:
+def predict_first(study: Study, *, examples: int = 256) -> MeanFieldPrediction:
     """The mean-field prediction for the layers that `diagnose_first` measures."""
     first = _first(study)
-    return predict(first.model, *first.batch(examples), first.prepared.task.loss)
+    return mean_field(first.model, *first.batch(examples), first.prepared.task.loss)
 
 
 def summarize_first(study: Study) -> Summary:
@@ -97,7 +97,7 @@ def summarize_first(study: Study) -> Summary:
     return summarize(first.model, shape, batch_size=first.job.batch_size)
 
 
-def find_rate_first(study: Study, **numbers: Any) -> FoundRate:
+def find_rate_first(study: Study, **numbers: Any) -> LearningRateSearch:
     """The learning rate for the study's first combination, its optimizer and batches.
 
     `numbers` are keyword arguments of `jcnn.diagnosis.find_learning_rate`.

@@ -15,13 +15,12 @@ from jcnn.analysis.labels import short_label
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
 from jcnn.data import Dataset
-from jcnn.diagnosis import Diagnosis, Prediction
+from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 from jcnn.names import UsageError
 from jcnn.study.first_combination import diagnose_first, predict_first
 from jcnn.study.retrain import train_one
 from jcnn.study.study import Study
-from jcnn.tracing.blocks import Traced, trace
-from jcnn.tracing.program import evaluate
+from jcnn.tracing import TracedModel, evaluate, trace
 from jcnn.training import network_outputs, normalize
 
 # The number of examples whose layers are recorded, of values recorded per layer, and of examples on
@@ -58,7 +57,7 @@ class ModelInspection:
     kernel: np.ndarray
     layers: Sequence[str]
     samples: Sequence[Sequence[np.ndarray]]
-    gradients: Mapping[str, tuple[Diagnosis, Prediction]] = field(default_factory=dict)
+    gradients: Mapping[str, tuple[Diagnosis, MeanFieldPrediction]] = field(default_factory=dict)
 
     @property
     def predicted(self) -> np.ndarray:
@@ -123,7 +122,7 @@ def inspect_model(study: Study, result: Result) -> ModelInspection:
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)
     values = recorder(model, jnp.concatenate([picture] * len(inputs)))
     traced = recorder.traced
-    kernel = jax.tree.leaves(nnx.state(model))[traced.blocks[0].weights[0]]
+    kernel = jax.tree.leaves(nnx.state(model))[traced.layers[0].kernels[0]]
     return ModelInspection(
         row,
         seed,
@@ -132,13 +131,15 @@ def inspect_model(study: Study, result: Result) -> ModelInspection:
         example,
         stages=_stages(traced, values, dataset.test_inputs[example]),
         kernel=np.asarray(kernel, np.float32),
-        layers=[block.name for block in traced.blocks if block.activation is not None],
+        layers=[block.name for block in traced.layers if block.activation is not None],
         samples=samples,
         gradients={} if study.diagnose is None else _gradients(study, rows),
     )
 
 
-def _gradients(study: Study, rows: Sequence[Row]) -> dict[str, tuple[Diagnosis, Prediction]]:
+def _gradients(
+    study: Study, rows: Sequence[Row]
+) -> dict[str, tuple[Diagnosis, MeanFieldPrediction]]:
     """The best and the worst combination before training: measured, and predicted by theory."""
     gradients = {}
     for row in {rows[0].combination: rows[0], rows[-1].combination: rows[-1]}.values():
@@ -161,10 +162,10 @@ class _LayerRecorder:
     def __call__(self, model: nnx.Module, x: Array) -> dict[int, np.ndarray]:
         if self._values is None:
             self.traced = traced = trace(model, x)
-            places = {place for b in traced.blocks for place in (b.input, b.weighted, b.output)}
+            places = {place for b in traced.layers for place in (b.input, b.weighted, b.output)}
 
             def values(leaves: Sequence[Any], x: Array) -> dict[int, Any]:
-                everything = evaluate(traced.program, [*leaves, x], {})
+                everything = evaluate(traced.program, [*leaves, x])
                 return {place: everything[place] for place in places}
 
             self._values = jax.jit(values)
@@ -174,15 +175,15 @@ class _LayerRecorder:
     def sample(self, model: nnx.Module) -> list[np.ndarray]:
         """Some values of each activation."""
         recorded = self(model, self.x)
-        blocks = [block for block in self.traced.blocks if block.activation is not None]
+        blocks = [block for block in self.traced.layers if block.activation is not None]
         flat = [recorded[block.output].reshape(-1) for block in blocks]
         return [values[:: max(1, len(values) // _SAMPLE)] for values in flat]
 
 
-def _stages(traced: Traced, values: dict[int, np.ndarray], raw: np.ndarray) -> list[Stage]:
+def _stages(traced: TracedModel, values: dict[int, np.ndarray], raw: np.ndarray) -> list[Stage]:
     """The input, each layer's output, and the next layer's input if pooling made it smaller."""
     stages = [Stage("input", raw)]
-    for block, following in zip(traced.blocks, [*traced.blocks[1:], None], strict=True):
+    for block, following in zip(traced.layers, [*traced.layers[1:], None], strict=True):
         activation = block.activation.name() if block.activation else None
         name = f"{block.name}, {activation}" if activation else block.name
         output = values[block.output][0]

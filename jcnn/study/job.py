@@ -18,7 +18,7 @@ from jcnn import data as datasets
 from jcnn import engine, names, training
 from jcnn.analysis.labels import label
 from jcnn.diagnosis import lsuv
-from jcnn.diagnosis.monitor import watch_of
+from jcnn.diagnosis.monitor import make_watch
 from jcnn.names import UsageError
 from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_arguments
 from jcnn.study.plan import Plan
@@ -145,7 +145,7 @@ class Job:
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
         model = nnx.eval_shape(lambda: self._build(self.members[m], nnx.Rngs(0)))
         steps = self.recipe.total_steps // self.epochs
-        watch = watch_of(model, batch, self.task.loss, every=every, steps=steps)
+        watch = make_watch(model, batch, self.task.loss, every=every, steps=steps)
         return replace(self.recipe, watch=watch)
 
     def optimizer(self, m: int, learning_rate: float) -> optax.GradientTransformation:

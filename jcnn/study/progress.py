@@ -63,6 +63,6 @@ def progress(
         job.label,
         seconds,
         best(range(len(result.combinations))),
-        result.environment["runs_found"],
+        result.environment["runs_loaded"],
         groups,
     )

@@ -74,7 +74,7 @@ class Study(Plan):
         rates: dict[int, Sequence[float]] = {}
         jobs = self.jobs(prepared, rates)
         keep, found = _open(directory, jobs)
-        ran = environment() | {"runs_found": found, "runs_trained": 0}
+        ran = environment() | {"runs_loaded": found, "runs_trained": 0}
         empty = Result(
             self.describe(dataset),
             task.metric,

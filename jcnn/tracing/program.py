@@ -1,37 +1,39 @@
-"""A traced function as one flat list of equations, evaluated again with values changed on the way.
+"""A traced function as one flat list of equations.
 
-`jax.make_jaxpr` gives nested programs: a jitted function is one equation that holds others. Here
-they are laid open, so that any intermediate value can be read, or have something added to it and be
-differentiated by.
+`jax.make_jaxpr` returns nested programs: a jitted function is one equation that holds others. Here
+these calls are inlined, so that every intermediate value has its own variable, which can be read,
+replaced, or differentiated with respect to (`jcnn.tracing.evaluate`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 from jax.extend import core
 
-# Equations that only hold others; custom derivatives stay whole, to keep their rule.
+# Equations that only hold others are inlined. Custom derivatives stay whole, to keep their rule.
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat2", "remat")
+
+# A variable of a program, by its number.
+Var = int
 
 
 class Constant(NamedTuple):
-    """A value that the program itself holds."""
+    """A value that is part of the program: a literal or a captured array."""
 
     value: Any
 
 
-# A place for a value, by number, or a value.
-Atom = int | Constant
+# What an equation reads.
+Atom = Var | Constant
 
 
 class Equation(NamedTuple):
-    """One operation; `scope` is the name of the innermost jitted function that holds it."""
+    """One application of a primitive; `scope` is the name of the innermost enclosing `jax.jit`."""
 
     primitive: Any
     params: Mapping[str, Any]
     inputs: Sequence[Atom]
-    outputs: Sequence[int]
+    outputs: Sequence[Var]
     scope: str
 
     @property
@@ -39,146 +41,132 @@ class Equation(NamedTuple):
         """The primitive's name."""
         return str(self.primitive.name)
 
+    def variables(self) -> list[Var]:
+        """The variables among the inputs."""
+        return [atom for atom in self.inputs if isinstance(atom, Var)]
+
 
 class Program(NamedTuple):
-    """Equations in order; places of the inputs and outputs; each place's shape and dtype."""
+    """Equations in order of execution; `avals` holds each variable's shape and dtype."""
 
     equations: Sequence[Equation]
-    inputs: Sequence[int]
+    inputs: Sequence[Var]
     outputs: Sequence[Atom]
     avals: Sequence[Any]
 
-    def named(self) -> dict[str, int]:
-        """The place behind each `jax.ad_checkpoint.checkpoint_name`."""
+    def named_variables(self) -> dict[str, Var]:
+        """The variables that `jax.ad_checkpoint.checkpoint_name` has named, by that name."""
         return {
-            str(one.params["name"]): one.outputs[0] for one in self.equations if one.name == "name"
+            str(equation.params["name"]): equation.outputs[0]
+            for equation in self.equations
+            if equation.name == "name"
         }
 
-    def read_by(self) -> dict[int, list[Equation]]:
-        """The equations that read each place."""
-        found: dict[int, list[Equation]] = {}
-        for one in self.equations:
-            for atom in one.inputs:
-                if isinstance(atom, int):
-                    found.setdefault(atom, []).append(one)
-        return found
+    def positions(self) -> dict[Var, int]:
+        """The index of the equation that computes each variable; inputs have none."""
+        return {
+            variable: index
+            for index, equation in enumerate(self.equations)
+            for variable in equation.outputs
+        }
 
-    def depending_on(self, places: Iterable[int]) -> set[int]:
-        """The places whose values follow from these."""
-        found = set(places)
-        for one in self.equations:
-            if any(isinstance(atom, int) and atom in found for atom in one.inputs):
-                found.update(one.outputs)
-        return found
+    def readers(self) -> dict[Var, list[Equation]]:
+        """The equations that read each variable."""
+        readers: dict[Var, list[Equation]] = {}
+        for equation in self.equations:
+            for variable in equation.variables():
+                readers.setdefault(variable, []).append(equation)
+        return readers
+
+    def dependents(self, variables: Iterable[Var]) -> set[Var]:
+        """The given variables and all that depend on them."""
+        dependents = set(variables)
+        for equation in self.equations:
+            if not dependents.isdisjoint(equation.variables()):
+                dependents.update(equation.outputs)
+        return dependents
 
 
 def flatten(closed: core.ClosedJaxpr) -> Program:
-    """The program of `jax.make_jaxpr(...)(...)`, with jitted and rematerialized parts laid open."""
+    """Return the program of a jaxpr, with jitted and rematerialized functions inlined.
+
+    Functions with custom derivatives and control flow (loops, branches) stay single equations.
+
+    >>> import jax, jax.numpy as jnp
+    >>> program = flatten(jax.make_jaxpr(lambda x: jax.jit(jnp.sin)(x) + 1.0)(1.0))
+    >>> [(equation.name, equation.scope) for equation in program.equations]
+    [('sin', 'sin'), ('add', '')]
+    """
     avals: list[Any] = []
     equations: list[Equation] = []
 
-    def place(variable: Any) -> int:
+    def new_variable(variable: Any) -> Var:
         avals.append(variable.aval)
         return len(avals) - 1
 
-    def lay_open(
-        jaxpr: Any, constants: Sequence[Any], given: Sequence[Atom], scope: str
+    def inline(
+        jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Atom], scope: str
     ) -> list[Atom]:
-        known: dict[Any, Atom] = dict(zip(jaxpr.invars, given, strict=True))
-        known |= {v: Constant(c) for v, c in zip(jaxpr.constvars, constants, strict=True)}
+        atoms: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
+        atoms |= {v: Constant(c) for v, c in zip(jaxpr.constvars, constants, strict=True)}
 
-        def read(atom: Any) -> Atom:
-            return Constant(atom.val) if isinstance(atom, core.Literal) else known[atom]
+        def lookup(atom: Any) -> Atom:
+            return Constant(atom.val) if isinstance(atom, core.Literal) else atoms[atom]
 
-        for one in jaxpr.eqns:
-            inputs = [read(atom) for atom in one.invars]
-            if one.primitive.name in _CALLS:
-                inner = one.params.get("jaxpr", one.params.get("call_jaxpr"))
-                is_closed = hasattr(inner, "consts")
-                outputs = lay_open(
-                    inner.jaxpr if is_closed else inner,
-                    inner.consts if is_closed else [],
+        for equation in jaxpr.eqns:
+            inputs = [lookup(atom) for atom in equation.invars]
+            if equation.primitive.name in _CALLS:
+                called = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+                is_closed = hasattr(called, "consts")
+                outputs = inline(
+                    called.jaxpr if is_closed else called,
+                    called.consts if is_closed else [],
                     inputs,
-                    str(one.params.get("name", scope)),
+                    str(equation.params.get("name", scope)),
                 )
             else:
-                places = [place(variable) for variable in one.outvars]
-                equations.append(Equation(one.primitive, one.params, inputs, places, scope))
-                outputs = list(places)
-            known |= dict(zip(one.outvars, outputs, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
+                variables = [new_variable(variable) for variable in equation.outvars]
+                equations.append(
+                    Equation(equation.primitive, equation.params, inputs, variables, scope)
+                )
+                outputs = list(variables)
+            atoms |= dict(zip(equation.outvars, outputs, strict=True))
+        return [lookup(atom) for atom in jaxpr.outvars]
 
-    inputs = [place(variable) for variable in closed.jaxpr.invars]
-    outputs = lay_open(closed.jaxpr, closed.consts, inputs, "")
+    inputs = [new_variable(variable) for variable in closed.jaxpr.invars]
+    outputs = inline(closed.jaxpr, closed.consts, inputs, "")
     return Program(equations, inputs, outputs, avals)
 
 
-def run(equation: Equation, values: Sequence[Any]) -> list[Any]:
-    """What an equation gives for these inputs, with its own derivative rule."""
-    params = equation.primitive.get_bind_params(dict(equation.params))
-    found = equation.primitive.bind(*values, **params)
-    return list(found) if equation.primitive.multiple_results else [found]
+def equations_between(program: Program, start: Var, stop: Var) -> list[Equation]:
+    """Return the equations on the paths from `start` to `stop`, in order.
 
-
-def evaluate(
-    program: Program,
-    inputs: Sequence[Any],
-    added: Mapping[int, jax.Array] | None = None,
-    instead: Mapping[int, Callable[[Mapping[int, Any]], Any]] | None = None,
-) -> dict[int, Any]:
-    """The value of every place.
-
-    When those in `added` are reached, that array is added; those in `instead` get what the function
-    gives for the values so far.
+    Equations for what they read in addition, such as weights, are not among them.
     """
-    added, instead = added or {}, instead or {}
-    values: dict[int, Any] = {}
-
-    def put(place: int, value: Any) -> None:
-        value = instead[place](values) if place in instead else value
-        values[place] = value + added[place] if place in added else value
-
-    for place, value in zip(program.inputs, inputs, strict=True):
-        put(place, value)
-    for one in program.equations:
-        found = run(one, [read(values, atom) for atom in one.inputs])
-        for place, value in zip(one.outputs, found, strict=True):
-            put(place, value)
-    return values
-
-
-def read(values: Mapping[int, Any], atom: Atom) -> Any:
-    """The value of an atom."""
-    return atom.value if isinstance(atom, Constant) else values[atom]
-
-
-def between(program: Program, start: int, stop: int) -> list[Equation]:
-    """The equations by which the value at `stop` follows from that at `start`, in order."""
-    after = program.depending_on([start])
+    dependents = program.dependents([start])
     needed = {stop}
-    found: list[Equation] = []
-    for one in reversed(program.equations):
-        if needed.intersection(one.outputs) and any(
-            isinstance(a, int) and a in after for a in one.inputs
-        ):
-            found.append(one)
-            needed.update(atom for atom in one.inputs if isinstance(atom, int) and atom in after)
-    return found[::-1]
+    equations: list[Equation] = []
+    for equation in reversed(program.equations):
+        moving = dependents.intersection(equation.variables())
+        if moving and needed.intersection(equation.outputs):
+            equations.append(equation)
+            needed.update(moving)
+    return equations[::-1]
 
 
-def leading_to(program: Program, stop: int, start: int) -> list[Equation]:
-    """All equations that the value at `stop` needs once that at `start` is known, in order."""
+def equations_up_to(program: Program, stop: Var, *, given: Var) -> list[Equation]:
+    """Return all equations that compute `stop` once the value of `given` is known, in order."""
     needed = {stop}
-    found: list[Equation] = []
-    for one in reversed(program.equations):
-        if needed.intersection(one.outputs) - {start}:
-            found.append(one)
-            needed.update(atom for atom in one.inputs if isinstance(atom, int) and atom != start)
-    return found[::-1]
+    equations: list[Equation] = []
+    for equation in reversed(program.equations):
+        if needed.intersection(equation.outputs) - {given}:
+            equations.append(equation)
+            needed.update(variable for variable in equation.variables() if variable != given)
+    return equations[::-1]
 
 
-def inner(equation: Equation) -> Program | None:
-    """The program that a custom derivative holds, if the equation is one."""
+def custom_jvp_body(equation: Equation) -> Program | None:
+    """Return the program of a function with a custom JVP; None for any other equation."""
     if equation.name != "custom_jvp_call":
         return None
     return flatten(equation.params.get("call_jaxpr", equation.params.get("jaxpr")))

@@ -102,7 +102,7 @@ def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
     training = steps.EngineTraining(SMALL, 1)
     data = training.compiled.data
     inputs = np.asarray(steps.training.run.normalize(jnp.asarray(data.inputs), data))
-    batches = steps.engine.group.epoch_batches(0, 0, len(inputs), SMALL.batch_size)
+    batches = steps.engine.epoch_batches(0, 0, len(inputs), SMALL.batch_size)
     weights = training.first_weights()
     flax = FlaxTraining(weights, inputs, data.targets, batches, steps.LEARNING_RATE)
     arrays = {

@@ -1,6 +1,7 @@
-"""The command line: results, errors in one line, exit codes, nothing left behind."""
+"""The command line: results, help, tables, one-line errors, exit codes, no leftover files."""
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from jcnn.cli import compare, main
+from jcnn.cli import main, study_arguments
 from jcnn.cli.main import build
+from jcnn.cli.tables import Column, table
 from jcnn.names import UsageError
 from tests.slow import short_first
 
@@ -47,7 +49,7 @@ def test_compare_prints_a_ranking_and_leaves_a_directory(tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["combinations"]) == 1
 
 
-def test_ones_own_model_and_images(tmp_path, capsys, monkeypatch):
+def test_a_custom_model_and_image_folders(tmp_path, capsys, monkeypatch):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -67,7 +69,7 @@ def test_ones_own_model_and_images(tmp_path, capsys, monkeypatch):
     (tmp_path / "s.toml").write_text("[factors]\nweight_decay = [0.0, 0.1]\n")
     monkeypatch.chdir(tmp_path)
     arguments = ["s.toml", "--model", "mymodule_for_test:Net", "--data", "images", *QUICK[:-1], "8"]
-    assert main(["compare", *arguments, "--quiet", "--out", "o"]) == 0
+    assert main(["compare", *arguments, "--no-report", "--out", "o"]) == 0
     assert "weight decay" in capsys.readouterr().out
 
 
@@ -102,10 +104,9 @@ def test_data_list(capsys):
         (["comapre"], 2, "did you mean compare"),
         (["--bogus"], 2, "--bogus"),
         (["nothing"], 2, "unknown command"),
-        ([], 2, "required"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
+def test_bad_input_is_a_one_line_error_and_writes_nothing(
     arguments, code, message, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -118,17 +119,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     (tmp_path / "leaving.py").write_text("raise SystemExit(7)")
     before = sorted(p.name for p in tmp_path.iterdir())
     try:
-        got = main(arguments)
+        exit_code = main(arguments)
     except SystemExit as stop:
-        got = stop.code
+        exit_code = stop.code
     error = capsys.readouterr().err
-    assert got == code
+    assert exit_code == code
     assert message in error
     assert error.strip().count("\n") == 0
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "__pycache__") == before
 
 
-def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys, monkeypatch):
+def test_an_interruption_exits_130_and_leaves_no_partial_results(tmp_path, capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
@@ -137,7 +138,7 @@ def test_interrupting_exits_130_and_leaves_nothing_half_written(tmp_path, capsys
     with monkeypatch.context() as patched:
         patched.setattr("jcnn.study.job.Job.compile", interrupted)
         assert main(command) == 130
-    assert "keeps 0 finished runs, and the same command goes on" in capsys.readouterr().err
+    assert "0 finished runs kept in" in capsys.readouterr().err
     assert not (out / "results.json").exists()
     assert main(command) == 0
     assert main(command) == 0
@@ -161,10 +162,10 @@ def test_nnx_graph_mode_on_and_off(mode, tmp_path):
     assert json.loads(done.stdout)["ranking"][0]["mean"] > 0.2
 
 
-def test_a_baseline_is_compared_with_and_checked_before_training(tmp_path, capsys):
-    study = ["compare", "--model", "mlp", *QUICK, "--seeds", "2"]
+def test_a_baseline_is_checked_before_training_and_compared_with(tmp_path, capsys):
+    study = ["compare", "--model", "mlp", "--seeds", "2", "--epochs", "1", "--learning-rate", "0.1"]
     factors = ["--activation", "relu", "tanh", "--kernel-init", "he_normal", "--normalization"]
-    command = [*study, *factors, "none", "--quiet", "--out", str(tmp_path / "out")]
+    command = [*study, *factors, "none", "--no-report", "--out", str(tmp_path / "out")]
     for baseline, message in [
         ("activation", "expected FACTOR=LEVEL"),
         ("kernel_init=he_normal", "matches 2 combinations"),
@@ -180,7 +181,7 @@ def test_a_baseline_is_compared_with_and_checked_before_training(tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_theory_prints_its_table_and_draws_its_figure(tmp_path, capsys):
+def test_theory_prints_a_table_and_writes_a_plot(tmp_path, capsys):
     command = ["theory", "--activation", "tanh", "--bias-variance", "0.05"]
     assert main([*command, "--weight-variance", "1.2,2.5"]) == 0
     printed = capsys.readouterr().out
@@ -208,7 +209,7 @@ def test_theory_prints_its_table(capsys):
     assert "ordered" in capsys.readouterr().out
 
 
-def test_a_metric_that_the_task_has_not_is_refused_before_training(tmp_path, monkeypatch, capsys):
+def test_an_unknown_metric_is_an_error_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.savez("line.npz", x_train=np.ones((64, 3), np.float32), y_train=np.linspace(0, 1, 64))
     arguments = ["compare", "--data", "line.npz", "--model", "mlp", "--out", "x"]
@@ -217,20 +218,23 @@ def test_a_metric_that_the_task_has_not_is_refused_before_training(tmp_path, mon
     assert not (tmp_path / "x").exists()
 
 
-def test_set_takes_any_key_of_toml(capsys):
+def test_set_accepts_any_toml_key(capsys):
     parsed = argparse.Namespace(
         study=None, factor=None, learning_rate=None,
         set=['factors."weird name"=[1, 2]', "model=mlp"],
         **dict.fromkeys(("data", "model", "seeds", "extend_learning_rates", "diagnose")),
-        **dict.fromkeys((*compare.FACTORS, *compare.SETTINGS)),
+        **dict.fromkeys((*study_arguments.FACTORS, *study_arguments.SETTINGS)),
     )  # fmt: skip
-    assert compare.study_keywords(parsed) == {"factors": {"weird name": [1, 2]}, "model": "mlp"}
+    assert study_arguments.study_keywords(parsed) == {
+        "factors": {"weird name": [1, 2]},
+        "model": "mlp",
+    }
     parsed.set = ["a b=1"]
     with pytest.raises(UsageError, match="a b is not a key of TOML"):
-        compare.study_keywords(parsed)
+        study_arguments.study_keywords(parsed)
 
 
-def test_a_study_of_python_objects_says_what_its_directory_cannot_give(tmp_path, capsys):
+def test_a_study_of_python_objects_cannot_be_run_from_its_directory(tmp_path, capsys):
     from jcnn.study import Study
 
     Study(
@@ -240,8 +244,64 @@ def test_a_study_of_python_objects_says_what_its_directory_cannot_give(tmp_path,
     assert "run it again from Python" in capsys.readouterr().err
 
 
+def test_quiet_prints_only_errors(tmp_path, capsys):
+    study = ["compare", "--activation", "tanh", *QUICK, "--out", str(tmp_path / "x"), "--quiet"]
+    assert main([*study, "--dry-run"]) == 0
+    assert main([*study, "--no-report"]) == 0
+    assert main(["runs", "show", str(tmp_path / "x"), "--quiet"]) == 0
+    assert main(["data", "list", "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+    assert main(["runs", "show", str(tmp_path / "x"), "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"]
+    assert main(["runs", "show", str(tmp_path), "--quiet"]) == 2
+    assert "contains no study" in capsys.readouterr().err
+    assert main(["explore", "--quiet", "--no-browser"]) == 2
+
+
+def test_without_arguments_the_help_is_printed_with_examples(capsys):
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: jcnn")
+    assert printed.partition("examples:")[2].count("  jcnn ") == 3
+
+
+def test_counts_of_one_are_singular(tmp_path, capsys):
+    study = ["compare", "--activation", "tanh", *QUICK, "--out", str(tmp_path / "x")]
+    assert main([*study, "--dry-run"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "1 run: 1 combination x 1 learning rate x 1 seed, 1 epoch each" in words
+
+
+WORDS = ["glorot_truncated_normal, batch", "tanh, none", "leaky_relu:0.2, layer"]
+NUMBERS = ["[97.25%, 98.75%]", "[1.00%, 2.00%]", "diverged"]
+
+
+@pytest.mark.parametrize("width", [20, 50, 80])
+def test_tables_break_neither_words_nor_numbers(width):
+    from rich.console import Console
+
+    columns = [
+        Column("kernel init, normalization", WORDS),
+        *(Column(f"interval number {i}", NUMBERS, numeric=True) for i in range(3)),
+        Column("empty", ["", "", ""]),
+    ]
+    terminal = Console(width=width)
+    with terminal.capture() as captured:
+        terminal.print(table(columns, width))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "empty" not in captured.get()
+    if width > 20:  # narrower than the longest head and word together, which fold
+        words = captured.get().split()
+        expected = " ".join([*WORDS, *NUMBERS * 3]).split()
+        assert {word: words.count(word) for word in expected} == {
+            word: expected.count(word) for word in expected
+        }
+
+
 def leaves(parser, path=()):
-    """Every command, and every action of those that have some."""
+    """Yield every command, and every action of commands with actions."""
     inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not inner:
         yield path, parser
@@ -250,15 +310,40 @@ def leaves(parser, path=()):
             yield from leaves(child, (*path, name))
 
 
-def test_every_command_can_be_quiet_and_give_json():
-    found = dict(leaves(build()[0]))
-    assert ("runs", "export") in found
-    for path, parser in found.items():
+def test_every_command_has_quiet_and_json():
+    commands = dict(leaves(build()[0]))
+    assert ("runs", "export") in commands
+    for path, parser in commands.items():
         flags = set(parser._option_string_actions)
         assert {"--quiet", "--json"} <= flags, path
 
 
-def test_a_table_of_data_sets_as_json(capsys):
+def test_the_data_sets_as_json(capsys):
     assert main(["data", "list", "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)
     assert "digits" in {entry["name"] for entry in entries}
+
+
+def test_every_argument_has_help_and_every_option_its_default():
+    for path, parser in leaves(build()[0]):
+        for action in parser._actions:
+            assert action.help, (path, action.dest)
+            takes_value = action.option_strings and action.nargs != 0
+            if takes_value or action.nargs == "?":
+                assert "(default: " in action.help, (path, action.dest)
+
+
+def test_the_defaults_in_the_help_are_those_of_a_study():
+    from jcnn.study import Study
+
+    defaults = {field.name: field.default for field in dataclasses.fields(Study)}
+    for name, (kind, _, default) in study_arguments.SETTINGS.items():
+        if defaults[name] is not None:
+            assert kind(default) == defaults[name], name
+    helps = {action.dest: action.help for action in dict(leaves(build()[0]))["compare",]._actions}
+    rates = " ".join(map(str, defaults["learning_rates"]))
+    for name, default in [
+        ("learning_rate", rates), ("seeds", 5), ("data", "digits"), ("model", "lenet")
+    ]:  # fmt: skip
+        assert f"(default: {default})" in helps[name]
+        assert defaults.get(name, default) == default

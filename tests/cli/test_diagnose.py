@@ -11,7 +11,7 @@ from tests.small import SMALL
 
 
 @pytest.mark.slow
-def test_the_command_names_a_fault_and_tries_what_would_help(tmp_path, monkeypatch, capsys):
+def test_the_command_names_a_fault_and_tries_remedies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     faulty = ["--depth", "8", "--width", "4", "--activation", "sigmoid"]
     command = ["diagnose", "plain", *faulty, "--kernel-init", "normal:0.01"]
@@ -38,7 +38,7 @@ def test_the_command_on_a_healthy_network_and_wrong_arguments(capsys):
     assert main(["diagnose", "--model", "mlp", "--singular-values"]) == 0
     text = capsys.readouterr().out
     assert "healthy" in text
-    assert "activations found: relu" in text
+    assert "activations: relu" in text
     assert main(["diagnose", "mlp", "--model", "mlp"]) == 2
     assert main(["diagnose", "mlp", "--depth", "3"]) == 2
     assert "unknown factor 'depth'" in capsys.readouterr().err
@@ -51,11 +51,11 @@ DEEP = {
 
 
 @pytest.mark.parametrize("model", short_first(DEEP))
-def test_the_ranking_tells_why(model, tmp_path, capsys):
+def test_the_ranking_says_why(model, tmp_path, capsys):
     arguments = [
         *("compare", *DEEP[model].split()),
         *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
-        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--quiet"),
+        *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--no-report"),
         *("--out", str(tmp_path / "out")),
     ]
     assert main(arguments) == 0
@@ -87,7 +87,7 @@ def test_diagnose_follows_a_training(model, tmp_path, capsys):
     picture = tmp_path / "layers.svg"
     given = ["diagnose", model, "--follow", "1", "--every", "5", "--heat-map", str(picture)]
     assert main(given) == 0
-    assert "test accuracy in the end" in " ".join(capsys.readouterr().out.split())
+    assert "final test accuracy" in " ".join(capsys.readouterr().out.split())
     assert "<svg" in picture.read_text()
     assert main(["diagnose", "--heat-map", str(picture)]) == 2
     assert "--follow" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
 @pytest.mark.parametrize("how", [[], ["--quiet"]])
 def test_what_was_told_while_python_could_not_raise_is_heard(told, code, how, tmp_path,
                                                               monkeypatch, capsys):  # fmt: skip
-    monkeypatch.setattr(interruption, "_told", [told])
+    monkeypatch.setattr(interruption, "_received", [told])
     quick = ["--activation", "tanh", "--seeds", "1", "--epochs", "1", "--learning-rate", "0.1"]
     assert main(["compare", *quick, "--out", str(tmp_path / "x"), *how]) == code
     assert "interrupted; " in capsys.readouterr().err
@@ -87,5 +87,5 @@ def test_being_told_to_stop(told, code, tmp_path):
     _, error = process.communicate()
     assert process.returncode == code
     assert "interrupted; " in error
-    assert "the same command goes on from there" in error
+    assert "run the same command again to continue" in error
     assert "Traceback" not in error

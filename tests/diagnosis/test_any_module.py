@@ -11,7 +11,7 @@ from flax import nnx
 import jcnn
 from jcnn import activations, models, pooling
 from jcnn.diagnosis import diagnose
-from jcnn.tracing.blocks import trace
+from jcnn.tracing import trace
 from tests.diagnosis.batch import LABELS, inputs
 from tests.slow import short_first
 
@@ -21,14 +21,14 @@ class Child(nnx.Linear):
 
 
 class Grandchild(Child):
-    """One that calls it."""
+    """A layer that calls its parent's `__call__`."""
 
     def __call__(self, x):
         return 2 * super().__call__(x)
 
 
-class Own(nnx.Module):
-    """What users write: lists, a residual branch, a layer used twice, dropout, batch norm."""
+class UserModel(nnx.Module):
+    """Lists, a residual branch, a layer called twice, dropout and batch norm."""
 
     def __init__(self, rngs, activation):
         self.stack = nnx.List([nnx.Linear(16, 16, rngs=rngs) for _ in range(2)])
@@ -46,23 +46,25 @@ class Own(nnx.Module):
         return self.out(self.drop(x))
 
 
-def test_a_module_of_ones_own_is_read_and_left_as_it_was():
-    model = Own(nnx.Rngs(0), nnx.relu)
+def test_any_module_can_be_diagnosed_and_does_not_change():
+    model = UserModel(nnx.Rngs(0), nnx.relu)
     before = jax.tree.map(
         np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     )
-    calls = {kind: vars(kind).get("__call__") for kind in (nnx.Linear, Own, Child, Grandchild)}
-    found = diagnose(model, inputs(32, 16), LABELS)
+    calls = {
+        kind: vars(kind).get("__call__") for kind in (nnx.Linear, UserModel, Child, Grandchild)
+    }
+    diagnosis = diagnose(model, inputs(32, 16), LABELS)
     names = ["stack.0", "stack.1", "twice", "twice (call 2)", "out"]
-    assert [one.name for one in found.layers] == names
-    assert [one.activation for one in found.layers] == ["relu"] * 4 + [None]
-    assert found.layers[2].weight_gradient == found.layers[3].weight_gradient
+    assert [layer.name for layer in diagnosis.layers] == names
+    assert [layer.activation for layer in diagnosis.layers] == ["relu"] * 4 + [None]
+    assert diagnosis.layers[2].weight_gradient == diagnosis.layers[3].weight_gradient
     after = jax.tree.map(
         np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     )
     jax.tree.map(np.testing.assert_array_equal, before, after)
     assert {kind: vars(kind).get("__call__") for kind in calls} == calls
-    json.loads(found.to_json())
+    json.loads(diagnosis.to_json())
 
 
 def clipped(x):
@@ -78,26 +80,26 @@ def clipped(x):
         (lambda x: jnp.maximum(x, 0.1 * x) + 1, None, 0),
     ],
 )
-def test_activations_are_recognised_by_what_they_compute(function, name, ends):
-    model = Own(nnx.Rngs(0), function)
-    (block, *_) = trace(model, inputs(32, 16)).blocks
-    assert block.activation is not None
+def test_activations_are_recognized_by_what_they_compute(function, name, ends):
+    model = UserModel(nnx.Rngs(0), function)
+    (layer, *_) = trace(model, inputs(32, 16)).layers
+    assert layer.activation is not None
     z = jnp.linspace(-3, 3, 33)
-    np.testing.assert_allclose(block.activation(z), function(z), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.activation(z), function(z), rtol=1e-5, atol=1e-6)
     slopes = jax.vmap(jax.grad(function))(z + 0.013)
-    (mine,) = jax.vmap(jax.grad(block.activation))(z + 0.013)[None]
-    np.testing.assert_allclose(mine, slopes, rtol=1e-4, atol=1e-6)
+    (traced,) = jax.vmap(jax.grad(layer.activation))(z + 0.013)[None]
+    np.testing.assert_allclose(traced, slopes, rtol=1e-4, atol=1e-6)
     expected = {"swish": "silu"}.get(name, name)
     if name is not None:
-        found = block.activation.name()
+        found = layer.activation.name()
         same = np.allclose(activations.ACTIVATIONS[found](z), function(z), atol=1e-2)
         assert found == expected or same
     if ends is not None:
-        assert len(block.activation.facts().saturates) == ends
+        assert len(layer.activation.facts().saturates) == ends
 
 
 @pytest.mark.parametrize("name", short_first(["relu", "tanh", "gelu"]))
-def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
+def test_the_elementwise_steps_of_a_pooling_are_not_part_of_the_activation(name):
     function = activations.ACTIVATIONS[name]
     for pool in (pooling.l2_pool, pooling.gem_pool, pooling.soft_pool):
         model = models.plain_cnn(
@@ -109,7 +111,7 @@ def test_what_a_pooling_does_to_each_element_is_no_part_of_the_activation(name):
         assert found.layers[0].std == pytest.approx(float(by_hand.std()), rel=1e-4)
 
 
-def test_a_squared_relu_stays_an_activation_of_its_own():
+def test_a_squared_relu_is_another_activation():
     model = models.lenet(
         (8, 8, 1), 10, activation=lambda x: jnp.square(jax.nn.relu(x)), rngs=nnx.Rngs(0)
     )
@@ -129,13 +131,13 @@ class InALoop(nnx.Module):
         return self.out(layers(x, self.stack))
 
 
-def test_layers_in_a_loop_are_said_to_be_unseen():
-    found = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
-    assert [one.name for one in found.layers] == ["out"]
-    assert found.unseen == ["stack"]
+def test_layers_in_a_loop_are_reported_as_unseen():
+    diagnosis = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
+    assert [layer.name for layer in diagnosis.layers] == ["out"]
+    assert diagnosis.unseen == ["stack"]
 
 
-def test_an_activation_with_a_learned_slope_is_its_own():
+def test_an_activation_with_a_learned_slope_is_not_in_the_catalogue():
     activation = jcnn.names.lookup("activation", "learned_prelu")
     model = models.mlp((8,), 10, hidden=(16,), activation=activation, rngs=nnx.Rngs(0))
     (first, _) = diagnose(model, inputs(32, 8), LABELS).layers

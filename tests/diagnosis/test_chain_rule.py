@@ -1,4 +1,4 @@
-"""The chain rule with numbers agrees with jax.grad and with derivatives written by hand."""
+"""The chain rule in numbers agrees with jax.grad and with hand-written derivatives."""
 
 import json
 import math

@@ -18,10 +18,10 @@ from jcnn.diagnosis.verdicts import ORDER
 from tests.diagnosis.batch import LABELS, inputs
 
 
-def test_numbers_are_those_of_jax_grad():
+def test_figures_are_those_of_jax_grad():
     model = models.mlp((8,), 10, hidden=(16, 12), activation=jnp.tanh, rngs=nnx.Rngs(0))
     x = inputs(32, 8)
-    found = diagnose(model, x, LABELS, optimizer=optax.sgd(0.5))
+    diagnosis = diagnose(model, x, LABELS, optimizer=optax.sgd(0.5))
 
     def forward(params, bumps):
         first = jnp.tanh(x @ params[0]) + bumps[0]
@@ -35,25 +35,25 @@ def test_numbers_are_those_of_jax_grad():
     (loss, values), (by_kernel, by_value) = jax.value_and_grad(forward, (0, 1), has_aux=True)(
         kernels, bumps
     )
-    assert found.loss == pytest.approx(float(loss), rel=1e-5)
-    assert [one.name for one in found.layers] == list(names)
+    assert diagnosis.loss == pytest.approx(float(loss), rel=1e-5)
+    assert [layer.name for layer in diagnosis.layers] == list(names)
     norm = np.linalg.norm
-    for i, one in enumerate(found.layers):
-        assert one.mean == pytest.approx(float(values[i].mean()), abs=1e-5)
-        assert one.std == pytest.approx(float(values[i].std()), rel=1e-4)
+    for i, layer in enumerate(diagnosis.layers):
+        assert layer.mean == pytest.approx(float(values[i].mean()), abs=1e-5)
+        assert layer.std == pytest.approx(float(values[i].std()), rel=1e-4)
         each = np.asarray(by_value[i]) * 32  # every example's own loss
-        assert one.gradient == pytest.approx(math.sqrt((each**2).sum() / 32), rel=1e-4)
-        assert one.weight_gradient == pytest.approx(float(norm(by_kernel[i])), rel=1e-4)
+        assert layer.gradient == pytest.approx(math.sqrt((each**2).sum() / 32), rel=1e-4)
+        assert layer.weight_gradient == pytest.approx(float(norm(by_kernel[i])), rel=1e-4)
         ratio = 0.5 * norm(by_kernel[i]) / norm(kernels[i])
-        assert one.update_ratio == pytest.approx(float(ratio), rel=1e-4)
-    assert found.layers[0].factor == pytest.approx(
-        found.layers[0].gradient / found.layers[1].gradient
+        assert layer.update_ratio == pytest.approx(float(ratio), rel=1e-4)
+    assert diagnosis.layers[0].factor == pytest.approx(
+        diagnosis.layers[0].gradient / diagnosis.layers[1].gradient
     )
-    hidden = found.layers
-    assert found.gradient_ratio == pytest.approx(hidden[0].gradient / hidden[1].gradient)
+    hidden = diagnosis.layers
+    assert diagnosis.gradient_ratio == pytest.approx(hidden[0].gradient / hidden[1].gradient)
 
 
-def test_saturated_and_dead_go_by_the_activations_own_slope():
+def test_saturated_and_dead_depend_on_the_activations_slope():
     class Net(nnx.Module):
         def __init__(self, activation, bias):
             self.first = layers.Dense(8, 40, bias_init=lambda *a: bias, rngs=nnx.Rngs(0))
@@ -83,16 +83,16 @@ def test_effective_rank():
 def test_singular_values_exact_and_by_products(monkeypatch):
     model = models.mlp((24,), 10, hidden=(30,), activation=jnp.tanh, rngs=nnx.Rngs(0))
     x = inputs(32, 24)
-    found = diagnose(model, x, LABELS, singular_values=True)
+    diagnosis = diagnose(model, x, LABELS, singular_values=True)
     first, last = (getattr(model, name).kernel[...] for name in ("dense_hidden1", "output"))
     slope = 1 - jnp.tanh(x[0] @ first) ** 2
     expected = np.linalg.svd(slope[:, None] * first.T, compute_uv=False)
-    one = found.layers[0].singular_values
-    assert (one.largest, one.smallest) == pytest.approx((expected[0], expected[-1]), rel=1e-4)
-    assert one.mean == pytest.approx(expected.mean(), rel=1e-4)
-    assert one.condition == pytest.approx(expected[0] / expected[-1], rel=1e-3)
+    values = diagnosis.layers[0].singular_values
+    assert (values.largest, values.smallest) == pytest.approx((expected[0], expected[-1]), rel=1e-4)
+    assert values.mean == pytest.approx(expected.mean(), rel=1e-4)
+    assert values.condition == pytest.approx(expected[0] / expected[-1], rel=1e-3)
     whole = np.linalg.svd(last.T @ (slope[:, None] * first.T), compute_uv=False)
-    assert found.singular_values.largest == pytest.approx(whole[0], rel=1e-4)
+    assert diagnosis.singular_values.largest == pytest.approx(whole[0], rel=1e-4)
     monkeypatch.setattr("jcnn.diagnosis.singular.EXACT", 8)
     rough = singular_values(lambda x: jnp.tanh(x @ first), x[0])
     assert not rough.exact
@@ -100,13 +100,13 @@ def test_singular_values_exact_and_by_products(monkeypatch):
     assert rough.root_mean_square == pytest.approx(math.sqrt((expected**2).mean()), rel=0.25)
 
 
-def test_a_layer_of_few_inputs_is_not_collapsed():
+def test_a_layer_with_few_inputs_is_not_collapsed():
     model = nnx.Sequential(
         nnx.Linear(1, 16, rngs=nnx.Rngs(0)), nnx.relu, nnx.Linear(16, 10, rngs=nnx.Rngs(1))
     )
-    found = diagnose(model, inputs(32, 1), LABELS)
-    assert found.layers[0].effective_rank == pytest.approx(1, abs=1e-3)
-    assert found.verdict == "healthy"
+    diagnosis = diagnose(model, inputs(32, 1), LABELS)
+    assert diagnosis.layers[0].effective_rank == pytest.approx(1, abs=1e-3)
+    assert diagnosis.verdict == "healthy"
     first, second, out = (nnx.Linear(a, b, rngs=nnx.Rngs(0)) for a, b in ((1, 8), (8, 8), (8, 10)))
     linear_below = nnx.Sequential(first, second, nnx.relu, out)
     assert diagnose(linear_below, inputs(32, 1), LABELS).verdict == "healthy"
@@ -127,7 +127,7 @@ class Nothing(nnx.Module):
     [
         (lambda: diagnose(jnp.tanh, inputs(4, 2), LABELS[:4]), "expected an nnx.Module"),
         (lambda: diagnose(TwoOutputs(), inputs(4, 2), LABELS[:4]), "expected one array"),
-        (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:4]), "no layer that has weights"),
+        (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:4]), "no layer with weights"),
         (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:3]), "expected one label"),
     ],
 )
@@ -137,34 +137,34 @@ def test_errors_say_what_was_expected(call, message, unchecked_types):
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e25])
-def test_figures_hold_where_their_squares_do_not(scale):
-    """Float32 has room for 1e-38 to 1e38; a sum of squares would leave it at 1e-19 and 1e19."""
+def test_figures_are_right_even_if_their_squares_overflow(scale):
+    """Float32 holds 1e-38 to 1e38; a sum of squares overflows at 1e19 and vanishes at 1e-19."""
     model = models.mlp((16,), 4, hidden=(8,), activation=activations.identity, rngs=nnx.Rngs(0))
     model.dense_hidden1.kernel[...] *= scale
     model.output.kernel[...] /= scale
-    found = diagnose(model, inputs(32, 16), LABELS % 4)
+    diagnosis = diagnose(model, inputs(32, 16), LABELS % 4)
     plain = models.mlp((16,), 4, hidden=(8,), activation=activations.identity, rngs=nnx.Rngs(0))
-    known = diagnose(plain, inputs(32, 16), LABELS % 4)
-    first, expected = found.layers[0], known.layers[0]
+    reference = diagnose(plain, inputs(32, 16), LABELS % 4)
+    first, expected = diagnosis.layers[0], reference.layers[0]
     assert first.std == pytest.approx(scale * expected.std, rel=1e-3)
     assert first.gradient == pytest.approx(expected.gradient / scale, rel=1e-3)
     assert first.weight_gradient == pytest.approx(expected.weight_gradient / scale, rel=1e-3)
-    assert "not_finite" not in [one.kind for one in found.verdicts]
+    assert "not_finite" not in [verdict.kind for verdict in diagnosis.verdicts]
 
 
-def test_weights_that_would_not_hold_the_gradient_are_no_remedy():
+def test_weights_that_would_not_keep_the_gradient_are_not_a_remedy():
     def remedy_of(activation, kernel_init):
         model = models.mlp(
             (16,), 4, hidden=(32,) * 10, activation=activation, kernel_init=kernel_init,
             rngs=nnx.Rngs(0),
         )  # fmt: skip
-        found = diagnose(model, inputs(32, 16), LABELS % 4)
-        assert found.verdict == "vanishing"
-        return found.remedies[0]
+        diagnosis = diagnose(model, inputs(32, 16), LABELS % 4)
+        assert diagnosis.verdict == "vanishing"
+        return diagnosis.remedies[0]
 
     small = initializers.normal(0.05)
     assert "glorot_normal (predicted factor 1.00" in remedy_of(jnp.tanh, small)
-    # Theory has the sigmoid lose three quarters a layer from them.
+    # In theory, the gradient of a sigmoid network with them shrinks by three quarters per layer.
     assert "glorot_normal" not in remedy_of(jax.nn.sigmoid, small)
     assert "relu with he_normal" in remedy_of(jax.nn.sigmoid, small)
 

@@ -1,4 +1,4 @@
-"""Layer by layer, `diagnose` and `predict` give what they give for the whole network."""
+"""Compiled layer by layer, a diagnosis and a prediction are those of the whole network."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ import jcnn
 from jcnn import activations, engine, layers, losses, models, pooling
 from jcnn.diagnosis import (
     diagnose_layerwise,
-    predict,
-    predict_layerwise,
-)  # fmt: skip
+    mean_field,
+    mean_field_layerwise,
+)
 from tests.slow import short_first
 
 X = jax.random.normal(jax.random.key(1), (48, 8, 8, 1))
@@ -43,7 +43,7 @@ CASES = {
 }
 
 
-# Each compiles a whole network besides; what depends on versions is seen by a few.
+# Each compiles a whole network too; a few cases show what depends on versions.
 OFTEN = ("batch", "learned pooling", "one layer")
 
 
@@ -51,37 +51,37 @@ OFTEN = ("batch", "learned pooling", "one layer")
 def test_the_diagnosis_is_that_of_the_whole_network(case):
     model = CASES[case]()
     whole = jcnn.diagnose(model, X, LABELS)
-    found = diagnose_layerwise(model, X, LABELS).diagnosis
-    assert [one.name for one in found.layers] == [one.name for one in whole.layers]
-    for own, other in zip(found.layers, whole.layers, strict=True):
-        for field in dataclasses.fields(own):
-            mine, theirs = getattr(own, field.name), getattr(other, field.name)
-            if isinstance(theirs, float):
-                np.testing.assert_allclose(mine, theirs, rtol=2e-4, err_msg=field.name)
+    actual = diagnose_layerwise(model, X, LABELS).diagnosis
+    assert [layer.name for layer in actual.layers] == [layer.name for layer in whole.layers]
+    for layer, expected in zip(actual.layers, whole.layers, strict=True):
+        for field in dataclasses.fields(layer):
+            value, wanted = getattr(layer, field.name), getattr(expected, field.name)
+            if isinstance(wanted, float):
+                np.testing.assert_allclose(value, wanted, rtol=2e-4, err_msg=field.name)
             else:
-                assert mine == theirs, field.name
-    assert [one.kind for one in found.verdicts] == [one.kind for one in whole.verdicts]
-    assert found.remedies == whole.remedies
-    np.testing.assert_allclose(found.loss, whole.loss, rtol=1e-5)
+                assert value == wanted, field.name
+    assert [v.kind for v in actual.verdicts] == [v.kind for v in whole.verdicts]
+    assert actual.remedies == whole.remedies
+    np.testing.assert_allclose(actual.loss, whole.loss, rtol=1e-5)
 
 
-def test_outputs_and_values_are_the_models_own():
+def test_outputs_and_values_are_those_of_the_model():
     model = net(3, activation=jnp.tanh)
-    found = diagnose_layerwise(model, X, LABELS)
+    result = diagnose_layerwise(model, X, LABELS)
     outputs, values = model.intermediates(X)
-    np.testing.assert_allclose(found.outputs, outputs, rtol=1e-4, atol=1e-5)
-    assert list(found.values) == ["conv1", "conv2", "conv3", "output"]
-    np.testing.assert_allclose(found.values["conv2"], values["activation2"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result.outputs, outputs, rtol=1e-4, atol=1e-5)
+    assert list(result.values) == ["conv1", "conv2", "conv3", "output"]
+    np.testing.assert_allclose(result.values["conv2"], values["activation2"], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("case", short_first(["mlp", "relu", "batch"]))
 def test_the_prediction_is_that_of_the_whole_network(case):
     model = CASES[case]()
-    whole = predict(model, X, LABELS, losses.cross_entropy, draws=64)
-    found = predict_layerwise(model, X, LABELS, draws=64)
-    # Other draws of narrow layers: what differs is chance.
-    np.testing.assert_allclose(found.std, whole.std, rtol=0.25)
-    np.testing.assert_allclose(found.gradient, whole.gradient, rtol=0.25)
+    whole = mean_field(model, X, LABELS, losses.cross_entropy, draws=64)
+    prediction = mean_field_layerwise(model, X, LABELS, draws=64)
+    # The draws differ, and the layers are narrow.
+    np.testing.assert_allclose(prediction.std, whole.std, rtol=0.25)
+    np.testing.assert_allclose(prediction.gradient, whole.gradient, rtol=0.25)
 
 
 def test_a_deeper_chain_compiles_nothing():
@@ -89,24 +89,24 @@ def test_a_deeper_chain_compiles_nothing():
         model = net(depth)
         before = engine.compilations()
         diagnose_layerwise(model, X, LABELS)
-        predict_layerwise(model, X, LABELS, draws=2)
+        mean_field_layerwise(model, X, LABELS, draws=2)
         return engine.compilations().since(before).compiled
 
     compiled(3)
     assert compiled(9) == 0
 
 
-def test_the_model_is_left_as_it_is():
+def test_the_model_does_not_change():
     model = net(normalization=layers.batch_norm)
     before = [np.array(leaf) for leaf in jax.tree.leaves(nnx.state(model))]
     diagnose_layerwise(model, X, LABELS)
-    predict_layerwise(model, X, LABELS, draws=2)
-    for own, other in zip(before, jax.tree.leaves(nnx.state(model)), strict=True):
-        np.testing.assert_array_equal(own, other)
+    mean_field_layerwise(model, X, LABELS, draws=2)
+    for old, new in zip(before, jax.tree.leaves(nnx.state(model)), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
-def test_what_is_no_chain_or_has_no_weights_is_refused():
+def test_models_that_are_not_a_chain_or_have_no_weights_are_refused():
     with pytest.raises(ValueError, match=r"ResNet; expected a jcnn\.layers\.Sequential"):
         diagnose_layerwise(models.ResNet((8, 8, 1), 10, rngs=nnx.Rngs(0)), X, LABELS)
     with pytest.raises(ValueError, match="no layer with weights"):
-        predict_layerwise(layers.Sequential(flatten=layers.Flatten()), X, LABELS)
+        mean_field_layerwise(layers.Sequential(flatten=layers.Flatten()), X, LABELS)

@@ -37,7 +37,7 @@ class Everything(nnx.Module):
         return self.out(self.drop(nnx.relu(self.norm(self.first(x)))))
 
 
-def test_nothing_of_the_model_changes():
+def test_the_model_does_not_change():
     model = Everything()
 
     def values():
@@ -58,7 +58,7 @@ def test_nothing_of_the_model_changes():
     assert find_learning_rate(model, X, LABELS, steps=5) == first
 
 
-def test_a_loss_ten_times_as_large_wants_a_tenth_of_the_rate():
+def test_a_loss_ten_times_as_large_needs_a_tenth_of_the_learning_rate():
     def tenfold(outputs, labels):
         return 10 * losses.cross_entropy(outputs, labels)
 
@@ -68,23 +68,23 @@ def test_a_loss_ten_times_as_large_wants_a_tenth_of_the_rate():
     np.testing.assert_allclose(np.array(scaled.losses) / 10, plain.losses, rtol=1e-3)
 
 
-def test_an_optimizer_of_ones_own():
+def test_another_optimizer():
     with jax.numpy_dtype_promotion("standard"):  # Optax's Adam multiplies float by int32
-        found = find_learning_rate(net(), X, LABELS, optimizer=optax.adam)
-    assert 3e-3 < found.rate < 0.3
+        search = find_learning_rate(net(), X, LABELS, optimizer=optax.adam)
+    assert 3e-3 < search.rate < 0.3
 
 
-def test_rates_that_diverge_are_told_and_never_chosen():
+def test_learning_rates_that_diverge_have_no_loss_and_are_not_chosen():
     def squared(outputs, targets):
         return jnp.sum(jnp.square(outputs), axis=-1)
 
     linear = layers.Dense(16, 2, rngs=nnx.Rngs(0))
-    found = find_learning_rate(linear, X, LABELS, squared, lowest=1e-3, highest=1e3)
-    assert math.isnan(found.losses[-1])
-    assert found.rate < 0.5
+    search = find_learning_rate(linear, X, LABELS, squared, lowest=1e-3, highest=1e3)
+    assert math.isnan(search.losses[-1])
+    assert search.rate < 0.5
 
 
-def test_where_nothing_learns_there_is_no_rate():
+def test_without_learning_there_is_no_learning_rate():
     class Frozen(nnx.Module):
         def __init__(self):
             self.out = layers.Dense(16, 2, rngs=nnx.Rngs(0))
@@ -96,7 +96,7 @@ def test_where_nothing_learns_there_is_no_rate():
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"lowest": 1.0, "highest": 0.1}, "lowest < highest"),
         ({"lowest": 0.0}, "lowest < highest"),
@@ -104,30 +104,35 @@ def test_where_nothing_learns_there_is_no_rate():
         ({"repeats": 0}, "at least 1"),
     ],
 )
-def test_what_does_not_fit(changed, told):
-    with pytest.raises(ValueError, match=told):
+def test_arguments_that_do_not_fit(changed, message):
+    with pytest.raises(ValueError, match=message):
         find_learning_rate(net(), X, LABELS, **changed)
     with pytest.raises(ValueError, match="one target"):
         find_learning_rate(net(), X, LABELS[:5])
 
 
 @pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
-def test_it_is_near_what_a_sweep_chooses(model):
-    """All built-in models: experiments/learning_rates.py."""
+def test_the_learning_rate_is_close_to_a_sweeps_choice(model):
+    """All built-in models: experiments/learning_rate_finder.py."""
     rates = [float(f"{10 ** (k / 4):.3g}") for k in range(-10, 3)]
-    study = Study(model=model, factors={"optimizer": ["sgd"]}, learning_rates=rates, seeds=2)
+    study = Study(
+        model=model,
+        factors={"optimizer": ["sgd"], "hidden": [(16,)]},
+        learning_rates=rates,
+        seeds=2,
+    )
     (row,) = study.run().ranking()
     assert 1 / 3 <= find_rate_first(study).rate / row.learning_rate <= 3
 
 
 def test_the_command(capsys, tmp_path):
     picture = tmp_path / "rates.png"
-    given = ["find-lr", "mlp", "--factor", "hidden", "16,", "--steps", "10"]
-    assert main([*given, "--plot", str(picture)]) == 0
+    command = ["find-lr", "mlp", "--factor", "hidden", "16,", "--steps", "10"]
+    assert main([*command, "--plot", str(picture)]) == 0
     assert "learning rate 0." in capsys.readouterr().out
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert main([*given, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["rate"] in found["rates"]
+    assert main([*command, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["rate"] in printed["rates"]
     assert main(["find-lr", "--lowest", "2"]) == 2
     assert "lowest < highest" in capsys.readouterr().err

@@ -17,15 +17,15 @@ WEIGHTED = (layers.Conv, layers.Dense, nnx.Conv, nnx.Linear)
 
 @pytest.fixture
 def stds(monkeypatch):
-    """Of each call of a layer, the standard deviation of what it gives: by its class alone."""
+    """The standard deviation of each layer call's output, recorded by patching the classes."""
 
     def of(model, x):
-        found = []
+        deviations = []
 
         def recording(original):
             def call(self, x):
                 y = original(self, x)
-                found.append(jnp.std(y.astype(jnp.float32)))
+                deviations.append(jnp.std(y.astype(jnp.float32)))
                 return y
 
             return call
@@ -34,13 +34,15 @@ def stds(monkeypatch):
             for kind in WEIGHTED:
                 patched.setattr(kind, "__call__", recording(kind.__call__))
             graph, state = nnx.split(model)
-            return jax.jit(lambda state, x: (nnx.merge(graph, state)(x), list(found))[1])(state, x)
+            return jax.jit(lambda state, x: (nnx.merge(graph, state)(x), list(deviations))[1])(
+                state, x
+            )
 
     return of
 
 
-class Own(nnx.Module):
-    """Flax's layers, dropout and normalization, in no order that jcnn knows of."""
+class UserModel(nnx.Module):
+    """Flax's layers, dropout and normalization, in an order that no model of jcnn has."""
 
     def __init__(self, *, rngs):
         init = {"kernel_init": LSUV, "rngs": rngs}
@@ -79,7 +81,7 @@ MODELS = {
         ),
         8,
     ),
-    "own": (lambda r: Own(rngs=r), 3),
+    "user": (lambda r: UserModel(rngs=r), 3),
 }
 
 
@@ -89,12 +91,11 @@ def test_every_layer_has_variance_one(name, stds):
     model, x = make(nnx.Rngs(0)), images(32, 6, 6, 1)
     before = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))
     scaled = lsuv(model, x)
-    found = stds(scaled, x)
-    assert len(found) == count
-    np.testing.assert_allclose(found, 1, atol=1e-3)
-    first = stds(model, x)
-    assert max(abs(np.array(first) - 1)) > 0.1
-    # The model that was given is as before, and so is all of the new one but its kernels' sizes.
+    deviations = stds(scaled, x)
+    assert len(deviations) == count
+    np.testing.assert_allclose(deviations, 1, atol=1e-3)
+    assert max(abs(np.array(stds(model, x)) - 1)) > 0.1
+    # The given model has not changed; in the new one, only the kernels' sizes have.
     jax.tree.map(np.testing.assert_array_equal, before, nnx.state(model, nnx.Param))
     for (path, old), new in zip(
         jax.tree.leaves_with_path(nnx.state(model)),
@@ -118,11 +119,11 @@ def test_it_agrees_with_the_pure_function():
     names = ("dense_hidden1", "dense_hidden2", "output")
 
     def preactivations(kernels):
-        found, signal = [], x
+        sums, signal = [], x
         for kernel in kernels:
-            found.append(signal @ kernel)
-            signal = jnp.tanh(found[-1])
-        return found
+            sums.append(signal @ kernel)
+            signal = jnp.tanh(sums[-1])
+        return sums
 
     kernels = [getattr(model, name).kernel[...] for name in names]
     expected = initializers.lsuv(preactivations, kernels, tolerance=1e-6)
@@ -132,7 +133,7 @@ def test_it_agrees_with_the_pure_function():
 
 
 @pytest.mark.parametrize("spread", [0.5, 2.0])
-def test_a_bias_stays_and_is_counted(spread, stds):
+def test_a_bias_does_not_change_and_counts(spread, stds):
     model = layers.Dense(
         6, 400, bias_init=initializers.normal(spread), kernel_init=LSUV, rngs=nnx.Rngs(0)
     )
@@ -170,7 +171,7 @@ def test_models_under_transformations():
 
 
 class Twice(nnx.Module):
-    """One layer called twice, then another; with arrays beside the layers that it calls."""
+    """One layer called twice, then another; with arrays in addition to its layers."""
 
     def __init__(self, *, rngs):
         self.shared = nnx.Linear(4, 4, kernel_init=LSUV, rngs=rngs)
@@ -183,7 +184,7 @@ class Twice(nnx.Module):
         return self.head(jnp.tanh(self.shared(x))) * self.gain[0, 0]
 
 
-def test_a_layer_that_is_called_again_is_scaled_once_and_arrays_beside_layers_stay(stds):
+def test_a_layer_called_twice_is_scaled_once_and_other_arrays_do_not_change(stds):
     x = images(64, 4)
     scaled = lsuv(Twice(rngs=nnx.Rngs(0)), x)
     first, second, head = stds(scaled, x)
@@ -194,7 +195,7 @@ def test_a_layer_that_is_called_again_is_scaled_once_and_arrays_beside_layers_st
 
 
 class Tied(nnx.Module):
-    """A kernel that is read before its layer is called, for what follows."""
+    """A kernel that is also read outside its layer, before the layer is called."""
 
     def __init__(self, *, rngs):
         self.encode = nnx.Linear(4, 3, kernel_init=LSUV, rngs=rngs)
@@ -205,6 +206,6 @@ class Tied(nnx.Module):
         return self.head(self.encode(x) @ back)
 
 
-def test_what_was_computed_of_a_kernel_before_is_computed_anew(stds):
+def test_values_computed_from_a_kernel_before_the_call_are_updated(stds):
     x = images(64, 4)
     np.testing.assert_allclose(stds(lsuv(Tied(rngs=nnx.Rngs(0)), x), x), 1, atol=1e-3)

@@ -24,7 +24,7 @@ class Fixed(nnx.Module):
 
 
 class Unused(nnx.Module):
-    """A layer that makes nothing of its kernel."""
+    """A layer that does not use its kernel."""
 
     def __init__(self, *, rngs):
         self.kernel = nnx.Param(LSUV(rngs(), (4, 4)))
@@ -33,7 +33,7 @@ class Unused(nnx.Module):
         return x + 1
 
 
-def test_what_is_left_alone():
+def test_what_does_not_change():
     rngs = nnx.Rngs(0)
     model = layers.Sequential(
         fixed=Fixed(rngs=rngs),
@@ -44,7 +44,7 @@ def test_what_is_left_alone():
     )
     scaled = lsuv(model, images(8, 4, 4, 4))
     jax.tree.map(np.testing.assert_array_equal, nnx.state(model), nnx.state(scaled))
-    # Outputs that are the same for all but rounding, and those that are not finite.
+    # Outputs that are equal up to rounding, and outputs that are not finite.
     one = layers.Dense(3, 1, kernel_init=LSUV, rngs=rngs)
     for x in (jnp.full((1000, 3), 0.1), images(8, 3).at[0].set(jnp.nan)):
         np.testing.assert_array_equal(lsuv(one, x).kernel[...], one.kernel[...])
@@ -59,7 +59,7 @@ class Product(nnx.Module):
 
 
 class Weighted(nnx.Module):
-    """Weight normalization: a kernel's size changes nothing."""
+    """Weight normalization: the kernel's size does not matter."""
 
     def __init__(self, *, rngs):
         self.kernel = nnx.Param(LSUV(rngs(), (4, 4)))
@@ -95,12 +95,12 @@ class Looped(nnx.Module):
         (Looped, "lsuv sees no call of layer: call it outside of loops"),
     ],
 )
-def test_what_cannot_be_scaled_is_refused(model, message):
+def test_models_that_cannot_be_scaled_are_refused(model, message):
     with pytest.raises(ValueError, match=message):
         lsuv(model(rngs=nnx.Rngs(0)), images(8, 4))
 
 
-def test_kernels_that_add_up_are_scaled_together():
+def test_kernels_whose_outputs_are_added_are_scaled_together():
     x = images(32, 4)
     scaled = lsuv(Sum(rngs=nnx.Rngs(0)), x)
     assert float(jnp.std(scaled(x))) == pytest.approx(1, abs=1e-3)

@@ -18,7 +18,7 @@ HE = initializers.he_normal()
 
 
 class Frozen(nnx.Linear):
-    """A layer whose weights get no gradient."""
+    """A layer whose weights receive no gradient."""
 
     def __call__(self, x):
         kernel = jax.lax.stop_gradient(self.kernel[...])
@@ -26,9 +26,9 @@ class Frozen(nnx.Linear):
 
 
 class Net(nnx.Module):
-    """Layers of one width with an activation between, of jcnn or of Flax, dense or convolutional.
+    """Layers of equal width and activations, of jcnn or Flax, dense or convolutional.
 
-    `inits` are the layers' kernel initializers, `biases` constants in them.
+    `inits` are the layers' kernel initializers, `biases` their constant biases by index.
     """
 
     def __init__(
@@ -111,68 +111,73 @@ every_kind = pytest.mark.parametrize("kind", short_first(KINDS, 2))
 
 @every_kind
 @pytest.mark.parametrize("depth", short_first([4, 30]))
-def test_healthy_networks_are_silent(kind, depth):
-    for found in examined(kind, [HE] * depth, jax.nn.relu, norm=True):
-        assert found.verdicts == [], found.verdicts
+def test_healthy_networks_have_no_verdict(kind, depth):
+    for diagnosis in examined(kind, [HE] * depth, jax.nn.relu, norm=True):
+        assert diagnosis.verdicts == [], diagnosis.verdicts
 
 
 @pytest.mark.parametrize("kind", short_first(KINDS))
-def test_sigmoids_with_small_weights_vanish_from_where_they_begin(kind):
-    """The upper layers are healthy: what is below layer 3 shrinks."""
+def test_sigmoids_with_small_weights_vanish_from_the_right_layer(kind):
+    """The upper layers are healthy; the gradient shrinks below layer 3."""
     small = [initializers.normal(0.01)] * 12
-    for found in examined(kind, small, jax.nn.sigmoid):
-        assert found.verdict == "vanishing"
-        assert found.verdicts[0].layer == "layers.10"  # its output's gradient has come through 11
+    for diagnosis in examined(kind, small, jax.nn.sigmoid):
+        assert diagnosis.verdict == "vanishing"
+        assert diagnosis.verdicts[0].layer == "layers.10"  # whose gradient has passed layer 11
     healthy_above = [*[initializers.normal(0.003)] * 4, *[HE] * 4]
-    for found in examined(kind, healthy_above, jax.nn.relu):
-        assert found.verdict == "vanishing"
-        assert found.verdicts[0].layer == "layers.2"  # the first that is below a small layer, 3
-        assert "relu" in found.remedies[0] or "normalization" in found.remedies[0]
+    for diagnosis in examined(kind, healthy_above, jax.nn.relu):
+        assert diagnosis.verdict == "vanishing"
+        assert (
+            diagnosis.verdicts[0].layer == "layers.2"
+        )  # the first below one with small weights, 3
+        assert "relu" in diagnosis.remedies[0] or "normalization" in diagnosis.remedies[0]
 
 
 @every_kind
 def test_a_strong_negative_bias_kills_its_layer(kind):
-    for found in examined(kind, [HE] * 6, jax.nn.relu, biases={2: -100.0}):
-        assert (found.verdict, found.verdicts[0].layer) == ("dead", "layers.2")
-        assert found.layers[2].dead == 1.0
-        assert found.layers[1].dead < 0.5
+    for diagnosis in examined(kind, [HE] * 6, jax.nn.relu, biases={2: -100.0}):
+        assert (diagnosis.verdict, diagnosis.verdicts[0].layer) == ("dead", "layers.2")
+        assert diagnosis.layers[2].dead == 1.0
+        assert diagnosis.layers[1].dead < 0.5
 
 
 @every_kind
-def test_tanh_of_large_weights_is_saturated(kind):
-    for found in examined(kind, [scaled(3.0)] * 6, jnp.tanh):
-        assert found.verdict == "saturated"
-        assert found.verdicts[0].layer in ("layers.0", "layers.1")
+def test_tanh_with_large_weights_is_saturated(kind):
+    for diagnosis in examined(kind, [scaled(3.0)] * 6, jnp.tanh):
+        assert diagnosis.verdict == "saturated"
+        assert diagnosis.verdicts[0].layer in ("layers.0", "layers.1")
 
 
 @pytest.mark.parametrize("kind", short_first(KINDS))
-def test_linear_layers_of_gain_two_explode(kind):
-    for found in examined(kind, [scaled(2.0)] * 30, lambda x: x, seeds=3):
-        assert found.verdict == "exploding"
-        assert found.verdicts[0].figure > 1e6
+def test_linear_layers_with_gain_two_explode(kind):
+    for diagnosis in examined(kind, [scaled(2.0)] * 30, lambda x: x, seeds=3):
+        assert diagnosis.verdict == "exploding"
+        assert diagnosis.verdicts[0].figure > 1e6
 
 
 @pytest.mark.parametrize("kind", ["flax dense", "jcnn dense"])
 def test_a_frozen_layer_does_not_learn(kind):
-    for found in examined(kind, [HE] * 5, jax.nn.relu, frozen=2):
-        assert (found.verdict, found.verdicts[0].layer) == ("not_learning", "layers.2")
-        assert "frozen" in found.verdicts[0].sentence
+    for diagnosis in examined(kind, [HE] * 5, jax.nn.relu, frozen=2):
+        assert (diagnosis.verdict, diagnosis.verdicts[0].layer) == ("not_learning", "layers.2")
+        assert "frozen" in diagnosis.verdicts[0].sentence
 
 
-def test_weights_that_are_no_parameters_do_not_learn():
+def test_weights_that_are_not_parameters_do_not_learn():
     model = models.mlp((8,), 10, hidden=(16, 16), rngs=nnx.Rngs(0))
     model.dense_hidden2.kernel = nnx.Variable(model.dense_hidden2.kernel[...])
     x = jax.random.normal(jax.random.key(0), (128, 8))
-    found = diagnose(model, x, jnp.arange(128) % 10)
-    assert (found.verdict, found.verdicts[0].layer) == ("not_learning", "dense_hidden2")
+    diagnosis = diagnose(model, x, jnp.arange(128) % 10)
+    assert (diagnosis.verdict, diagnosis.verdicts[0].layer) == ("not_learning", "dense_hidden2")
+    assert diagnosis.verdicts[0].sentence == (
+        "the weights of dense_hidden2 are not `nnx.Param`, so they are not trained"
+    )
 
 
 @pytest.mark.parametrize("kind", short_first(KINDS))
 def test_a_layer_of_rank_one_collapses(kind):
     inits = [HE, HE, rank_one, HE, HE]
-    for found in examined(kind, inits, jax.nn.relu):
-        assert (found.verdict, found.verdicts[0].layer) == ("collapsed", "layers.2")
-        assert found.layers[2].effective_rank == pytest.approx(1.0, abs=0.05)
+    for diagnosis in examined(kind, inits, jax.nn.relu):
+        assert (diagnosis.verdict, diagnosis.verdicts[0].layer) == ("collapsed", "layers.2")
+        assert diagnosis.layers[2].effective_rank == pytest.approx(1.0, abs=0.05)
 
 
 HEALTHY = {
@@ -206,9 +211,9 @@ def test_no_false_alarm_on_healthy_architectures(name, digits_batch):
 def digits_batch():
     from jcnn import data
 
-    found = data.load("digits")
-    x = np.asarray(found.train_inputs[:EXAMPLES], np.float32)
-    return jnp.asarray((x - x.mean()) / x.std()), jnp.asarray(found.train_targets[:EXAMPLES])
+    digits = data.load("digits")
+    x = np.asarray(digits.train_inputs[:EXAMPLES], np.float32)
+    return jnp.asarray((x - x.mean()) / x.std()), jnp.asarray(digits.train_targets[:EXAMPLES])
 
 
 @pytest.mark.parametrize("kind", short_first(["jcnn dense", "jcnn conv"]))
@@ -220,8 +225,8 @@ def test_verdicts_do_not_depend_on_the_batch(kind):
         ([scaled(3.0)] * 6, jnp.tanh),
     ):
         model = Net(make, width, inits, activation, rngs=nnx.Rngs(1))
-        told = [
-            [(one.kind, one.layer) for one in diagnose(model, *batch(kind, examples)).verdicts[:1]]
+        small, large = (
+            [(v.kind, v.layer) for v in diagnose(model, *batch(kind, examples)).verdicts[:1]]
             for examples in (64, 512)
-        ]
-        assert told[0] == told[1]
+        )
+        assert small == large

@@ -15,28 +15,28 @@ from jcnn.diagnosis import summarize
 
 def test_parameters_and_operations_of_each_layer():
     model = models.lenet((8, 8, 1), 10, features=(16, 32), hidden=(64,), rngs=nnx.Rngs(0))
-    found = summarize(model, (8, 8, 1), batch_size=16)
-    by_name = {layer.name: layer for layer in found.layers}
-    assert [layer.parameters for layer in found.layers] == [
+    summary = summarize(model, (8, 8, 1), batch_size=16)
+    by_name = {layer.name: layer for layer in summary.layers}
+    assert [layer.parameters for layer in summary.layers] == [
         9 * 16 + 16,
         9 * 16 * 32 + 32,
         4 * 32 * 64 + 64,
         64 * 10 + 10,
     ]
     params = nnx.state(model, nnx.Param)
-    assert found.parameters == sum(np.size(leaf) for leaf in jax.tree.leaves(params))
-    # Twice a multiplication and an addition, and the biases' additions.
+    assert summary.parameters == sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+    # A multiplication and an addition per weight, and the additions of the biases.
     assert by_name["dense_hidden1"].flops == pytest.approx(2 * 128 * 64, rel=0.05)
     assert by_name["conv2"].flops == pytest.approx(2 * 16 * 9 * 16 * 32, rel=0.1)
-    whole = sum(layer.flops for layer in found.layers)
-    assert whole < found.flops < 1.2 * whole
+    whole = sum(layer.flops for layer in summary.layers)
+    assert whole < summary.flops < 1.2 * whole
     assert by_name["conv1"].shape == (8, 8, 16)
     assert by_name["conv1"].activation_bytes == 4 * 8 * 8 * 16
-    assert found.step_bytes > 16 * 4 * 8 * 8 * 16
+    assert summary.step_bytes > 16 * 4 * 8 * 8 * 16
 
 
 class Stack(nnx.Module):
-    """Convolutions whose receptive fields are known, with what lies between."""
+    """Convolutions with known receptive fields, and a function between them."""
 
     def __init__(self, between, **options):
         rngs = nnx.Rngs(0)
@@ -64,9 +64,9 @@ class Stack(nnx.Module):
 )
 def test_receptive_fields(between, options, second):
     model = Stack(between, **options)
-    found = summarize(model, (32, 24, 1), batch_size=2)
+    summary = summarize(model, (32, 24, 1), batch_size=2)
     first = 5 if options.get("kernel_dilation") else 3
-    assert [layer.receptive_field for layer in found.layers] == [
+    assert [layer.receptive_field for layer in summary.layers] == [
         (first, first),
         (second, second),
         (32, 24),
@@ -75,11 +75,11 @@ def test_receptive_fields(between, options, second):
 
 def test_a_residual_network_and_one_without_spatial_axes():
     resnet = models.ResNet((16, 16, 3), 10, rngs=nnx.Rngs(0))
-    found = summarize(resnet, (16, 16, 3), batch_size=4)
-    extents = [layer.receptive_field[0] for layer in found.layers]
+    summary = summarize(resnet, (16, 16, 3), batch_size=4)
+    extents = [layer.receptive_field[0] for layer in summary.layers]
     assert extents[0] == 3
     assert extents[-1] == 16
-    assert found.parameters == sum(layer.parameters for layer in found.layers) + sum(
+    assert summary.parameters == sum(layer.parameters for layer in summary.layers) + sum(
         np.size(leaf)
         for path, leaf in jax.tree.leaves_with_path(nnx.state(resnet, nnx.Param))
         if "scale" in jax.tree_util.keystr(path) or "norm" in jax.tree_util.keystr(path)
@@ -96,14 +96,14 @@ def test_a_layer_used_twice_counts_its_parameters_once():
         def __call__(self, x):
             return self.layer(nnx.relu(self.layer(x)))
 
-    found = summarize(Twice(), (8,), batch_size=4)
-    assert [layer.parameters for layer in found.layers] == [72, 0]
-    assert found.parameters == 72
+    summary = summarize(Twice(), (8,), batch_size=4)
+    assert [layer.parameters for layer in summary.layers] == [72, 0]
+    assert summary.parameters == 72
 
 
 def test_the_command(capsys):
     assert main(["summary", "mlp", "--factor", "hidden", "16,", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [layer["parameters"] for layer in found["layers"]] == [65 * 16, 17 * 10]
+    printed = json.loads(capsys.readouterr().out)
+    assert [layer["parameters"] for layer in printed["layers"]] == [65 * 16, 17 * 10]
     assert main(["summary", "lenet"]) == 0
     assert "conv2 (Conv)" in capsys.readouterr().out

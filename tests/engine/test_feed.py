@@ -11,9 +11,9 @@ from tests.small import SMALL
 def test_streaming_changes_no_number(memory, monkeypatch):
     """Digits are 110 kB as uint8, held-out examples included: here they come in windows."""
     windows = []
-    window = engine.feed.Streamed._window
+    window = engine._feed.Streamed._window
     monkeypatch.setattr(
-        engine.feed.Streamed,
+        engine._feed.Streamed,
         "_window",
         lambda self, chosen: windows.append(len(chosen)) or window(self, chosen),
     )

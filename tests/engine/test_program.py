@@ -1,4 +1,4 @@
-"""The engine's program, read: fast convolutions alone, and none for the first layer's input."""
+"""The compiled program: only fast convolutions, and no gradient of the first layer's input."""
 
 import re
 from dataclasses import replace

@@ -14,11 +14,11 @@ from tests.small import blobs, linear, study
 
 
 def test_epoch_orders_are_paired_and_complete():
-    first = engine.group.epoch_batches(3, 0, 100, 10)
-    np.testing.assert_array_equal(first, engine.group.epoch_batches(3, 0, 100, 10))
+    first = engine.epoch_batches(3, 0, 100, 10)
+    np.testing.assert_array_equal(first, engine.epoch_batches(3, 0, 100, 10))
     assert sorted(first.ravel()) == list(range(100))
-    assert (first != engine.group.epoch_batches(4, 0, 100, 10)).any()
-    assert (first != engine.group.epoch_batches(3, 1, 100, 10)).any()
+    assert (first != engine.epoch_batches(4, 0, 100, 10)).any()
+    assert (first != engine.epoch_batches(3, 1, 100, 10)).any()
     with pytest.raises(ValueError, match="use a smaller batch"):
         engine.steps_per_epoch(10, 64)
 
@@ -53,7 +53,7 @@ def test_a_run_equals_a_loop_written_by_hand():
     means = []
     for epoch in range(2):
         values = []
-        for batch in engine.group.epoch_batches(5, epoch, len(keep), 40):
+        for batch in engine.epoch_batches(5, epoch, len(keep), 40):
             at = keep[batch]
             value, grads = jax.value_and_grad(loss)(params, inputs[at], dataset.train_targets[at])
             updates, state = optimizer.update(grads, state)
@@ -76,7 +76,7 @@ def test_chunks_do_not_change_the_numbers(monkeypatch):
         learning_rates=[0.1],
     )
     whole = study.run().records
-    monkeypatch.setattr(engine.group, "SECONDS_PER_CALL", 0)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 0)
     ticks = []
     parts = study.run(on_progress=ticks.append).records
     assert len(ticks) > 2 * study.epochs
@@ -125,8 +125,8 @@ def test_every_chunk_boundary_resumes_to_the_bit(normalization, monkeypatch):
             x = x if self.norm is None else self.norm(x)
             return self.out(self.drop(jax.nn.relu(x)))
 
-    monkeypatch.setattr(engine.group, "FIRST_CALL", 4)
-    monkeypatch.setattr(engine.group, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(engine._training, "FIRST_CALL", 4)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 1e-9)
     one = study(model=Net, factors={"optimizer": ["rmsprop"]}, epochs=2, seeds=3)
     compiled = one.jobs(one.prepare())[0].compile()
     whole = engine.Training(compiled)

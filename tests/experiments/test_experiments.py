@@ -1,4 +1,4 @@
-"""Every experiment runs, cut short, and its header holds command and result."""
+"""Every experiment runs with --smoke, and its header has the command, cost and result."""
 
 import subprocess
 import sys
@@ -7,29 +7,43 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
-SCRIPTS = sorted(
-    path
-    for path in FOLDER.glob("*.py")
-    if path.name not in ("common.py", "reproduce.py", "check_textbook.py")
-)
+# These two test claims; test_papers.py and test_textbook.py run them.
+CLAIMS = ("reproduce.py", "check_textbook.py")
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name not in CLAIMS)
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_has_a_header(path):
+def run(script, *arguments):
+    return subprocess.run(
+        [sys.executable, FOLDER / script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_header_and_index(path):
     header = path.read_text().split('"""')[1]
-    for part in ("Command: python experiments/", "Cost: ", "Result "):
-        assert part in header, f"{path.name} lacks {part!r}"
+    assert f"Command: python experiments/{path.name}" in header
+    assert "Cost: " in header
+    assert "Result" in header
+    assert f"`{path.name}`" in (FOLDER / "README.md").read_text()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_runs(path, tmp_path):
-    done = subprocess.run(
-        [sys.executable, path, "--smoke", "--out", tmp_path / "o"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(path.name, "--smoke", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "o" / "results.json").exists()
+    assert list((tmp_path / "out").rglob("results.json"))
     assert "%" in done.stdout
+
+
+def test_components_by_name(tmp_path):
+    done = run("components.py", "pooling", "--smoke", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pooling\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["pooling"]
+    wrong = run("components.py", "activations")
+    assert wrong.returncode == 2
+    assert "unknown study 'activations'; known: activation, initializer" in wrong.stderr

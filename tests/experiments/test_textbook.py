@@ -1,4 +1,4 @@
-"""A textbook's sentences: what each measures, a quick trial of two, and the tables of results."""
+"""Textbook claims: what each measures, a quick test of two, and the tables of results."""
 
 import json
 import subprocess
@@ -33,34 +33,42 @@ def run(*arguments):
 
 def test_the_list(book):
     listed = run("--list").stdout
-    assert len(book.SENTENCES) == 17
-    assert all(name in listed for name in book.SENTENCES)
+    assert len(book.CLAIMS) == 17
+    assert all(name in listed for name in book.CLAIMS)
 
 
-def test_a_quick_trial_of_two(tmp_path):
+def conditions(result):
+    """Whether each condition of a result, the text before its colon, is good."""
+    return {c["figure"].partition(":")[0]: c["good"] for c in result["criteria"]}
+
+
+def test_a_quick_test_of_two(tmp_path):
     done = run("max-edges", "l2-intensity", "--smoke", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     edges, intensity = json.loads((tmp_path / "results.json").read_text())
-    met = {one["figure"].partition(":")[0]: one["good"] for one in edges["criteria"]}
-    # Thin bright strokes are widened, thin dark ones painted over.
-    assert met["digits, bright on dark"]
-    assert not met["digits, dark on bright"]
-    assert all(one["null_fails"] for one in edges["criteria"])
-    met = {one["figure"].partition(":")[0]: one["good"] for one in intensity["criteria"]}
-    assert met["images"]
-    assert not met["feature maps"]  # whose means say nothing of how strong they are
+    good = conditions(edges)
+    # Max pooling widens thin bright strokes and erases thin dark ones.
+    assert good["digits, bright on dark"]
+    assert not good["digits, dark on bright"]
+    assert all(criterion["null_fails"] for criterion in edges["criteria"])
+    good = conditions(intensity)
+    assert good["images"]
+    assert not good["feature maps"]  # zero-mean maps, whose energy is independent of the mean
 
 
-def pretended(found, study, name):
-    """A study's result as if it had been trained."""
+def random_result(measurements, study, name):
+    """A random result of a study, without training."""
     from jcnn.engine import Outcome
     from jcnn.study import Result, RunRecord
 
     rng = np.random.default_rng(zlib.crc32(name.encode()))
 
     def outcome():
-        rising = np.sort(rng.uniform(0.5, 1, study.epochs)).tolist()
-        curves = {"validation_accuracy": rising, "validation_loss": [1 - one for one in rising]}
+        accuracy = np.sort(rng.uniform(0.5, 1, study.epochs)).tolist()
+        curves = {
+            "validation_accuracy": accuracy,
+            "validation_loss": [1 - value for value in accuracy],
+        }
         test = {"accuracy": rng.uniform(0.5, 1), "loss": rng.uniform(0.1, 1)}
         return Outcome(curves, test, steps=17 * study.epochs)
 
@@ -76,9 +84,11 @@ def pretended(found, study, name):
 
 @pytest.fixture
 def untrained(book, monkeypatch):
-    """Everything that takes long is pretended: studies, networks' classes, times, diagnoses."""
+    """Replace everything slow by constants or random numbers: training, timing, diagnoses."""
+    from harness import predictions, study_cache, timing
     from jcnn import data
-    from textbook import cross_entropy, deep_net, shared, timing, trained, volumes
+    from textbook import cross_entropy, volumes
+    from textbook.shared import vanishing_gradients
 
     diagnosis = SimpleNamespace(gradient_ratio=0.5, layers=[SimpleNamespace(update_ratio=0.1)])
     clips = data.load("moving-digits")
@@ -87,34 +97,42 @@ def untrained(book, monkeypatch):
         train_inputs=clips.train_inputs.repeat(2, axis=1),
         test_inputs=clips.test_inputs.repeat(2, axis=1),
     )
-    for module, name, instead in (
-        (shared, "run", pretended),
-        (trained, "predictions", lambda study, row, inputs: np.zeros((2, len(inputs)), int)),
-        (timing, "calls", lambda *_: None),
-        (timing, "steps", lambda *_: None),
-        (timing, "over", lambda sides, base, *_: {s: np.ones(2) for s in sides if s != base}),
+    for module, name, substitute in (
+        (study_cache, "run", random_result),
+        (
+            predictions,
+            "predict_classes",
+            lambda study, row, inputs: np.zeros((2, len(inputs)), int),
+        ),
+        (timing, "time_call", lambda *_: None),
+        (timing, "time_step", lambda *_: None),
+        (
+            timing,
+            "relative_times",
+            lambda arms, base, *_: {a: np.ones(2) for a in arms if a != base},
+        ),
         (cross_entropy, "_gradients", lambda *_: {"linear": 1.0, "sigmoid": 2.0}),
-        (deep_net, "_diagnoses", lambda configuration, *_, **__: [diagnosis] * 2),
+        (vanishing_gradients, "_diagnoses", lambda configuration, *_, **__: [diagnosis] * 2),
         (volumes, "adrenal", lambda: solid),
     ):
-        monkeypatch.setattr(module, name, instead)
+        monkeypatch.setattr(module, name, substitute)
 
 
 def measured(claim, **changes):
-    """The figures that a sentence finds, from two seeds."""
-    from harness.found import Found
+    """The figures that a claim measures, from two seeds."""
+    from harness.measurements import Measurements
 
-    found = Found()
+    measurements = Measurements()
     configuration = {**claim.configuration, **changes}
     small = {"seeds": 2, "examples": 100}
     cut = {name: value for name, value in small.items() if name in configuration}
-    claim.measure(configuration | cut, found)
-    return found.figures
+    claim.measure(configuration | cut, measurements)
+    return measurements.figures
 
 
 @pytest.fixture
-def pictures(monkeypatch):
-    """Fashion-MNIST, which may not be there, is digits under its name."""
+def digits_for_fashion_mnist(monkeypatch):
+    """Substitute digits for Fashion-MNIST, which may not be installed."""
     from jcnn import data
 
     load = data.load
@@ -124,25 +142,29 @@ def pictures(monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_sentence_measures_what_it_is_judged_by(book, untrained, pictures):
-    for claim in book.SENTENCES.values():
+def test_every_claim_measures_the_figures_of_its_criteria(
+    book, untrained, digits_for_fashion_mnist
+):
+    for claim in book.CLAIMS.values():
         figures = measured(claim)
-        for one in claim.criteria:
-            assert len(figures[one.figure]) > 1, one.figure
-            assert one.null is None or one.null in figures, one.null
-        # Tables name a criterion by what stands before its colon.
-        conditions = [book.split(one.figure)[0] for one in claim.criteria]
-        assert len(set(conditions)) == len(conditions), claim.name
-        assert all(book.split(one.figure)[1] for one in claim.criteria)
+        for criterion in claim.criteria:
+            assert len(figures[criterion.figure]) > 1, criterion.figure
+            assert criterion.null is None or criterion.null in figures, criterion.null
+        # Tables name a criterion by the text before its colon.
+        names, quantities = zip(*(book.split(c.figure) for c in claim.criteria), strict=True)
+        assert len(set(names)) == len(names), claim.name
+        assert all(quantities)
+        committed = json.loads((book.TEXTBOOK.results / f"{claim.name}.json").read_text())
+        assert set(figures) == set(committed["figures"]), claim.name
 
 
-def test_what_is_quick_can_be_judged(book, untrained, pictures):
-    from harness.claim import judge
+def test_quick_claims_can_be_evaluated(book, untrained, digits_for_fashion_mnist):
+    from harness.claim import evaluate
 
-    quick = [claim for claim in book.SENTENCES.values() if claim.quick is not None]
+    quick = [claim for claim in book.CLAIMS.values() if claim.quick is not None]
     assert len(quick) > 8
     for claim in quick:
-        assert judge(claim, measured(claim, **claim.quick))
+        assert evaluate(claim, measured(claim, **claim.quick))
 
 
 def criterion(figure, mean, *, good, met=None, low=None):
@@ -160,8 +182,8 @@ def criterion(figure, mean, *, good, met=None, low=None):
     }
 
 
-def test_the_short_table_and_where_the_tables_go(book, tmp_path, monkeypatch):
-    from harness.runner import Collection
+def test_the_short_table_and_the_marks_of_the_tables(book, tmp_path, monkeypatch):
+    from harness.command_line import Collection
 
     results = tmp_path / "results"
     results.mkdir()
@@ -171,15 +193,15 @@ def test_the_short_table_and_where_the_tables_go(book, tmp_path, monkeypatch):
         criterion("wide: time", 2.0, good=False, met=True),
         criterion("narrow: time", None, good=True),
     ]
-    told = {
+    contents = {
         "first": {"statement": "A helps.", "verdict": "REPRODUCED", "criteria": both[:1]},
         "second": {"statement": "B helps.", "verdict": "PARTIAL", "criteria": both},
         "third": {"statement": "C helps.", "verdict": "DIVERGED", "criteria": both[1:2]},
     }
-    for name, content in told.items():
+    for name, content in contents.items():
         (results / f"{name}.json").write_text(json.dumps({"claim": name, **content}))
-    claims = {name: SimpleNamespace(statement=told.get(name, {}).get("statement", "D helps."))
-              for name in (*told, "fourth")}  # fmt: skip
+    claims = {name: SimpleNamespace(statement=contents.get(name, {}).get("statement", "D helps."))
+              for name in (*contents, "fourth")}  # fmt: skip
     (tmp_path / "docs").mkdir()
     page = tmp_path / "docs/textbook.md"
     page.write_text(
@@ -206,4 +228,4 @@ def test_the_short_table_and_where_the_tables_go(book, tmp_path, monkeypatch):
     ]
     assert "`second`" in every
     assert "narrow: time" in every
-    assert "surpassed" not in every
+    assert "outdated" not in every

@@ -22,12 +22,12 @@ def socket_of(address, **options):
     return connect(address.replace("http", "ws", 1) + "socket", max_size=2**24, **options)
 
 
-def asked(connection, **message):
+def send(connection, **message):
     connection.send(json.dumps(message))
 
 
 def answer(connection, *kinds, seconds=120):
-    """The next message of these kinds."""
+    """Return the next message of these kinds."""
     until = time.monotonic() + seconds
     while True:
         message = json.loads(connection.recv(timeout=until - time.monotonic()))
@@ -36,6 +36,6 @@ def answer(connection, *kinds, seconds=120):
 
 
 def parts(address):
-    """An address without its token, and the token."""
+    """Return an address without its token, and the token."""
     root, token, _ = address.rsplit("/", 2)
     return root, token

@@ -1,4 +1,4 @@
-"""A server of its own process, as a user starts it."""
+"""A server in a separate process, started as a user starts it."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.explore.client import answer, socket_of
 
 @contextmanager
 def _served(folder, *arguments):
-    """The address of `jcnn explore`; the process must not have ended, nor said of an error."""
+    """Yield the address of `jcnn explore`, which must neither end nor print a traceback."""
     command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", *map(str, arguments)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=folder) as process:
@@ -23,27 +23,27 @@ def _served(folder, *arguments):
             running = process.poll() is None
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=30)
-    assert running, said
-    assert "Traceback" not in said
+            _, errors = process.communicate(timeout=30)
+    assert running, errors
+    assert "Traceback" not in errors
 
 
 @pytest.fixture
 def served(tmp_path):
-    """Serves with these arguments while the context lasts."""
+    """Return a context manager that serves with the given arguments."""
     return lambda *arguments: _served(tmp_path, *arguments)
 
 
 @pytest.fixture(scope="session")
 def explorer(tmp_path_factory):
-    """The address of a server on digits."""
+    """Return the address of a server on digits."""
     with _served(tmp_path_factory.mktemp("explore")) as address:
         yield address
 
 
 @pytest.fixture
 def study_directory(tmp_path):
-    """What a small study left, without its report; its rate is beyond the page's slider."""
+    """Return the directory of a small study; its learning rate is beyond the page's slider."""
     out = tmp_path / "runs"
     quick = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.000001", "--quiet"]
     factors = ["--activation", "tanh", "--pooling", "l2", "--factor", "features", "4,"]

@@ -14,14 +14,14 @@ pytestmark = NEEDS_A_BROWSER
 
 @pytest.fixture
 def page(opened, explorer):
-    found, said, _ = opened(explorer)
-    settled(found)
-    yield found
-    assert said == []
+    page, messages, _ = opened(explorer)
+    settled(page)
+    yield page
+    assert messages == []
 
 
 def settled(page, side="a"):
-    """Wait until the newest choice of a network is answered, and theory drawn."""
+    """Wait until the latest choice of a network is answered and the prediction is drawn."""
     page.wait_for_selector(f"#network-{side} .verdict.good, #network-{side} .verdict.bad")
     page.wait_for_selector(f"#network-{side} .took:not(:has-text('…'))")
 
@@ -42,19 +42,19 @@ def verdict(page, side="a"):
 
 @pytest.mark.parametrize("width", short_first([390, 768, 1440]))
 @pytest.mark.parametrize("scheme", short_first(["light", "dark"]))
-def test_nothing_is_wrong_or_fetched_from_elsewhere_or_overflows(opened, explorer, width, scheme):
-    page, said, asked = opened(explorer, width, color_scheme=scheme)
+def test_the_page_logs_nothing_loads_nothing_else_and_fits(opened, explorer, width, scheme):
+    page, messages, requests = opened(explorer, width, color_scheme=scheme)
     settled(page)
     page.click("text=Compare two")
     settled(page, "b")
-    assert said == []
-    assert [url for url in asked if not url.startswith((explorer, "data:"))] == []
+    assert messages == []
+    assert [url for url in requests if not url.startswith((explorer, "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert beyond_the_edge(page, ".chart") == []
 
 
 @pytest.mark.slow
-def test_sliders_change_what_is_seen(page):
+def test_sliders_change_the_network(page):
     slide(page, "depth", 14)
     assert "vanishing" in verdict(page)
     assert page.locator("#network-a .layer").count() == 14
@@ -70,20 +70,20 @@ def test_sliders_change_what_is_seen(page):
 
 
 @pytest.mark.slow
-def test_theory_is_drawn_beside_what_is_measured(opened, explorer):
-    """Of the charts' pixels, some are the measured line's blue and some theory's orange."""
+def test_measured_and_predicted_lines_are_drawn(opened, explorer):
+    """The chart has pixels in the blue of the measured line and the orange of the prediction."""
     count = """(name) => {
       const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
       const [r, g, b] = [1, 3, 5].map((i) => parseInt(wanted.slice(i, i + 2), 16));
       const canvas = document.querySelector("#network-a .chart canvas");
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      let found = 0;
+      let pixels = 0;
       for (let i = 0; i < data.length; i += 4)
         if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 30
-            && data[i + 3] > 200) found += 1;
-      return found;
+            && data[i + 3] > 200) pixels += 1;
+      return pixels;
     }"""
-    page, _, _ = opened(explorer)  # its canvas is read, of which the browser warns
+    page, _, _ = opened(explorer)  # reading the canvas makes the browser log a warning
     settled(page)
     until(lambda: page.evaluate(count, "--blue") > 100)
     until(lambda: page.evaluate(count, "--orange") > 50)
@@ -95,13 +95,13 @@ def trained(page, side):
 
 
 def accuracy(page, side):
-    """The validation accuracy that is shown, in percent; 0 while there is none."""
-    found = re.search(r"([0-9.]+)% of validation", page.inner_text(f"#network-{side} .state"))
-    return float(found[1]) if found else 0.0
+    """Return the validation accuracy shown, in percent, or 0 if there is none yet."""
+    match = re.search(r"validation accuracy ([0-9.]+)%", page.inner_text(f"#network-{side} .state"))
+    return float(match[1]) if match else 0.0
 
 
 def until(condition):
-    """Wait for something that the page's security policy lets no script of ours wait for."""
+    """Poll for a condition; the page's security policy forbids scripts that wait for it."""
     end = time.monotonic() + PATIENCE / 1000
     while not condition():
         assert time.monotonic() < end
@@ -109,31 +109,31 @@ def until(condition):
 
 
 @pytest.mark.slow
-def test_it_trains_while_one_watches_and_stops(page):
+def test_training_is_shown_and_can_be_stopped(page):
     slide(page, "depth", 2)
     choose(page, "activation", "relu")
     choose(page, "kernel_init", "he_normal")
     page.click("#network-a button.go")
     trained(page, "a")
-    page.wait_for_selector("#network-a .verdict:has-text('With the weights as they are')")
+    page.wait_for_selector("#network-a .verdict:has-text('With the current weights')")
     assert page.locator("#network-a .charts").count() == 2
     page.click("#network-a >> text=Stop")
     page.wait_for_selector("#network-a .state:has-text('stopped')")
     state = page.locator("#network-a .state").inner_text()
     page.wait_for_timeout(600)
     assert page.locator("#network-a .state").inner_text() == state
-    # Another image shows what was learned; another depth is a network that has not trained.
+    # Another image keeps the trained network; another depth makes a new one.
     shares = page.locator("#network-a .shares").inner_text()
     page.locator("#network-a .example").nth(5).click()
     until(lambda: page.locator("#network-a .shares").inner_text() != shares)
-    assert "With the weights as they are" in verdict(page)
+    assert "With the current weights" in verdict(page)
     slide(page, "depth", 3)
     assert "At initialization" in verdict(page)
     assert "not trained yet" in page.locator("#network-a .state").inner_text()
 
 
 @pytest.mark.slow
-def test_a_control_that_moves_while_it_trains_leaves_nothing_of_the_training(page):
+def test_changing_a_control_during_training_discards_the_training(page):
     slide(page, "depth", 2)
     page.click("#network-a button.go")
     page.wait_for_selector("#network-a .state:has-text('step')")
@@ -145,7 +145,7 @@ def test_a_control_that_moves_while_it_trains_leaves_nothing_of_the_training(pag
 
 
 @pytest.mark.slow
-def test_training_that_begins_before_the_answer_still_shows_the_network_and_theory(page):
+def test_training_before_the_answer_still_shows_the_network(page):
     page.locator("#network-a input[name=depth]").fill("6")
     page.click("#network-a button.go")
     settled(page)
@@ -156,11 +156,11 @@ def test_training_that_begins_before_the_answer_still_shows_the_network_and_theo
 
 
 @pytest.mark.slow
-def test_two_are_compared_side_by_side(page):
+def test_two_networks_are_compared_side_by_side(page):
     slide(page, "depth", 12)
     page.click("text=Compare two")
     settled(page, "b")
-    assert verdict(page, "b") == verdict(page, "a")  # it begins as a copy
+    assert verdict(page, "b") == verdict(page, "a")  # it starts as a copy
     choose(page, "activation", "tanh", "b")
     assert "vanishing" in verdict(page, "a")
     assert "healthy" in verdict(page, "b")
@@ -176,7 +176,7 @@ def test_two_are_compared_side_by_side(page):
 
 
 @pytest.mark.slow
-def test_an_image_is_followed_through_the_layers(page):
+def test_an_image_can_be_chosen(page):
     page.locator("#network-a .example").nth(4).click()
     settled(page)
     assert page.locator("#network-a .example").nth(4).get_attribute("aria-pressed") == "true"
@@ -185,7 +185,7 @@ def test_an_image_is_followed_through_the_layers(page):
 
 
 @pytest.mark.slow
-def test_a_seed_draws_other_weights(page):
+def test_another_seed_draws_other_weights(page):
     before = page.locator("#network-a .layer .range").first.inner_text()
     page.click("#network-a >> text=Draw again")
     settled(page)
@@ -193,7 +193,7 @@ def test_a_seed_draws_other_weights(page):
 
 
 @pytest.mark.slow
-def test_every_control_can_be_reached_by_keyboard_and_has_a_name(page):
+def test_every_control_has_a_name_and_works_with_the_keyboard(page):
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll("select, input, button, canvas[tabindex]")].filter(
              (e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))
@@ -209,7 +209,7 @@ def test_every_control_can_be_reached_by_keyboard_and_has_a_name(page):
 
 
 @pytest.mark.slow
-def test_a_wrong_token_or_host_gives_no_page(opened, explorer):
+def test_a_wrong_token_or_host_is_refused(opened, explorer):
     root, token, _ = explorer.rsplit("/", 2)
     page, _, _ = opened(f"{root}/{token[:-2]}xx/")
     assert "jcnn explore" not in page.content()
@@ -220,17 +220,17 @@ def test_a_wrong_token_or_host_gives_no_page(opened, explorer):
 
 
 @pytest.mark.slow
-def test_a_studys_report_works_behind_the_server(opened, served, study_directory):
+def test_the_report_of_a_study_works(opened, served, study_directory):
     main(["report", str(study_directory), "--no-pictures", "--quiet"])
     with served(study_directory) as address:
-        page, said, _ = opened(address)
+        page, messages, _ = opened(address)
         settled(page)
         with page.expect_popup() as popup:
             page.click("text=The study's report")
         report = popup.value
-        report.on("console", lambda message: said.append(message.text))
+        report.on("console", lambda message: messages.append(message.text))
         report.reload()
         report.locator("table.sortable th button", has_text="activation").first.click()
         sorted_by = report.locator("th[aria-sort=ascending]").first.inner_text()
         assert sorted_by.strip().startswith("activation")
-        assert said == []  # nor does its security policy keep anything of it away
+        assert messages == []  # and its security policy blocks nothing

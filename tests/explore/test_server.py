@@ -1,5 +1,6 @@
 """Whom the server answers, which files it serves, and how it is started and ended."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,11 +17,11 @@ from websockets.exceptions import InvalidStatus
 import jcnn
 from jcnn.cli import main
 from jcnn.explore.choice import Choice
-from jcnn.explore.subject import subject_of
-from tests.explore.client import answer, asked, fetched, parts, socket_of
+from jcnn.explore.subject import load_subject
+from tests.explore.client import answer, fetched, parts, send, socket_of
 
 
-def test_the_page_and_its_files_are_served_and_may_load_nothing_else(explorer):
+def test_the_page_and_its_files_are_served_with_a_strict_policy(explorer):
     status, text, headers = fetched(explorer)
     assert status == 200
     assert "page/explore.js" in text
@@ -39,12 +40,12 @@ def test_the_page_and_its_files_are_served_and_may_load_nothing_else(explorer):
     ["..%2Fserver.py", "../server.py", "%2e%2e/server.py", "vendor", "%00", "a" * 5000],
     ids=lambda path: path[:20],
 )
-def test_nothing_beyond_the_pages_folder_is_served(explorer, path):
+def test_files_outside_the_page_folder_are_not_served(explorer, path):
     assert fetched(f"{explorer}page/{path}")[0] == 404
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "%00", "ümlaut"])
-def test_a_wrong_token_finds_nothing(explorer, wrong):
+def test_a_wrong_token_gets_404(explorer, wrong):
     root, token = parts(explorer)
     for path in ("", "page/explore.js", "report"):
         quoted = urllib.parse.quote(f"{token[:-1]}{wrong}")
@@ -69,37 +70,37 @@ def test_a_page_of_another_origin_may_not_connect(explorer):
             pass
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(explorer):
+def test_a_port_that_is_taken_is_a_one_line_error(explorer):
     port = explorer.split(":")[2].split("/")[0]
-    for wanted in (port, "99999"):
+    for taken in (port, "99999"):
         done = subprocess.run(
-            [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--port", wanted],
+            [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--port", taken],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1
-        assert f"--port {wanted}" in done.stderr
+        assert f"--port {taken}" in done.stderr
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_at_once(tmp_path):
-    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--quiet"]
+def test_ctrl_c_ends_the_server_at_once(tmp_path):
+    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--json"]
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process,
-        socket_of(process.stdout.readline().strip()) as page,
+        socket_of(json.loads(process.stdout.readline())["address"]) as page,
     ):
         answer(page, "welcome")
-        for side in "ab":  # what takes long to compile, and is waited for by nobody
-            asked(page, do="show", side=side, choice={"depth": 40, "width": 32})
+        for side in "ab":  # slow to compile; the server does not wait for it
+            send(page, do="show", side=side, choice={"depth": 40, "width": 32})
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "jcnn: interrupted\n"
+    assert errors == "jcnn: interrupted\n"
 
 
-def test_it_is_found_through_a_link_too(tmp_path):
+def test_the_page_is_served_through_a_symbolic_link(tmp_path):
     (tmp_path / "link").symlink_to(Path(jcnn.__file__).parent.parent)
     code = "from jcnn.explore.server import _PAGE; print(_PAGE == _PAGE.resolve())"
     done = subprocess.run(
@@ -109,15 +110,15 @@ def test_it_is_found_through_a_link_too(tmp_path):
     assert done.stdout.strip() == "True"
 
 
-def test_what_is_no_images_is_refused(capsys, tmp_path):
+def test_data_other_than_images_is_an_error(capsys, tmp_path):
     assert main(["explore", "--data", "digits-rotated", "--no-browser"]) == 2
-    assert "not images with classes" in capsys.readouterr().err
+    assert "does not consist of images with classes" in capsys.readouterr().err
     assert main(["explore", str(tmp_path / "nowhere"), "--no-browser"]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
 def test_a_study_gives_its_winner(study_directory):
-    subject = subject_of(None, study_directory)
+    subject = load_subject(None, study_directory)
     # A rate beyond what the page's slider has: its end is taken.
     assert subject.start == Choice(activation="tanh", pooling="l2", learning_rate=1e-5)
     assert subject.directory == study_directory
@@ -138,7 +139,7 @@ def test_a_study_gives_its_report(served, study_directory):
         assert "<!-- kept -->" in fetched(f"{address}report")[1]
 
 
-def test_the_address_without_its_last_slash_leads_to_the_page(explorer):
+def test_the_address_without_its_last_slash_is_redirected(explorer):
     assert "page/explore.js" in fetched(explorer.rstrip("/"))[1]
     root, token = parts(explorer)
     assert fetched(f"{root}/{token[:-1]}")[0] == 404

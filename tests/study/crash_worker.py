@@ -17,7 +17,7 @@ import time
 import numpy as np
 
 from jcnn import engine
-from jcnn.engine import group
+from jcnn.engine import _training
 from jcnn.study import Study, runner
 
 
@@ -37,7 +37,7 @@ def study():
 
 
 def child(library, asked):
-    engine.keep_compiled(sys.argv[1])
+    engine.enable_compilation_cache(sys.argv[1])
     if asked.get("limit") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], resource.RLIM_INFINITY))
     library.watch(asked["directory"].encode(), asked.get("kill_at", 0), asked.get("tear", 0))
@@ -73,7 +73,7 @@ def main():
     library.watch.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
     runner.CHECKPOINT_SECONDS = 0.0
     runner.CHECKPOINT_SHARE = 1e9
-    group.FIRST_CALL = 16  # an epoch a call
+    _training.FIRST_CALL = 16  # an epoch a call
     # What a study imports late is imported before forking.
     for module in ("orbax.checkpoint", "scipy.stats"):
         importlib.import_module(module)

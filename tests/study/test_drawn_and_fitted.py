@@ -88,8 +88,8 @@ def test_steps_and_seeds_draw_apart_runs_alike_and_evaluation_not_at_all():
 
 
 def test_every_chunk_boundary_resumes_to_the_bit(monkeypatch):
-    monkeypatch.setattr(engine.group, "FIRST_CALL", 4)
-    monkeypatch.setattr(engine.group, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(engine._training, "FIRST_CALL", 4)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 1e-9)
     group = compiled(study())
     whole = engine.Training(group)
     snapshots = [whole.snapshot(), *(whole.snapshot() for _ in whole.run())]
@@ -140,9 +140,9 @@ def losses():
     found = study(factors=factors, learning_rates=[0.05, 0.02], epochs=1).run()
     return [[*r.outcome.curves["train_loss"], *r.outcome.test.values()] for r in found.records]
 
-assert engine.devices.runs_mesh(4).size == 2
+assert engine._devices.runs_mesh(4).size == 2
 both = losses()
-engine.group.runs_mesh = lambda runs: Mesh(np.array(jax.local_devices()[:1]), ("runs",))
+engine._group.runs_mesh = lambda runs: Mesh(np.array(jax.local_devices()[:1]), ("runs",))
 json.dump([both, losses()], sys.stdout)
 """
 
@@ -175,7 +175,7 @@ def test_what_a_report_shows_of_such_a_model():
     np.testing.assert_allclose(pooled, (tiles**2).sum(2) / total, rtol=1e-4, atol=1e-6)
     ((found, _),) = inspection.gradients.values()
     assert [layer.name for layer in found.layers] == ["conv", "output"]
-    assert result.records[0].outcome.followed["layers"] == ["conv", "output"]
+    assert result.records[0].outcome.history.layers == ["conv", "output"]
 
 
 def weighted_sums(params, run, x):
@@ -219,7 +219,7 @@ def test_a_study_of_lsuv_learns_and_repeats_to_the_bit(tmp_path):
     assert all(row.mean > 0.8 for row in found.ranking())
     again = one.run()
     assert [r.outcome for r in again.records] == [r.outcome for r in found.records]
-    assert one.run(tmp_path / "x").environment["runs_found"] == len(found.records)
+    assert one.run(tmp_path / "x").environment["runs_loaded"] == len(found.records)
 
 
 def keys(**changed):

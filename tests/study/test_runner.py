@@ -33,7 +33,7 @@ def test_an_interrupted_study_keeps_finished_groups(tmp_path):
         study.run(tmp_path / "x", on_progress=stop)
     assert len(Ledger(tmp_path / "x").runs()) == 1
     found = study.run(tmp_path / "x")
-    assert found.environment["runs_found"] == 1
+    assert found.environment["runs_loaded"] == 1
     assert [r.outcome for r in found.records] == [r.outcome for r in study.run().records]
 
 
@@ -124,6 +124,6 @@ def test_rates_are_extended_until_the_best_is_inside(tmp_path):
     assert rows[0].learning_rate > 0.001
     assert rows[0].mean > 0.7
     again = study.run(tmp_path)
-    assert again.environment["runs_found"] == 6
+    assert again.environment["runs_loaded"] == 6
     assert again.to_json(provenance=False) == result.to_json(provenance=False)
     assert jcnn.study.storage.ledger.Ledger(tmp_path).runs()

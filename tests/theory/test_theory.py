@@ -11,7 +11,7 @@ from scipy import integrate, stats
 from jcnn import theory
 from jcnn.activations import ACTIVATIONS
 from jcnn.quadrature import Smooth, expectation, pair_expectation
-from jcnn.theory.meanfield import correlation_map
+from jcnn.theory._mean_field import correlation_map
 from tests.slow import short_first
 
 # Brock et al. 2021, "Characterizing signal propagation", appendix D.
@@ -55,10 +55,10 @@ def test_the_edge_of_chaos_of_relu_and_a_point_at_that_of_tanh():
      (4, 42)],
 )  # fmt: skip
 def test_depth_scales_of_tanh(weight_variance, six_depths):
-    found = theory.mean_field(jnp.tanh, weight_variance=float(weight_variance), bias_variance=0.05)
-    assert 6 * found.correlation_depth == pytest.approx(six_depths, rel=0.025)
-    assert found.phase == ("ordered" if weight_variance < 1.761 else "chaotic")
-    assert (found.correlation < 1) == (found.phase == "chaotic")
+    point = theory.mean_field(jnp.tanh, weight_variance=float(weight_variance), bias_variance=0.05)
+    assert 6 * point.correlation_depth == pytest.approx(six_depths, rel=0.025)
+    assert point.phase == ("ordered" if weight_variance < 1.761 else "chaotic")
+    assert (point.correlation < 1) == (point.phase == "chaotic")
 
 
 def test_signals_that_die_or_explode():
@@ -93,19 +93,19 @@ def test_the_correlation_map_of_relu_in_closed_form():
     assert pair_expectation(lambda x: x, 2.0, 0.3) == pytest.approx(0.6)
 
 
-def test_the_correlation_that_a_wide_network_comes_to():
-    found = theory.mean_field(jnp.tanh, weight_variance=3.0, bias_variance=0.05)
+def test_the_correlation_of_a_wide_network():
+    point = theory.mean_field(jnp.tanh, weight_variance=3.0, bias_variance=0.05)
     rng = np.random.default_rng(0)
     width, layers, ends = 1500, 50, []
-    h = rng.normal(size=(2, width)) * math.sqrt(found.variance)
+    h = rng.normal(size=(2, width)) * math.sqrt(point.variance)
     for _ in range(layers):
         w = rng.normal(size=(width, width)) * math.sqrt(3.0 / width)
         h = np.tanh(h) @ w + rng.normal(size=width) * math.sqrt(0.05)
         ends.append([np.mean(h[0] ** 2), np.mean(h[0] * h[1]) / np.mean(h[0] ** 2)])
     variance, correlation = np.mean(ends[-15:], axis=0)
-    assert found.correlation < 0.7
-    assert variance == pytest.approx(found.variance, rel=0.03)
-    assert correlation == pytest.approx(found.correlation, rel=0.05)
+    assert point.correlation < 0.7
+    assert variance == pytest.approx(point.variance, rel=0.03)
+    assert correlation == pytest.approx(point.correlation, rel=0.05)
 
 
 def test_batch_norms_gradient_growth():
@@ -122,19 +122,19 @@ def test_batch_norms_gradient_growth():
     [("tanh", 1.0, 1.0), ("tanh", 1 / 3, 0.5), ("relu", 2.0, 1.0), ("sigmoid", 1.0, 1.0),
      ("gelu", 1.5, 2.0), ("identity", 1.0, 1.0)],
 )  # fmt: skip
-def test_singular_values_against_a_wide_layers(name, weight_variance, variance):
+def test_singular_values_against_those_of_a_wide_layer(name, weight_variance, variance):
     """The pre-activations are the normal distribution's quantiles: only W is drawn."""
     width = 1000
     function = ACTIVATIONS[name]
     h = stats.norm.ppf((np.arange(width) + 0.5) / width) * math.sqrt(variance)
     w = np.random.default_rng(0).normal(size=(width, width)) * math.sqrt(weight_variance / width)
     drawn = np.linalg.svd(Smooth(function).slope(h)[:, None] * w, compute_uv=False)
-    found = theory.singular_values(
+    point = theory.singular_values(
         function, weight_variance=float(weight_variance), variance=float(variance)
     )
-    assert found.mean == pytest.approx(drawn.mean(), rel=5e-3)
-    assert found.largest == pytest.approx(drawn.max(), rel=0.02)
-    assert found.root_mean_square == pytest.approx(math.sqrt((drawn**2).mean()), rel=5e-3)
+    assert point.mean == pytest.approx(drawn.mean(), rel=5e-3)
+    assert point.largest == pytest.approx(drawn.max(), rel=0.02)
+    assert point.root_mean_square == pytest.approx(math.sqrt((drawn**2).mean()), rel=5e-3)
 
 
 def measured_ratios(function, depth, weight_variance, width, seeds):

@@ -1,4 +1,4 @@
-// Charts: a figure of every layer with what theory expects of it, and the course of training.
+// Charts: a value per layer next to its prediction, and the progress of training.
 import { h } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
@@ -10,7 +10,7 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-// A uPlot that follows its data, its box, and the change from light to dark.
+// A uPlot that updates with its data, its size, and the color scheme.
 function Chart({ options, data, label }) {
   const box = useRef(null);
   const plot = useRef(null);
@@ -24,7 +24,7 @@ function Chart({ options, data, label }) {
     };
     make();
     const sized = new ResizeObserver(() => {
-      if (!box.current) return;  // what was observed is gone
+      if (!box.current) return;  // the chart has been removed
       plot.current.setSize({ width: Math.max(box.current.clientWidth, 120), height: HEIGHT });
     });
     sized.observe(box.current);
@@ -43,10 +43,10 @@ function Chart({ options, data, label }) {
 }
 
 function axes(x, y, extra = {}) {
-  const own = { stroke: colour("grey"), grid: { stroke: colour("faint"), width: 0.5 },
+  const common = { stroke: colour("grey"), grid: { stroke: colour("faint"), width: 0.5 },
                 ticks: { stroke: colour("faint"), width: 0.5 }, font: "12px system-ui" };
-  return [{ ...own, label: x, labelFont: "12px system-ui", labelSize: 18, size: 30, ...extra.x },
-          { ...own, label: y, labelFont: "12px system-ui", labelSize: 16, size: 58, ...extra.y }];
+  return [{ ...common, label: x, labelFont: "12px system-ui", labelSize: 18, size: 30, ...extra.x },
+          { ...common, label: y, labelFont: "12px system-ui", labelSize: 16, size: 58, ...extra.y }];
 }
 
 function power(value) {
@@ -57,12 +57,12 @@ function power(value) {
   return Math.abs(whole) <= 2 ? String(10 ** whole) : `1e${whole}`;
 }
 
-// Values that a logarithmic axis can show; a gradient of 0 has no place on it.
+// Values that a logarithmic axis can show; a gradient of 0 is not among them.
 function positive(values) {
   return values.map((value) => (value !== null && value > 0 ? value : null));
 }
 
-// One range for both networks, so that they can be compared; whole decades, at least two.
+// The same range for both networks, so that they can be compared: whole decades, at least two.
 function decades(sides, field) {
   const values = Object.values(sides).flatMap((side) => [
     ...(side.flow ? positive(side.flow[field]) : []),
@@ -109,13 +109,13 @@ export function Layers({ title, field, side, sides }) {
     <${Chart} options=${options} data=${[places, measured, theory]}
       label=${`${title}: ${first} at the first layer, ${last} at the output`} />
     <p class="key"><span class="measured">measured</span> <span class="theory">${
-      flow.trained ? "theory, for the weights at first" : "mean-field theory"}</span>${
+      flow.trained ? "mean-field theory, at initialization" : "mean-field theory"}</span>${
       measured.includes(null) ? html` <span>(0 or not finite: not shown)</span>` : ""}</p>
   </figure>`;
 }
 
 export function Progress({ side, sides, chance }) {
-  const last = Math.max(...Object.values(sides).map((one) => one.steps[one.steps.length - 1] ?? 1));
+  const last = Math.max(...Object.values(sides).map((each) => each.steps[each.steps.length - 1] ?? 1));
   const highest = Math.max(1.1 * chance, 0.1);
   const x = { time: false, range: () => [0, last] };
   const drawn = (stroke, limits, label, format) => ({
@@ -129,14 +129,14 @@ export function Progress({ side, sides, chance }) {
       series: [{}, { stroke: colour(stroke), width: 2, points: { show: false } }],
     }),
   });
-  const clipped = side.losses.map((one) => (one === null ? null : Math.min(one, highest)));
-  const shares = side.accuracies.map((one) => 100 * one);
+  const clipped = side.losses.map((loss) => (loss === null ? null : Math.min(loss, highest)));
+  const shares = side.accuracies.map((accuracy) => 100 * accuracy);
   return html`<div class="charts">
     <figure><figcaption>Loss on training batches (chance: ${chance.toFixed(2)})</figcaption>
       <${Chart} options=${drawn("blue", [0, highest], "loss", String)}
         data=${[side.steps, clipped]} label="Loss by step" /></figure>
     <figure><figcaption>Accuracy on validation</figcaption>
-      <${Chart} options=${drawn("green", [0, 100], "accuracy", (one) => `${one}%`)}
+      <${Chart} options=${drawn("green", [0, 100], "accuracy", (percent) => `${percent}%`)}
         data=${[side.validated, shares]} label="Validation accuracy by step" /></figure>
   </div>`;
 }

@@ -1,4 +1,4 @@
-// The page: one connection, up to two networks, and what was last told of each.
+// The page: one connection, up to two networks, and the latest messages about each.
 import { h, render } from "./vendor/preact.js";
 import { useEffect, useReducer, useRef } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
@@ -16,10 +16,10 @@ function fresh(choice) {
   return { ...NOTHING, choice: { ...choice }, example: 0 };
 }
 
-// What a message changes of one network. A flow is taken if it answers the newest question, or
-// comes from the newest training.
-function told(side, message) {
-  if (message.run !== undefined && message.run !== side.run) return side;  // of an earlier training
+// Apply a message to a network's state. A flow counts if it answers the latest request or comes from
+// the latest training.
+function updated(side, message) {
+  if (message.run !== undefined && message.run !== side.run) return side;  // an earlier training
   switch (message.kind) {
     case "flow": {
       if (message.trained) return { ...side, flow: message };
@@ -89,7 +89,7 @@ function Page() {
 
   const show = (side, choice, example) => {
     const number = (counter.current += 1);
-    change(side, (one) => ({ ...one, choice, example, asked: number, since: performance.now(),
+    change(side, (now) => ({ ...now, choice, example, asked: number, since: performance.now(),
                              error: null }));
     send({ do: "show", side, choice, example, number });
   };
@@ -103,7 +103,7 @@ function Page() {
         dispatch({ type: "welcome", message });
         show("a", message.start, 0);
       } else if (message.side) {
-        change(message.side, (side) => told(side, message));
+        change(message.side, (side) => updated(side, message));
       }
     };
     connection.onclose = () => dispatch({ type: "closed" });
@@ -119,33 +119,33 @@ function Page() {
 
   const actions = (side) => ({
     choose(part, value) {
-      const one = newest.current.sides[side];
-      const choice = { ...one.choice, [part]: value };
+      const current = newest.current.sides[side];
+      const choice = { ...current.choice, [part]: value };
       if (part === "learning_rate") {
         change(side, (now) => ({ ...now, choice }));
         send({ do: "rate", side, learning_rate: value });
         return;
       }
-      if (one.training) send({ do: "stop", side });
+      if (current.training) send({ do: "stop", side });
       change(side, (now) => ({ ...fresh(choice), example: now.example, flow: now.flow,
                                expected: null, milliseconds: now.milliseconds }));
-      show(side, choice, one.example);
+      show(side, choice, current.example);
     },
     example(number) {
-      const one = newest.current.sides[side];
-      if (one.run !== null) {  // what it has learned so far, or in the end
+      const current = newest.current.sides[side];
+      if (current.run !== null) {  // show the network as it has been trained so far
         change(side, (now) => ({ ...now, example: number }));
         send({ do: "example", side, example: number });
       } else {
-        show(side, one.choice, number);
+        show(side, current.choice, number);
       }
     },
     train() {
-      const one = newest.current.sides[side];
+      const current = newest.current.sides[side];
       const run = (counter.current += 1);
       change(side, (now) => ({ ...now, steps: [], losses: [], validated: [], accuracies: [],
                                ended: null, error: null, training: true, compiling: true, run }));
-      send({ do: "train", side, choice: one.choice, example: one.example, run });
+      send({ do: "train", side, choice: current.choice, example: current.example, run });
     },
     stop() {
       send({ do: "stop", side });
@@ -164,14 +164,14 @@ function Page() {
     <header class=${shown.length > 1 ? "two" : "one"}>
       <h1>jcnn explore</h1>
       <p>A plain CNN on <strong>${welcome.data}</strong> (${welcome.shape.join(" × ")}, ${
-        welcome.classes.length} classes). Choose its parts: what the fresh network does to signals
-        and gradients is measured at once on ${welcome.batch} images. Then let it train.</p>
+        welcome.classes.length} classes). Choose its parts: signals and gradients at
+        initialization are measured on ${welcome.batch} images. Then train it.</p>
       <nav>
         <button class="quiet" onClick=${compare}>${sides.b ? "One network" : "Compare two"}</button>
         ${welcome.report && html`<a href="report" target="_blank" rel="noopener">The study's report</a>`}
       </nav>
-      ${open === false && html`<p class="error" role="alert">The connection is closed: start
-        <code>jcnn explore</code> again, and open the address that it prints.</p>`}
+      ${open === false && html`<p class="error" role="alert">The connection was closed. Start
+        <code>jcnn explore</code> again and open the address that it prints.</p>`}
     </header>
     <main class=${shown.length > 1 ? "two" : "one"}>
       ${shown.map((name) => html`<${Network} key=${name} name=${name} side=${sides[name]}

@@ -1,4 +1,4 @@
-// Pictures in grey: the images, and the feature maps of each layer.
+// Grey-level pictures: the images, and the feature maps of each layer.
 import { h } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
@@ -24,10 +24,10 @@ function number(value) {
 
 export function Maps({ maps }) {
   return html`<div class="maps scroll" tabindex="0" role="group" aria-label="Feature maps by layer">
-    ${maps.map((one) => html`<div class="layer" key=${one.layer}>
-      <span class="name">${one.layer}</span>
-      <span class="tiles">${one.maps.map((picture, i) => html`<${Grey} key=${i} picture=${picture} />`)}</span>
-      <span class="range">${number(one.low)} to ${number(one.high)}</span>
+    ${maps.map((layer) => html`<div class="layer" key=${layer.layer}>
+      <span class="name">${layer.layer}</span>
+      <span class="tiles">${layer.maps.map((picture, i) => html`<${Grey} key=${i} picture=${picture} />`)}</span>
+      <span class="range">${number(layer.low)} to ${number(layer.high)}</span>
     </div>`)}
   </div>`;
 }

@@ -1,4 +1,4 @@
-// One network: its controls, what its layers do, its training, and what they make of an image.
+// One network: its controls, its layers, its training, and the feature maps of an image.
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 import { Layers, Progress } from "./charts.js";
@@ -20,11 +20,11 @@ function Named({ part, side, welcome, actions }) {
   return html`<label>${LABELS[part]}
     <select name=${part} value=${side.choice[part]}
             onChange=${(event) => actions.choose(part, event.target.value)}>
-      ${welcome.options[part].map((one) => html`<option value=${one}>${one}</option>`)}
+      ${welcome.options[part].map((name) => html`<option value=${name}>${name}</option>`)}
     </select></label>`;
 }
 
-// A slider; `logarithmic` ones move by ratios.
+// A slider. A `logarithmic` slider moves by ratios.
 function Slider({ part, side, welcome, actions, logarithmic }) {
   const [low, high] = welcome.ranges[part];
   const value = side.choice[part];
@@ -49,7 +49,7 @@ function Controls(props) {
     <label>${LABELS.width}
       <select name="width" value=${String(side.choice.width)}
               onChange=${(event) => actions.choose("width", Number(event.target.value))}>
-        ${welcome.widths.map((one) => html`<option value=${String(one)}>${one}</option>`)}
+        ${welcome.widths.map((width) => html`<option value=${String(width)}>${width}</option>`)}
       </select></label>
     <div class="label">${LABELS.seed}
       <span class="seed"><span class="value">${side.choice.seed}</span>
@@ -62,12 +62,12 @@ function Verdict({ side }) {
   const flow = side.flow;
   if (!flow) return html`<p class="verdict">…</p>`;
   const good = flow.verdict === "healthy";
-  const when = flow.trained ? "With the weights as they are: " : "At initialization: ";
+  const when = flow.trained ? "With the current weights: " : "At initialization: ";
   return html`<div class=${good ? "verdict good" : "verdict bad"} aria-live="polite">
     <p><strong>${when}${flow.verdict.replace("_", " ")}.</strong>
       ${good && html` Nothing is wrong with its signals and gradients.`}</p>
-    ${flow.sentences.map((one) => html`<p>${one}</p>`)}
-    ${flow.remedies.map((one) => html`<p class="remedy">${one}</p>`)}
+    ${flow.sentences.map((sentence) => html`<p>${sentence}</p>`)}
+    ${flow.remedies.map((remedy) => html`<p class="remedy">${remedy}</p>`)}
   </div>`;
 }
 
@@ -79,7 +79,7 @@ function Training(props) {
   const count = side.steps.length
     ? `step ${side.step}, epoch ${side.epoch.toFixed(1)}, ${side.seconds.toFixed(1)} s` : "";
   const accuracy = side.accuracies.length
-    ? `${(100 * side.last).toFixed(1)}% of validation` : "";
+    ? `validation accuracy ${(100 * side.last).toFixed(1)}%` : "";
   return html`<section>
     <h2>Training</h2>
     <form class="controls" onSubmit=${(event) => event.preventDefault()}>
@@ -88,7 +88,7 @@ function Training(props) {
     </form>
     <p class="train">
       <button class="go" onClick=${actions.train}>${
-        side.run === null ? "Train" : "Train anew"}</button>
+        side.run === null ? "Train" : "Train again"}</button>
       <button class="quiet" aria-disabled=${!training}
               onClick=${() => training && actions.stop()}>Stop</button>
       <span class="state" role="status">${[state, count, accuracy].filter(Boolean).join(" · ")}</span>
@@ -98,18 +98,18 @@ function Training(props) {
   </section>`;
 }
 
-function Seen({ side, welcome, actions }) {
+function FeatureMaps({ side, welcome, actions }) {
   const flow = side.flow;
   return html`<section>
-    <h2>What the layers make of an image</h2>
+    <h2>Feature maps of an image</h2>
     <div class="examples" role="group" aria-label="Image">
-      ${welcome.examples.map((one, i) => html`
+      ${welcome.examples.map((example, i) => html`
         <button class=${i === side.example ? "example chosen" : "example"}
-                aria-pressed=${i === side.example} aria-label=${`image of ${one.label}`}
-                onClick=${() => actions.example(i)}><${Grey} picture=${one.image} /></button>`)}
+                aria-pressed=${i === side.example} aria-label=${`image of ${example.label}`}
+                onClick=${() => actions.example(i)}><${Grey} picture=${example.image} /></button>`)}
     </div>
     ${flow && html`<${Maps} maps=${flow.maps} />`}
-    ${flow && html`<ol class="shares" aria-label="What the network says of it">
+    ${flow && html`<ol class="shares" aria-label="Predicted probabilities">
       ${welcome.classes.map((name, i) => {
         const share = flow.shares[i];
         const right = name === welcome.examples[side.example].label;
@@ -123,7 +123,7 @@ function Seen({ side, welcome, actions }) {
 
 export function Network(props) {
   const { name, side, sides, welcome } = props;
-  const took = side.milliseconds === null ? "" : `answered in ${side.milliseconds.toFixed(0)} ms`;
+  const took = side.milliseconds === null ? "" : `computed in ${side.milliseconds.toFixed(0)} ms`;
   return html`<article id=${`network-${name}`} aria-label=${`Network ${name.toUpperCase()}`}>
     ${sides.b && html`<h2 class="name">Network ${name.toUpperCase()}</h2>`}
     <${Controls} ...${props} />
@@ -137,10 +137,10 @@ export function Network(props) {
     </div>
     <p class="took">${took}${side.flow && side.answered === side.asked ? "" : " …"}</p>
     <${Training} ...${props} />
-    <${Seen} side=${side} welcome=${welcome} actions=${props.actions} />
+    <${FeatureMaps} side=${side} welcome=${welcome} actions=${props.actions} />
     ${side.command && html`<details><summary>The same on the command line</summary>
       <pre>${side.command}</pre>
-      ${side.choice.gain !== 1 && html`<p class="took">Without the factor ${side.choice.gain} on its
-        weights, which only this page has.</p>`}</details>`}
+      ${side.choice.gain !== 1 && html`<p class="took">This leaves out the factor
+        ${side.choice.gain} on the weights, which exists only on this page.</p>`}</details>`}
   </article>`;
 }

@@ -5,7 +5,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ class Ledger:
     def outcomes(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The outcomes of the finished runs among `keys`."""
         rows, _ = self._verified()
-        return {key: Outcome(**json.loads(rows[key][1])) for key in keys if key in rows}
+        return {key: Outcome.from_dict(json.loads(rows[key][1])) for key in keys if key in rows}
 
     def runs(self) -> list[dict[str, Any]]:
         """Every finished run: its levels, learning rate, seed and outcome."""
@@ -69,7 +68,7 @@ class Ledger:
     def add(self, finished: Sequence[tuple[str, Mapping[str, Any], Outcome]]) -> None:
         """Store finished runs: all, or none on failure. Runs that are stored already stay."""
         rows = {
-            key: (json.dumps(run), json.dumps(asdict(outcome))) for key, run, outcome in finished
+            key: (json.dumps(run), json.dumps(outcome.to_dict())) for key, run, outcome in finished
         }
         if not self.path.exists():
             raise StorageError(

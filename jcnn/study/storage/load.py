@@ -3,6 +3,7 @@
 import json
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
             range(len(combinations))[run["combination"]],
             float(run["learning_rate"]),
             int(run["seed"]),
-            _outcome(run["outcome"], float(duration)),
+            replace(Outcome.from_dict(run["outcome"]), seconds=float(duration)),
         )
         for run, duration in zip(content["runs"], seconds, strict=True)
     ]
@@ -104,23 +105,4 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
         [str(note) for note in notes],
         failures,
         int(content["test_examples"]),
-    )
-
-
-def _outcome(told: dict[str, Any], seconds: float) -> Outcome:
-    def number(value: Any) -> float:
-        return math.nan if value is None else float(value)
-
-    return Outcome(
-        {name: [number(value) for value in curve] for name, curve in told["curves"].items()},
-        {name: number(value) for name, value in told["test"].items()},
-        None if told["diverged_at"] is None else int(told["diverged_at"]),
-        int(told["steps"]),
-        {
-            name: value
-            if name in ("layers", "activations", "steps")
-            else [[number(one) for one in row] for row in value]
-            for name, value in told.get("followed", {}).items()
-        },
-        seconds,
     )

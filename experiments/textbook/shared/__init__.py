@@ -1,0 +1,1 @@
+"""Criteria, networks and data that several of the textbook claims share."""

@@ -1,0 +1,109 @@
+"""A result in the terminal: the ranking as a table, then the answer in sentences."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jcnn.cli.formatting import count
+from jcnn.cli.layer_tables import CAPTION, ranking_steps_table
+from jcnn.cli.tables import Column, console, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from jcnn.analysis import Result, Row
+
+# The number of interactions printed, the largest first; results.json has all of them.
+MOST_INTERACTIONS = 5
+
+
+def print_result(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
+    """Print the ranking, the effects, the notes, and the directory."""
+    terminal, answer = console(), result.answer
+    rows = answer.rows
+    terminal.print(_ranking(result, rows, baseline, terminal.width))
+    terminal.print(f"\n{_caption(result, rows)}")
+    if baseline is not None:
+        terminal.print("+ differs from the baseline: paired t-test, Holm-corrected p below 0.05")
+    for remark in answer.remarks:
+        terminal.print(remark)
+    if any(steps := [result.why(row) for row in rows]):
+        terminal.print()
+        terminal.print(ranking_steps_table(rows, steps, terminal.width))
+        terminal.print(f"\n{CAPTION}")
+    terminal.print()
+    if answer.verdict:
+        terminal.print(f"{answer.verdict}\n")
+    interactions = answer.interaction_sentences[:MOST_INTERACTIONS]
+    for sentence in (*answer.effect_sentences, *interactions):
+        terminal.print(f"- {sentence}")
+    for note in result.notes:
+        terminal.print(f"- {note}")
+    terminal.print(f"\n{_cost(result, out)}")
+
+
+def print_failures(result: "Result") -> None:
+    """Print a line on stderr for each combination that could not be trained."""
+    from jcnn.analysis.labels import label
+
+    for index, reason in result.failures.items():
+        levels = label(result.combinations[index])
+        print(f"jcnn: {levels or 'the only combination'} failed: {reason}", file=sys.stderr)
+
+
+def _ranking(
+    result: "Result", rows: Sequence["Row"], baseline: dict[str, str] | None, width: int
+) -> "RenderableType":
+    metric = result.metric
+    numbers = {
+        "learning rate": [f"{row.learning_rate:g}{'*' if row.at_edge else ' '}" for row in rows],
+        metric.title: [metric.show(row.mean) for row in rows],
+        "over baseline": [
+            f"{metric.show_difference(comparison.difference)}{' +' if comparison.real else '  '}"
+            for comparison in (result.comparisons(baseline) if baseline is not None else ())
+        ],
+        "95% interval": [metric.show_interval(row.interval) for row in rows],
+        "std": [metric.show(row.std) for row in rows],
+        "good rates": [
+            f"{len(r.working)}/{len(r.by_rate)}" if len(r.by_rate) > 1 else "" for r in rows
+        ],
+        "not reached": [f"{row.missed}/{len(row.values)}" if row.missed else "" for row in rows],
+        "diverged": [f"{row.diverged}/{row.runs}" if row.diverged else "" for row in rows],
+    }
+    factors = ", ".join(factor.replace("_", " ") for factor in result.combinations[0])
+    columns = [
+        Column("#", [str(place) for place in range(1, len(rows) + 1)], numeric=True),
+        Column(factors or "combination", [", ".join(row.levels.values()) for row in rows]),
+        *(Column(head, cells, numeric=True) for head, cells in numbers.items() if any(cells)),
+    ]
+    return table(columns, width)
+
+
+def _caption(result: "Result", rows: Sequence["Row"]) -> str:
+    seeds = len(rows[0].values) if rows else 0
+    text = (
+        f"{result.metric.title}: mean, 95% bootstrap interval and standard deviation over "
+        f"{count(seeds, 'seed')}, at the learning rate chosen on validation for each combination"
+    )
+    if any(row.missed for row in rows):
+        text += "; not reached: runs that did not reach the value, counted with all their time"
+    if rows and len(rows[0].by_rate) > 1:
+        text += "; good rates: learning rates within 5% of the best one on validation"
+    return text
+
+
+def _cost(result: "Result", out: Path) -> str:
+    ran = result.environment
+    if "seconds" not in ran:
+        return f"in {out}"
+    if not ran.get("runs_trained"):
+        return f"all {count(len(result.records), 'run')} were already in {out}; nothing was trained"
+    programs, loaded = ran["compilations"], ran.get("runs_loaded", 0)
+    return (
+        f"{ran['seconds']:.0f} s on {ran['device']}; "
+        f"{count(programs['compiled'], 'program')} compiled ({programs['seconds']:.0f} s, in the "
+        f"background), {programs['loaded']} loaded from the cache; "
+        + (f"{count(loaded, 'run')} loaded from earlier; " if loaded else "")
+        + f"in {out}"
+    )

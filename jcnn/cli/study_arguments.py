@@ -1,0 +1,204 @@
+"""The arguments that describe a study, and the keywords of `Study` that they stand for."""
+
+import argparse
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jcnn import names
+from jcnn.names import UsageError
+
+DATA_HELP = "a name (see `jcnn data list`), a .npz file, a folder or a tar archive"
+METRIC_HELP = (
+    "rank by loss, area (under the validation curve), steps:0.9 or seconds:0.9 (to reach that "
+    "validation metric) or diverged (default: the task's test metric)"
+)
+BASELINE_HELP = (
+    "compare every combination with this one, such as activation=relu (default: no comparison)"
+)
+# The values that are compared if none are given.
+FACTORS = {
+    "activation": "sigmoid tanh relu, unless a factor is given",
+    "kernel_init": "glorot_normal he_normal, unless a factor is given",
+    "normalization": "none batch, unless a factor is given",
+    "pooling": "the model's own",
+    "optimizer": "momentum",
+    "schedule": "constant",
+}
+DIAGNOSE_EVERY = 20
+# Type, meaning and default of the settings that `Study` takes as they are.
+SETTINGS: dict[str, tuple[type, str, str]] = {
+    "epochs": (int, "epochs per run", "15"),
+    "batch_size": (int, "training examples per step", "64"),
+    "task": (str, "classification, binary or regression", "inferred from the data"),
+    "validation_fraction": (float, "share of the training data held out for validation", "0.2"),
+    "warmup_steps": (int, "steps over which the learning rate rises from 0", "0"),
+    "gradient_clip": (float, "largest global norm of the gradient", "no clipping"),
+    "label_smoothing": (float, "share of each label spread over all classes", "0.0"),
+    "augmentation": (str, "shift:2, flip, cutout:4, or several joined by a plus", "none"),
+    "dtype": (str, "dtype that the model computes in, such as bfloat16", "float32"),
+    "data_memory": (int, "bytes of examples held on each device", "half of its memory"),
+    "data_dir": (str, "directory searched first for data sets", "JCNN_DATA, if set"),
+}
+
+
+def add_study_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "study",
+        nargs="?",
+        help="a study file (TOML) or a study's directory; options override it (default: none)",
+    )
+    parser.add_argument("--data", help=f"{DATA_HELP} (default: digits)")
+    models = ", ".join(names.TABLES["model"])
+    parser.add_argument("--model", help=f"{models}, or module:attribute (default: lenet)")
+    _add_factors(parser)
+    parser.add_argument(
+        "--learning-rate",
+        nargs="+",
+        type=float,
+        metavar="RATE",
+        help="learning rates to try (default: 1.0 0.3 0.1 0.03 0.01)",
+    )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="train with the seeds 0 to N-1 (default: 5)"
+    )
+    parser.add_argument(
+        "--extend-learning-rates",
+        action="store_true",
+        default=None,
+        help="try further learning rates if the best one is the lowest or highest tried",
+    )
+    parser.add_argument(
+        "--diagnose",
+        nargs="?",
+        const=DIAGNOSE_EVERY,
+        type=int,
+        metavar="STEPS",
+        help="measure signals and gradients in each layer every STEPS steps of an epoch, "
+        f"{DIAGNOSE_EVERY} if no number is given (default: do not measure)",
+    )
+    for setting, (kind, meaning, default) in SETTINGS.items():
+        parser.add_argument(
+            f"--{setting.replace('_', '-')}", type=kind, help=f"{meaning} (default: {default})"
+        )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any key of a study file, such as epochs=20 or factors.width=[8,16]; can be repeated "
+        "(default: none)",
+    )
+
+
+def _add_factors(parser: argparse.ArgumentParser) -> None:
+    for factor, default in FACTORS.items():
+        choices = ", ".join(names.TABLES[factor])
+        parser.add_argument(
+            f"--{factor.replace('_', '-')}",
+            nargs="+",
+            metavar="VALUE",
+            help=f"one or more of {choices} (default: {default})",
+        )
+    parser.add_argument(
+        "--factor",
+        action="append",
+        nargs="+",
+        metavar=("NAME", "VALUE"),
+        help="values of any other keyword of the model, or of weight_decay, momentum or "
+        "batch_size: numbers, true, false, none, names, or tuples such as 8,16 (one element: 8,); "
+        "can be repeated (default: none)",
+    )
+
+
+def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return the keywords of `Study`: the file's, overridden by the options."""
+    from jcnn.study.toml import check_study, read_study
+
+    keywords = read_study(study_file(chosen.study)) if chosen.study is not None else {}
+    factors = {name: list(getattr(chosen, name)) for name in FACTORS if getattr(chosen, name)}
+    for factor, *words in chosen.factor or []:
+        if not words:
+            raise UsageError(f"--factor {factor} needs values: --factor {factor} 1 2")
+        is_named = factor in names.TABLES
+        factors.setdefault(factor, []).extend(
+            word if is_named else parse_value(word) for word in words
+        )
+    if factors:
+        keywords["factors"] = keywords.get("factors", {}) | factors
+    for name in ("data", "model", "seeds", "extend_learning_rates", "diagnose", *SETTINGS):
+        if getattr(chosen, name) is not None:
+            keywords[name] = getattr(chosen, name)
+    if chosen.learning_rate:
+        keywords["learning_rates"] = chosen.learning_rate
+    for word in chosen.set:
+        _set(keywords, word)
+    return check_study(keywords, "--set") if chosen.set else keywords
+
+
+def study_file(path: str) -> Path:
+    """Return the path of the study file: `path`, or the file in it if it is a directory."""
+    return Path(path) / "study.toml" if Path(path).is_dir() else Path(path)
+
+
+def parse_levels(
+    text: str | None, combinations: Sequence[Mapping[str, str]]
+) -> dict[str, str] | None:
+    """Return the levels that `text` (FACTOR=LEVEL,...) gives, or None if it is None.
+
+    Raises UsageError unless exactly one combination has them.
+    """
+    if text is None:
+        return None
+    from jcnn.analysis.baseline import match_baseline
+
+    words = [word.partition("=") for word in text.split(",")]
+    if not all(equals and level for _, equals, level in words):
+        raise UsageError(f"--baseline {text}; expected FACTOR=LEVEL, several joined by commas")
+    levels = {factor.replace("-", "_"): level for factor, _, level in words}
+    match_baseline(combinations, levels)
+    return levels
+
+
+def parse_value(word: str) -> Any:
+    """Return the value of a word: true, false, none, a number, a tuple (`64,` or `8,16`), a name.
+
+    >>> parse_value("none"), parse_value("8,16"), parse_value("0.5"), parse_value("relu")
+    (None, (8, 16), 0.5, 'relu')
+    """
+    if word in _CONSTANTS:
+        return _CONSTANTS[word]
+    if "," in word:
+        return tuple(parse_value(part) for part in word.split(",") if part)
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+_CONSTANTS = {"true": True, "false": False, "none": None}
+
+
+def _set(keywords: dict[str, Any], word: str) -> None:
+    """Set a key from `epochs=20` or `factors.width=[8, 16]`: TOML, or a bare word as a string."""
+    key, equals, text = word.partition("=")
+    if not equals or not text:
+        raise UsageError(f"--set {word}: expected KEY=VALUE, such as epochs=20")
+    try:
+        values = tomllib.loads(word)
+    except tomllib.TOMLDecodeError:
+        try:
+            values = tomllib.loads(f"{key} = {json.dumps(text)}")
+        except tomllib.TOMLDecodeError:
+            raise UsageError(f"--set {word}: {key} is not a key of TOML; quote its parts") from None
+    factors = values.pop("factors", None)
+    if isinstance(factors, dict):
+        keywords["factors"] = keywords.get("factors", {}) | factors
+    elif factors is not None:
+        keywords["factors"] = factors
+    keywords |= values

@@ -1,0 +1,164 @@
+"""The history of a network's layers over a training: figures at some steps, and what was wrong."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from jcnn.diagnosis.diagnosis import gradient_ratio
+from jcnn.diagnosis.layer_report import LayerReport
+from jcnn.diagnosis.verdicts import Verdict, verdicts
+
+# Numbers by step, then by layer.
+Rows = Sequence[Sequence[float]]
+# The figures that a history holds; see `jcnn.diagnosis.LayerReport`.
+FIGURES = ("std", "saturated", "dead", "gradient", "update_ratio")
+
+
+class StepDiagnosis(NamedTuple):
+    """What was wrong with a network at one step of its training, and the figures that show it.
+
+    `gradient_ratio` is |dL/dh| of the first layer over that of the last hidden one; `saturated` and
+    `dead` are the greatest shares of any layer, NaN if no layer can saturate or die.
+    """
+
+    step: int
+    verdicts: Sequence[Verdict]
+    gradient_ratio: float
+    saturated: float
+    dead: float
+
+    @property
+    def verdict(self) -> str:
+        """The most specific fault with the layer where it starts, or "healthy"."""
+        if not self.verdicts:
+            return "healthy"
+        return f"{self.verdicts[0].kind} at {self.verdicts[0].layer}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerHistory:
+    """Figures of every layer, measured at some steps of a training.
+
+    `layers` and `activations` are the layers' names and those of the activations after them (None:
+    none), `steps` the steps before which was measured. Of each figure, `gradient[i][j]` is that of
+    layer `j` at `steps[i]`, as in `jcnn.diagnosis.LayerReport`; NaN if the layer has no such figure
+    or the run had diverged.
+
+    >>> history = LayerHistory(layers=["conv", "dense"], activations=["relu", None])
+    >>> history = history.extended([0], {name: [[0.1, 0.2]] for name in FIGURES})
+    >>> [(one.step, one.verdict, one.gradient_ratio) for one in history.diagnose()]
+    [(0, 'healthy', 1.0)]
+    """
+
+    layers: Sequence[str]
+    activations: Sequence[str | None]
+    steps: Sequence[int] = ()
+    std: Rows = ()
+    saturated: Rows = ()
+    dead: Rows = ()
+    gradient: Rows = ()
+    update_ratio: Rows = ()
+
+    def extended(self, steps: Sequence[int], rows: Mapping[str, Rows]) -> "LayerHistory":
+        """Return the history with further steps, and the rows of each figure at them."""
+        return replace(
+            self,
+            steps=[*self.steps, *steps],
+            **{name: [*getattr(self, name), *rows[name]] for name in FIGURES},
+        )
+
+    def diagnose(self) -> list[StepDiagnosis]:
+        """Return the diagnosis at each step, up to where the run diverged."""
+        diagnoses = []
+        for i, step in enumerate(self.steps):
+            if all(math.isnan(value) for value in self.std[i]):
+                break
+            reports = [self._report(i, j) for j in range(len(self.layers))]
+            diagnoses.append(
+                StepDiagnosis(
+                    step=step,
+                    verdicts=verdicts(reports),
+                    gradient_ratio=gradient_ratio(self.gradient[i]),
+                    saturated=_greatest(self.saturated[i]),
+                    dead=_greatest(self.dead[i]),
+                )
+            )
+        return diagnoses
+
+    def _report(self, i: int, j: int) -> LayerReport:
+        """The figures of layer `j` at the `i`-th step, for the verdicts."""
+        return LayerReport(
+            name=self.layers[j],
+            activation=self.activations[j],
+            std=self.std[i][j],
+            saturated=self.saturated[i][j],
+            dead=self.dead[i][j],
+            gradient=self.gradient[i][j],
+            update=self.update_ratio[i][j],
+            update_ratio=self.update_ratio[i][j],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "LayerHistory":
+        """Return the history of such a dictionary; null stands for NaN.
+
+        Raises KeyError, TypeError or ValueError if it is not one.
+        """
+        figures = {
+            name: [[math.nan if v is None else float(v) for v in row] for row in content[name]]
+            for name in FIGURES
+        }
+        return cls(
+            layers=[str(name) for name in content["layers"]],
+            activations=[None if name is None else str(name) for name in content["activations"]],
+            steps=[int(step) for step in content["steps"]],
+            **figures,
+        )
+
+
+def average_histories(histories: Sequence[LayerHistory]) -> LayerHistory:
+    """Return the history of several runs of one combination as one.
+
+    Figures are means over the runs, geometric ones of gradients; a run counts up to where it
+    diverged.
+
+    >>> figures = {name: [[1.0]] for name in FIGURES}
+    >>> weak, strong = (
+    ...     LayerHistory(layers=["dense"], activations=[None], steps=[0], **{**figures, **changed})
+    ...     for changed in ({}, {"gradient": [[100.0]]})
+    ... )
+    >>> average_histories([weak, strong]).gradient
+    [[10.0]]
+    """
+    first = histories[0]
+    means: dict[str, Any] = {
+        name: [
+            [
+                _mean([getattr(history, name)[i][j] for history in histories], name == "gradient")
+                for j in range(len(first.layers))
+            ]
+            for i in range(len(first.steps))
+        ]
+        for name in FIGURES
+    }
+    return replace(first, **means)
+
+
+def _mean(values: Sequence[float], logarithmic: bool) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return math.nan
+    if not logarithmic:
+        return sum(finite) / len(finite)
+    if min(finite) <= 0:
+        return 0.0
+    return math.exp(sum(map(math.log, finite)) / len(finite))
+
+
+def _greatest(values: Sequence[float]) -> float:
+    return max((value for value in values if not math.isnan(value)), default=math.nan)

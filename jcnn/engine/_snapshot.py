@@ -1,0 +1,116 @@
+"""A group's training at one moment, as plain arrays and numbers that can be saved and restored."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jcnn.diagnosis.history import LayerHistory
+from jcnn.engine._devices import shard_runs
+
+
+@dataclass
+class Outcome:
+    """The outcome of one run: means per epoch, final test metrics, and the step it diverged at.
+
+    `curves` maps "train_loss", "validation_accuracy" and so on to one value per epoch. `steps` is
+    the number of steps planned. `seconds` is the run's share of its group's training time on its
+    device, without compilation and evaluation. `history` is what a `Watch` measured of its
+    layers; None without one.
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    diverged_at: int | None = None
+    steps: int = 0
+    history: LayerHistory | None = None
+    seconds: float = field(default=0.0, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, for JSON."""
+        history = None if self.history is None else self.history.to_dict()
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"history": history}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome of such a dictionary; null stands for NaN.
+
+        Raises AttributeError, KeyError, TypeError or ValueError if it is not one.
+        """
+        diverged_at, history = content["diverged_at"], content.get("history")
+        return cls(
+            curves={
+                name: [_number(value) for value in curve]
+                for name, curve in content["curves"].items()
+            },
+            test={name: _number(value) for name, value in content["test"].items()},
+            diverged_at=None if diverged_at is None else int(diverged_at),
+            steps=int(content["steps"]),
+            history=None if history is None else LayerHistory.from_dict(history),
+            seconds=_number(content.get("seconds", 0.0)),
+        )
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+class Snapshot(NamedTuple):
+    """The state of a training: `arrays` are the leaves of the run states, `place` is the progress.
+
+    `place` consists of JSON types.
+    """
+
+    arrays: list[np.ndarray]
+    place: dict[str, Any]
+
+
+def take_snapshot(states: Any, epoch: int, done: int, outcomes: list[Outcome]) -> Snapshot:
+    """Copy the states to the host, `done` steps into `epoch`."""
+    arrays = [np.asarray(_key_data(leaf)) for leaf in jax.tree.leaves(states)]
+    place = {"epoch": epoch, "done": done, "outcomes": [outcome.to_dict() for outcome in outcomes]}
+    return Snapshot(arrays, place)
+
+
+def restore_states(mesh: Mesh, shapes: Any, snapshot: Snapshot) -> Any:
+    """Return the snapshot's states on the devices, in the structure and dtypes of `shapes`.
+
+    Raises ValueError if the arrays do not match `shapes`.
+    """
+    leaves, structure = jax.tree.flatten(shapes)
+    expected = [(leaf.shape, leaf.dtype) for leaf in map(_key_data_shape, leaves)]
+    if [(array.shape, array.dtype) for array in snapshot.arrays] != expected:
+        raise ValueError("the snapshot is of another model, optimizer or number of runs")
+    arrays = [
+        _wrap_key(array, leaf) if _is_key(leaf) else array
+        for leaf, array in zip(leaves, snapshot.arrays, strict=True)
+    ]
+    return shard_runs(mesh, jax.tree.unflatten(structure, arrays))
+
+
+def snapshot_outcomes(snapshot: Snapshot) -> list[Outcome]:
+    """Return the outcomes at the time of the snapshot."""
+    return [Outcome.from_dict(content) for content in snapshot.place["outcomes"]]
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _key_data(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _key_data_shape(leaf: Any) -> Any:
+    return jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+
+
+def _wrap_key(array: np.ndarray, leaf: Any) -> jax.Array:
+    implementations: list[Any] = []
+    jax.eval_shape(lambda key: implementations.append(jax.random.key_impl(key)), leaf)
+    return jax.random.wrap_key_data(jnp.asarray(array), impl=implementations[0])

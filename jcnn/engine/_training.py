@@ -1,0 +1,159 @@
+"""The training of a compiled group, from its initial values or a snapshot to the end."""
+
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+from flax import nnx
+
+from jcnn.diagnosis.history import LayerHistory
+from jcnn.engine._devices import shard_runs
+from jcnn.engine._feed import Call
+from jcnn.engine._group import CompiledGroup
+from jcnn.engine._pacing import Pacer
+from jcnn.engine._snapshot import (
+    Outcome,
+    Snapshot,
+    restore_states,
+    snapshot_outcomes,
+    take_snapshot,
+)
+from jcnn.training import Watch
+from jcnn.training.run import History
+
+# The target duration of a call: the interval of progress reports, and what an interruption loses.
+SECONDS_PER_CALL = 1.0
+# The number of steps in the first call, summed over the runs of one device.
+FIRST_CALL = 200
+
+
+class Training:
+    """A group in training: its states on the devices, and the `outcomes` so far.
+
+    `run` trains to the end, from the initial values or from a snapshot of the same group. A
+    training that is resumed from a snapshot is bit-identical to one that was never interrupted.
+    """
+
+    def __init__(self, compiled: CompiledGroup, snapshot: Snapshot | None = None) -> None:
+        """Draw the initial values, or restore `snapshot`; ValueError if it does not fit."""
+        self._compiled = compiled
+        self._feed = compiled.feed
+        self._values = shard_runs(compiled.mesh, compiled._hyperparameters())
+        self._history: History | None = None
+        if snapshot is None:
+            self._states = shard_runs(compiled.mesh, compiled.initialization.states())
+            self._epoch, self._done = 0, 0
+            steps = compiled.steps_per_epoch * compiled.group.epochs
+            self.outcomes = [Outcome(steps=steps) for _ in compiled.group.runs]
+        else:
+            shapes = compiled.initialization.shapes()
+            self._states = restore_states(compiled.mesh, shapes, snapshot)
+            self._epoch, self._done = snapshot.place["epoch"], snapshot.place["done"]
+            self.outcomes = snapshot_outcomes(snapshot)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that each run has trained."""
+        return self._epoch * self._compiled.steps_per_epoch + self._done
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs completed."""
+        return self._epoch
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of training so far, without compilation and evaluation."""
+        return self.outcomes[0].seconds * self._compiled.size / self._compiled.mesh.size
+
+    def model(self, run: int) -> nnx.Module:
+        """Return a run's current model, in evaluation mode."""
+        parts = (self._states.params, self._states.rest)
+        params, rest = jax.tree.map(lambda leaf: leaf[run], parts)
+        return nnx.merge(self._compiled.initialization.structure.evaluate, params, rest)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the current state of the training to the host."""
+        return take_snapshot(self._states, self._epoch, self._done, self.outcomes)
+
+    def run(self) -> Iterator[int]:
+        """Train every run to the end; yield the number of steps done after each call."""
+        compiled = self._compiled
+        per_epoch, epochs = compiled.steps_per_epoch, compiled.group.epochs
+        first_steps = max(FIRST_CALL * compiled.mesh.size // compiled.size, 1)
+        pacer = Pacer(SECONDS_PER_CALL, first_steps)
+        while self._epoch < epochs:
+            self.start(self._epoch)
+            for call in pacer.calls(lambda *steps: self.train(*steps)[0], self._done, per_epoch):
+                self._add_seconds(call.seconds)
+                self._done = call.stop
+                yield self.steps
+            last = self._epoch == epochs - 1
+            self.evaluate(compiled.held_batches if last else compiled.validation_batches)
+            self.record(self.outcomes)
+            self._epoch, self._done = self._epoch + 1, 0
+            yield self.steps
+
+    def start(self, epoch: int) -> None:
+        """Send the batches of an epoch to the devices."""
+        self._feed.start(self._compiled._batches(epoch))
+
+    def train(self, first: int, stop: int) -> tuple[int, History]:
+        """Train the epoch's steps from `first` on; return the step reached and the epoch's means.
+
+        The step reached is `stop`, or earlier if a feed's window ends before it.
+        """
+        call = self._feed.train(first, stop)
+        return call.stop, self._call(call)
+
+    def evaluate(self, stop: int) -> None:
+        """Evaluate the first `stop` held-out batches."""
+        first = 0
+        while first < stop:
+            call = self._feed.evaluate(first, stop)
+            self._call(call)
+            first = call.stop
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Add the epoch's means and measurements to the outcomes."""
+        if self._history is not None:
+            _record_means(outcomes, self._history, np.asarray(self._states.diverged_at))
+        watch = self._compiled.group.recipe.watch
+        if watch is not None:
+            first = self._epoch * self._compiled.steps_per_epoch
+            _record_measurements(outcomes, watch, first, np.asarray(self._states.watched))
+
+    def _add_seconds(self, seconds: float) -> None:
+        for outcome in self.outcomes:
+            outcome.seconds += seconds * self._compiled.mesh.size / self._compiled.size
+
+    def _call(self, call: Call) -> History:
+        self._states, history = self._compiled._advance(
+            self._states, self._values, call.batches, call.data, call.ranges
+        )
+        self._history = jax.device_get(history)
+        return self._history
+
+
+def _record_means(outcomes: Sequence[Outcome], history: History, diverged: np.ndarray) -> None:
+    for i, outcome in enumerate(outcomes):
+        outcome.diverged_at = None if diverged[i] < 0 else int(diverged[i])
+        for name in history.train:
+            for part, values in (("train", history.train), ("validation", history.validation)):
+                outcome.curves.setdefault(f"{part}_{name}", []).append(float(values[name][i]))
+            outcome.test[name] = float(history.test[name][i])
+
+
+def _record_measurements(
+    outcomes: Sequence[Outcome], watch: Watch, first: int, measured: np.ndarray
+) -> None:
+    """Add what the watch measured of each run in the epoch that starts at step `first`."""
+    steps = range(first, first + watch.steps, watch.every)
+    for outcome, values in zip(outcomes, measured, strict=False):
+        # Four digits are enough to judge a layer, and take a fifth of the space.
+        rows = {
+            column: [[float(f"{value:.4g}") for value in row] for row in values[:, :, i]]
+            for i, column in enumerate(watch.columns)
+        }
+        history = outcome.history or LayerHistory(layers=watch.layers, **watch.facts)
+        outcome.history = history.extended(steps, rows)
