@@ -49,6 +49,9 @@ def runs_found(directory, **changed):
     return result.environment["runs_loaded"], len(result.records)
 
 
+# A factor that makes an mlp small.
+NARROW = {"hidden": [(16,)]}
+
 # A few runs of a short training on digits, to which tests add what they are about.
 SMALL = {"epochs": 2, "seeds": 2, "learning_rates": [0.1, 0.03], "batch_size": 128}
 

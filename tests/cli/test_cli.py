@@ -16,7 +16,9 @@ from jcnn.cli.tables import Column, table
 from jcnn.errors import UsageError
 from tests.slow import short_first
 
-QUICK = ["--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"]
+QUICK = [
+    "--no-report", "--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"
+]  # fmt: skip
 
 
 def test_compare_prints_a_ranking_and_leaves_a_directory(tmp_path, capsys):
@@ -37,6 +39,7 @@ def test_compare_prints_a_ranking_and_leaves_a_directory(tmp_path, capsys):
                 "--activation",
                 "tanh",
                 "--json",
+                "--no-report",
                 "--out",
                 str(tmp_path / "again"),
             ]
@@ -149,7 +152,7 @@ def test_nnx_graph_mode_on_and_off(mode, tmp_path):
         "import sys\n"
         f"sys.exit(main(['compare', '--factor', 'features', '8,', '--normalization', 'batch', "
         f"'--pooling', 'stochastic', '--kernel-init', 'lsuv', "
-        f"*{QUICK!r}, '--json', '--out', {str(tmp_path / 'o')!r}]))"
+        f"*{QUICK[1:]!r}, '--json', '--out', {str(tmp_path / 'o')!r}]))"
     )
     environment = os.environ | {"NNX_GRAPH_MODE": mode, "NNX_GRAPH_UPDATES": mode}
     done = subprocess.run(

@@ -45,15 +45,15 @@ def test_the_command_on_a_healthy_network_and_wrong_arguments(capsys):
 
 
 DEEP = {
-    "mlp": ["--model", "mlp", "--factor", "hidden", "32," * 11 + "32", "--normalization", "none"],
-    "plain": ["--model", "plain", "--factor", "depth", "16", "--factor", "width", "32"],
+    "mlp": f"--model mlp --factor hidden {'16,' * 7}16 --normalization none --no-report",
+    "plain": "--model plain --factor depth 16 --factor width 32",
 }
 
 
 @pytest.mark.parametrize("model", short_first(DEEP))
 def test_the_ranking_says_why(model, tmp_path, capsys):
     arguments = [
-        *("compare", *DEEP[model]),
+        *("compare", *DEEP[model].split()),
         *("--activation", "sigmoid", "relu", "--kernel-init", "he_normal", "--seeds", "2"),
         *("--learning-rate", "0.1", "--epochs", "1", "--diagnose", "--no-report"),
         *("--out", str(tmp_path / "out")),

@@ -12,6 +12,7 @@ import pytest
 from jcnn.cli import interruption, main
 from jcnn.cli.interruption import Terminated
 from jcnn.study.storage.ledger import Ledger
+from tests.slow import short_first
 
 COMMAND = (
     "compare --model mlp --activation tanh relu gelu --kernel-init he_normal --normalization none "
@@ -19,7 +20,7 @@ COMMAND = (
 )
 
 
-def command(out, environment):
+def command(out, environment, *options):
     return subprocess.Popen(
         [
             sys.executable,
@@ -29,6 +30,7 @@ def command(out, environment):
             "from jcnn.cli.main import entry; entry()",
             *COMMAND.split(),
             str(out),
+            *options,
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -37,26 +39,27 @@ def command(out, environment):
     )
 
 
-def test_two_processes_on_one_study(tmp_path):
+@pytest.mark.parametrize("report", short_first([["--no-report"], []]), ids=["without", "report"])
+def test_two_processes_on_one_study(report, tmp_path):
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    both = [command(tmp_path / "x", cache) for _ in range(2)]
+    both = [command(tmp_path / "x", cache, *report) for _ in range(2)]
     told = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     first, second = (json.loads(out) for out, _ in told)
     assert first["ranking"] == second["ranking"]
     assert sum(one["environment"]["runs_trained"] for one in (first, second)) == 6
     assert len(first["runs"]) == len(Ledger(tmp_path / "x").runs()) == 6
-    alone = command(tmp_path / "y", cache)
+    alone = command(tmp_path / "y", cache, *report)
     assert json.loads(alone.communicate()[0])["ranking"] == first["ranking"]
 
 
 def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    first = command(tmp_path / "x", cache)
+    first = command(tmp_path / "x", cache, "--no-report")
     hidden = tmp_path / "x" / ".unfinished"
     while not hidden.exists():
         time.sleep(0.01)
-    second = command(tmp_path / "x", cache)
+    second = command(tmp_path / "x", cache, "--no-report")
     time.sleep(0.5)
     first.kill()
     first.communicate()

@@ -111,11 +111,18 @@ def test_arguments_that_do_not_fit(changed, message):
         find_learning_rate(net(), X, LABELS[:5])
 
 
-@pytest.mark.parametrize("model", short_first(["mlp", "lenet"]))
-def test_the_learning_rate_is_close_to_a_sweeps_choice(model):
+@pytest.mark.parametrize(
+    ("model", "factors"), short_first([("mlp", {"hidden": [(16,)]}), ("lenet", {})])
+)
+def test_the_learning_rate_is_close_to_a_sweeps_choice(model, factors):
     """All built-in models: experiments/learning_rate_finder.py."""
     rates = [float(f"{10 ** (k / 4):.3g}") for k in range(-10, 3)]
-    study = Study(model=model, factors={"optimizer": ["sgd"]}, learning_rates=rates, seeds=2)
+    study = Study(
+        model=model,
+        factors={"optimizer": ["sgd"]} | factors,
+        learning_rates=rates,
+        seeds=2,
+    )
     (row,) = study.run().ranking()
     assert 1 / 3 <= find_rate_first(study).rate / row.learning_rate <= 3
 

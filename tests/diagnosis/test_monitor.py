@@ -20,7 +20,12 @@ from jcnn.training.run import normalize
 from tests.slow import short_first
 
 SMALL = {"model": "mlp", "learning_rates": [0.1], "seeds": 2, "epochs": 2, "batch_size": 128}
-FACTORS = {"activation": ["relu"], "normalization": ["batch"], "optimizer": ["momentum"]}
+FACTORS = {
+    "activation": ["relu"],
+    "normalization": ["batch"],
+    "optimizer": ["momentum"],
+    "hidden": [(16,)],
+}
 
 
 def history_of(study):

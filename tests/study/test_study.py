@@ -11,12 +11,12 @@ from flax import nnx
 from jcnn import layers, models
 from jcnn.study import Study
 from jcnn.study.factors import group
-from tests.small import SMALL, blobs, linear
+from tests.small import NARROW, SMALL, blobs, linear
 
 
 @pytest.fixture(scope="module")
 def result():
-    factors = {"activation": ["tanh", "relu"], "kernel_init": ["he_normal", "orthogonal"]}
+    factors = {"activation": ["tanh", "relu"], "kernel_init": ["he_normal", "orthogonal"]} | NARROW
     return Study(model="mlp", factors=factors, **SMALL).run()
 
 
@@ -50,7 +50,7 @@ def test_the_rate_is_chosen_on_validation_alone(result):
 
 
 def test_the_same_study_gives_the_same_numbers(result):
-    factors = {"activation": ["tanh"], "kernel_init": ["orthogonal"]}
+    factors = {"activation": ["tanh"], "kernel_init": ["orthogonal"]} | NARROW
     again = Study(model="mlp", factors=factors, **SMALL).run()
     before = [r.outcome.curves["train_loss"] for r in result.records if r.combination == 1]
     after = [r.outcome.curves["train_loss"] for r in again.records]
@@ -100,7 +100,7 @@ def test_a_diverged_run_is_a_result():
     assert 0 < diverged[0].outcome.diverged_at < 10
     (row,) = found.ranking()
     assert (row.learning_rate, row.diverged, row.runs) == (1e-2, 2, 4)
-    assert found.metric == "error"
+    assert found.metric.name == "error"
     json.loads(found.to_json())
     for record in diverged:
         assert np.isnan([curve[-1] for curve in record.outcome.curves.values()]).all()
@@ -156,11 +156,13 @@ def test_augmentation_is_paired_over_combinations_and_changes_training():
 
     keywords = {**SMALL, "model": "mlp", "seeds": 1, "learning_rates": [0.1], "epochs": 1}
     keywords["batch_size"] = 256
-    Study(factors={"activation": ["tanh", "relu"]}, augmentation=raw, **keywords).run()
+    Study(factors={"activation": ["tanh", "relu"]} | NARROW, augmentation=raw, **keywords).run()
     assert len(seen) == 2 * 4
     assert sorted(map(str, seen[:4])) == sorted(map(str, seen[4:]))
     assert len({str(key) for key, _ in seen}) == 4
-    found = Study(factors={"augmentation": ["none", "shift:2+flip", "cutout:3"]}, **keywords).run()
+    found = Study(
+        factors={"augmentation": ["none", "shift:2+flip", "cutout:3"]} | NARROW, **keywords
+    ).run()
     losses = [record.outcome.curves["train_loss"][0] for record in found.records]
     assert len(set(losses)) == 3
 

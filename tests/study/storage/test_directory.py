@@ -15,7 +15,7 @@ from tests.small import SMALL, STUDY_OF_DIGITS
 def test_output_directory(tmp_path):
     out = tmp_path / "runs" / "one"
     events = []
-    factors = {"activation": ["tanh"], "kernel_init": ["orthogonal"]}
+    factors = {"activation": ["tanh"], "kernel_init": ["orthogonal"], "hidden": [(16,)]}
     study = Study(model="mlp", factors=factors, **SMALL)
     study.run(out, on_progress=events.append)
     assert events[-1].runs_done == events[-1].runs == 4
