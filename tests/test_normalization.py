@@ -26,7 +26,7 @@ def test_against_flax():
         (affine(nnx.RMSNorm(8, rngs=rngs)), normalization.rms_norm(X, scale)),
         (
             affine(nnx.GroupNorm(8, 4, rngs=rngs)),
-            normalization.group_norm(X, scale, bias, groups=4),
+            normalization.group_norm(X, scale, bias, num_groups=4),
         ),
         (affine(nnx.InstanceNorm(8, rngs=rngs)), normalization.instance_norm(X, scale, bias)),
         (
@@ -43,12 +43,12 @@ def test_statistics_by_numpy():
     mean, variance = normalization.moments(X, (0, 1, 2))
     np.testing.assert_allclose(mean.ravel(), x.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(variance.ravel(), x.var((0, 1, 2)), rtol=1e-4)
-    y = np.asarray(normalization.group_norm(X, groups=2), np.float64).reshape(4, 25, 2, 4)
+    y = np.asarray(normalization.group_norm(X, num_groups=2), np.float64).reshape(4, 25, 2, 4)
     np.testing.assert_allclose(y.mean((1, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(y.std((1, 3)), 1, rtol=1e-4)
-    single = normalization.group_norm(X[0], groups=2)
+    single = normalization.group_norm(X[0], num_groups=2)
     np.testing.assert_allclose(
-        normalization.group_norm(X, groups=2)[0], single, rtol=1e-4, atol=1e-5
+        normalization.group_norm(X, num_groups=2)[0], single, rtol=1e-4, atol=1e-5
     )
 
 
@@ -75,7 +75,7 @@ def test_a_large_mean_does_not_cancel():
 CALLS = {
     "batch": lambda x, *p: normalization.batch_norm(x, jnp.zeros(8), jnp.ones(8), *p),
     "layer": normalization.layer_norm,
-    "group": lambda x, *p: normalization.group_norm(x, *p, groups=2, spatial_ndim=0),
+    "group": lambda x, *p: normalization.group_norm(x, *p, num_groups=2, spatial_ndim=0),
     "instance": lambda x, *p: normalization.instance_norm(x, *p, spatial_ndim=1),
     "rms": normalization.rms_norm,
 }
@@ -109,6 +109,6 @@ def test_moments_are_one_a_channel():
 
 def test_groups_divide_the_channels():
     with pytest.raises(ValueError, match="divisor of the 8 channels"):
-        normalization.group_norm(X, groups=3)
+        normalization.group_norm(X, num_groups=3)
     with pytest.raises(TypeError, match="kernel is int32"):
         normalization.standardize_kernel(jnp.ones((3, 4), jnp.int32))

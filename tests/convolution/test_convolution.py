@@ -10,9 +10,9 @@ from jax import lax
 
 from jcnn import arguments
 from jcnn.convolution import conv
-from jcnn.convolution.cpu import fast
-from jcnn.convolution.geometry import Geometry
-from jcnn.convolution.plain import plain as accelerators
+from jcnn.convolution._cpu import fast
+from jcnn.convolution._geometry import Geometry
+from jcnn.convolution._plain import plain as accelerators
 from tests import reference
 
 # spatial, window, in, out, strides, padding, dilation, groups

@@ -462,7 +462,7 @@ def test_circular_blur_moves_with_its_input():
         ({"window_shape": (0, 2)}, "expected 1 to 3 positive sizes"),
         ({"window_shape": (2, 2), "strides": (1, 2, 3)}, r"strides=\(1, 2, 3\)"),
         ({"window_shape": (2, 2), "padding": "FULL"}, "expected 'SAME', 'VALID'"),
-        ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
+        ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "only padding"),
         ({"window_shape": (9, 9)}, "use a smaller window"),
         ({"window_shape": (2, 2, 2)}, "add the missing axes"),
         ({"window_shape": 0}, r"window_shape=\(0,\); expected .* such as \(2, 2\)"),
