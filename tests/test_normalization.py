@@ -1,4 +1,4 @@
-"""Normalization against Flax's modules and plain numpy."""
+"""Normalization against Flax's modules and plain NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ def affine(module):
     return module
 
 
-def test_against_flax():
+def test_functions_match_flax():
     rngs = nnx.Rngs(0)
     scale, bias = jnp.linspace(0.5, 2, 8), jnp.linspace(-1, 1, 8)
     pairs = [
@@ -38,7 +38,7 @@ def test_against_flax():
         np.testing.assert_allclose(module(X), ours, rtol=1e-3, atol=1e-3)
 
 
-def test_statistics_by_numpy():
+def test_statistics_match_numpy():
     x = np.asarray(X, np.float64)
     mean, variance = normalization.moments(X, (0, 1, 2))
     np.testing.assert_allclose(mean.ravel(), x.mean((0, 1, 2)), rtol=1e-5)
@@ -59,7 +59,7 @@ def test_kernels_are_standardized_per_output_channel():
     np.testing.assert_allclose(y.std((0, 1, 2)), 1, rtol=1e-3)
 
 
-def test_constant_input_has_finite_gradient_and_half_precision_comes_back():
+def test_constant_inputs_and_half_precision():
     flat = jnp.full((2, 4, 4, 8), 7.0)
     grad = jax.grad(lambda x: jnp.sum(normalization.instance_norm(x) ** 2))(flat)
     assert jnp.isfinite(grad).all()
@@ -96,7 +96,7 @@ def test_errors(name):
         call(jnp.float32(1))
 
 
-def test_moments_are_one_a_channel():
+def test_moments_have_one_value_per_channel():
     mean, variance = normalization.moments(X, (0, 1, 2))
     kept = normalization.batch_norm(X, mean, variance)
     np.testing.assert_array_equal(normalization.batch_norm(X, mean.ravel(), variance.ravel()), kept)
@@ -107,7 +107,7 @@ def test_moments_are_one_a_channel():
             normalization.batch_norm(X, mean, jnp.ones(shape))
 
 
-def test_groups_divide_the_channels():
+def test_groups_must_divide_the_channels():
     with pytest.raises(ValueError, match="divisor of the 8 channels"):
         normalization.group_norm(X, num_groups=3)
     with pytest.raises(TypeError, match="kernel is int32"):

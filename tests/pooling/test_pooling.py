@@ -122,7 +122,7 @@ def test_values_and_gradients_match_plain_loops(name, case):
 
 @pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_half_precision_comes_back_and_is_summed_in_float32(name, dtype):
+def test_half_precision_is_kept_and_accumulated_in_float32(name, dtype):
     function, _ = POOLINGS[name]
     x = jnp.asarray(sample((9, 9))).astype(dtype)
     y = function(x, (3, 3), 2, "SAME")
@@ -131,7 +131,7 @@ def test_half_precision_comes_back_and_is_summed_in_float32(name, dtype):
     np.testing.assert_array_equal(y.astype(jnp.float32), exact.astype(jnp.float32))
 
 
-def test_long_sums_keep_their_value_in_half_precision():
+def test_long_sums_are_exact_in_half_precision():
     ones = jnp.ones((1, 64, 64, 1), jnp.bfloat16)
     assert float(pooling.avg_pool(ones, (64, 64))[0, 0, 0, 0]) == 1.0
     assert float(pooling.l2_pool(ones, (64, 64))[0, 0, 0, 0]) == 64.0
@@ -145,7 +145,7 @@ def test_max_of_integers():
 
 
 @pytest.mark.parametrize("strides", [2, 1])
-def test_the_first_maximum_takes_the_gradient(strides):
+def test_the_first_maximum_receives_the_gradient(strides):
     x = jnp.ones((2, 4, 1)) if strides == 1 else jnp.ones((4, 4, 1))
     grad = jax.grad(lambda x: pooling.max_pool(x, (2, 2), strides).sum())(x)[..., 0]
     if strides == 2:
@@ -156,7 +156,7 @@ def test_the_first_maximum_takes_the_gradient(strides):
 
 @pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("strides", [2, 1])
-def test_zero_windows_have_finite_gradients_and_nan_spreads(name, strides):
+def test_zero_windows_have_finite_gradients_and_nan_propagates(name, strides):
     function, _ = POOLINGS[name]
     zeros = jnp.zeros((4, 4, 1))
     assert jnp.isfinite(jax.grad(lambda x: function(x, (2, 2), strides).sum())(zeros)).all()
@@ -164,10 +164,10 @@ def test_zero_windows_have_finite_gradients_and_nan_spreads(name, strides):
 
 
 @pytest.mark.parametrize("strides", [(2, 2), (1, 1)])
-def test_a_window_that_holds_nan_passes_no_gradient_to_the_maximum(strides):
+def test_max_pooling_passes_no_gradient_through_a_window_with_nan(strides):
     x = jnp.arange(16.0).reshape(4, 4, 1).at[0, 1].set(jnp.nan)
     gradient = jax.grad(lambda x: pooling.max_pool(x, (2, 2), strides).sum())(x)[..., 0]
-    # Without NaN every window's maximum is at its end; the windows over (0, 1) are left out.
+    # Without NaN the maximum of each window is at its end; windows with (0, 1) are excluded.
     expected = np.zeros((4, 4))
     for i, j in itertools.product(range(0, 3, strides[0]), range(0, 3, strides[1])):
         expected[i + 1, j + 1] += not (i == 0 and j in (0, 1))
@@ -177,7 +177,7 @@ def test_a_window_that_holds_nan_passes_no_gradient_to_the_maximum(strides):
 
 
 def gem_in_float64(x, p, epsilon=1e-6):
-    """Value and the two gradients over axis 0."""
+    """Return the value and the gradients for `x` and `p`, along axis 0."""
     x = np.maximum(np.asarray(x, np.float64), epsilon)
     weights = x**p / (x**p).sum(0)
     y = (x**p).mean(0) ** (1 / p)
@@ -187,8 +187,8 @@ def gem_in_float64(x, p, epsilon=1e-6):
 
 @pytest.mark.parametrize("p", [1.0, 3.0, 7.0, 20.0, 50.0])
 @pytest.mark.parametrize("strides", [4, 2])
-def test_gem_keeps_its_value_and_gradients_for_every_power(p, strides):
-    # A window a channel: of usual values, of zeros, tiny, huge, and of both.
+def test_gem_matches_float64_for_every_power(p, strides):
+    # One window per channel: usual values, zeros, tiny, huge, and both tiny and usual.
     x = np.random.default_rng(0).uniform(0.1, 2, size=(4, 5)) * np.array([1, 0, 1e-4, 1e5, 1])
     x[0, 4] = 1e-5
     x = x.astype(np.float32)
@@ -210,10 +210,10 @@ def test_gem_keeps_its_value_and_gradients_for_every_power(p, strides):
 def test_lp_neither_overflows_nor_vanishes(p, strides):
     x = np.array([3.0, -4.0, 0.0])[:, None]
     for scale in (1e-30, 1.0, 1e30):
-        given = jnp.asarray(x * scale, jnp.float32)
-        y = pooling.lp_pool(given, (2,), strides, p=p)[0, 0]
+        values = jnp.asarray(x * scale, jnp.float32)
+        y = pooling.lp_pool(values, (2,), strides, p=p)[0, 0]
         assert float(y) == pytest.approx(np.linalg.norm(x[:2, 0], p) * scale, rel=1e-5)
-        gradient = jax.grad(lambda x: pooling.lp_pool(x, (2,), strides, p=p)[0, 0])(given)
+        gradient = jax.grad(lambda x: pooling.lp_pool(x, (2,), strides, p=p)[0, 0])(values)
         expected = np.sign(x) * (np.abs(x) / np.linalg.norm(x[:2, 0], p)) ** min(p - 1, 1e9)
         if p == np.inf:
             expected = np.array([0.0, -1.0, 0.0])[:, None]
@@ -288,7 +288,7 @@ def test_agrees_with_pytorch(window, stride):
 
 
 @pytest.mark.parametrize("strides", [2, 1])
-def test_no_gradient_is_a_select_and_scatter(strides):
+def test_no_gradient_uses_select_and_scatter(strides):
     x = jnp.ones((2, 6, 6, 3))
     for function, _ in POOLINGS.values():
         text = (
@@ -342,13 +342,13 @@ def test_adaptive_pools_match_loops(output):
             np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-5, atol=1e-6)
 
 
-# The last two have more positions than are unrolled, apart and overlapping.
+# The last two have too many positions to unroll, without and with overlap.
 @pytest.mark.parametrize(
     "case",
     [*CASES, ((10, 5), (5, 5), (5, 5), "VALID", (1, 1)), ((7, 6), (5, 5), (2, 1), "SAME", (1, 1))],
     ids=str,
 )
-def test_stochastic_pool_draws_by_running_sums_and_passes_the_gradient_there(case, key):
+def test_stochastic_pool_matches_running_sums(case, key):
     spatial, window, strides, padding, dilation = case
     x = sample(spatial)
 
@@ -374,14 +374,14 @@ def test_stochastic_pool_draws_by_running_sums_and_passes_the_gradient_there(cas
 
 
 @pytest.mark.parametrize("strides", [4, 2])
-def test_stochastic_pool_draws_in_proportion(strides, key):
+def test_stochastic_pool_draws_proportionally(strides, key):
     x = jnp.array([1.0, 3.0, 0.0, -2.0] * 1000).reshape(1000, 4, 1)
     drawn = pooling.stochastic_pool(jnp.pad(x, ((0, 0), (0, 2), (0, 0))), (4,), strides, key=key)
     drawn = drawn[:, 0, 0]
     assert set(drawn.tolist()) == {1.0, 3.0}
     assert abs(float(jnp.mean(jnp.where(drawn == 3.0, 1.0, 0.0))) - 0.75) < 0.05
     assert not (pooling.stochastic_pool(-jnp.abs(x), (4,), strides, key=key)).any()
-    with pytest.raises(ValueError, match="give key="):
+    with pytest.raises(ValueError, match="pass key="):
         pooling.stochastic_pool(x, (4,))
 
 
@@ -410,7 +410,7 @@ def test_stochastic_pool_at_zeros_nan_and_infinity(size, strides, deterministic,
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_stochastic_pool_in_half_precision_draws_what_float32_does(dtype, key):
+def test_stochastic_pool_draws_the_same_in_half_precision(dtype, key):
     x = jnp.asarray(sample((9, 9))).astype(dtype)
     y = pooling.stochastic_pool(x, (3, 3), 2, "SAME", key=key)
     assert y.dtype == dtype
@@ -426,17 +426,17 @@ def test_stochastic_pool_under_transformations(key):
         return pooling.stochastic_pool(x, (3, 3), strides, key=key)
 
     for strides in (3, 2):
-        apart = jnp.stack([pool(x, one, strides) for one in keys])
+        separate = jnp.stack([pool(x, single, strides) for single in keys])
         together = jax.jit(jax.vmap(pool, (None, 0, None)), static_argnums=2)(x, keys, strides)
-        np.testing.assert_array_equal(apart, together)
-        assert (apart[0] != apart[1]).any()
+        np.testing.assert_array_equal(separate, together)
+        assert (separate[0] != separate[1]).any()
         text = (
             jax.jit(jax.grad(lambda x, s=strides: jnp.sum(pool(x, key, s) ** 2))).lower(x).as_text()
         )
         assert not any(word in text for word in ("gather", "scatter", "reduce_window", "sort"))
 
 
-def test_mixtures_lie_between_their_ends():
+def test_mixtures_reach_the_maximum_and_the_average():
     x = jnp.abs(jnp.asarray(sample((6, 6)))) + 0.1
     largest, average = pooling.max_pool(x, (2, 2)), pooling.avg_pool(x, (2, 2))
     np.testing.assert_allclose(pooling.mixed_pool(x, (2, 2), alpha=1.0), largest)
@@ -446,7 +446,7 @@ def test_mixtures_lie_between_their_ends():
     assert jnp.isfinite(jax.grad(lambda p: pooling.gem_pool(x, (2, 2), p=p).sum())(3.0))
 
 
-def test_circular_blur_moves_with_its_input():
+def test_circular_blur_is_equivariant_to_shifts():
     x = jnp.asarray(sample((8, 8)))
     y = pooling.blur_pool(x, (2, 2), "CIRCULAR")
     moved = pooling.blur_pool(jnp.roll(x, 2, axis=1), (2, 2), "CIRCULAR")
@@ -480,7 +480,7 @@ def test_errors_say_what_to_change(arguments, message, unchecked_types):
         pooling.max_pool(jnp.ones((4, 4, 1)), **arguments)
 
 
-def test_other_sizes_are_checked_alike(unchecked_types):
+def test_other_sizes_are_checked_too(unchecked_types):
     x = jnp.ones((4, 4, 1))
     for call, name in (
         (lambda: pooling.adaptive_max_pool(x, 1.5), "output_shape=1.5"),
@@ -515,7 +515,7 @@ def test_an_integer_needs_one_to_three_axes_between(shape, unchecked_types):
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-def test_integers_of_numpy_are_integers(name, unchecked_types):
+def test_numpy_integers_are_accepted(name, unchecked_types):
     function, _ = POOLINGS[name]
     x = jnp.asarray(sample((5, 5)))
     two, one = np.int64(2), np.int64(1)
@@ -541,14 +541,14 @@ def test_dtypes_that_cannot_be_pooled(function, dtype, message):
         function(jnp.ones((4, 4, 1), dtype), (2, 2))
 
 
-def test_lp_needs_a_norm():
+def test_lp_requires_p_of_at_least_1():
     with pytest.raises(ValueError, match="expected 1 or more"):
         pooling.lp_pool(jnp.ones((4, 4, 1)), (2, 2), p=0.5)
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[6], CASES[7]], ids=str)
 def test_learned_weights_map_and_differentiate_twice(case):
-    """Overlapping windows: vmap over weights, of gradients and under them, and both orders."""
+    """Overlapping windows: vmap over weights outside and inside gradients, and both modes."""
     spatial, window, strides, padding, dilation = case
     x = jnp.asarray(sample(spatial))
     weights = jax.random.normal(jax.random.key(0), (3, *window, 2))
@@ -585,7 +585,7 @@ def test_learned_weights_map_and_differentiate_twice(case):
 
 @pytest.mark.parametrize("name", ["max", "avg", "weighted_avg"])
 def test_overlapping_windows_under_shard_map(name):
-    """With the check of varying axes, over the input that varies."""
+    """With the check of varying axes, for an input that varies over the mesh."""
     mesh = jax.make_mesh((1,), ("device",), axis_types=(jax.sharding.AxisType.Auto,))
     spec = jax.sharding.PartitionSpec("device")
     x = jnp.asarray(sample((7, 7)))
