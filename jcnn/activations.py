@@ -19,6 +19,33 @@ from jax.typing import ArrayLike
 from jcnn.errors import nearest
 from jcnn.quadrature import output_moments
 
+__all__ = [
+    "ACTIVATIONS",
+    "Facts",
+    "celu",
+    "elu",
+    "facts",
+    "gelu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "identity",
+    "leaky_relu",
+    "log_sigmoid",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "scaled_tanh",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "tanh",
+    "variance_gain",
+]
+
 sigmoid = jax.nn.sigmoid
 tanh = jnp.tanh
 relu = jax.nn.relu
@@ -212,3 +239,7 @@ def _bound(values: np.ndarray, slopes: np.ndarray, extreme: Callable[..., float]
             if step > 0.05 * abs(values[end]):
                 return sign * math.inf
     return round(bound, 2) if abs(bound - round(bound, 2)) < 2e-3 else bound
+
+
+def __dir__() -> list[str]:
+    return __all__

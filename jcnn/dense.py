@@ -8,16 +8,21 @@ from jax.typing import ArrayLike
 
 from jcnn.arguments import floating
 
+__all__ = [
+    "dense",
+    "flatten",
+]
+
 
 def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> Array:
-    """`y = x @ kernel + bias` over the last axis of `x`.
+    """Return `x @ kernel + bias` over the last axis of `x`.
 
-    `x` is `(*batch, in)`, `kernel` `(in, out)`, `bias` `(out,)`; returns `(*batch, out)` in the
-    dtype of `x`, summed in float32 where that is half precision. Gradients: `dx = dy @ kernel.T`,
-    `dkernel = x.T @ dy`, `dbias = sum(dy)`.
+    `x` is `(*batch, in)`, `kernel` is `(in, out)` and `bias` is `(out,)`. The result is
+    `(*batch, out)` in the dtype of `x`; half precision is accumulated in float32. Gradients:
+    `dx = dy @ kernel.T`, `dkernel = x.T @ dy`, `dbias = sum(dy)`.
 
-    Raises TypeError for dtypes that are not floating point or differ, ValueError where shapes do
-    not fit.
+    Raises TypeError if the dtypes are not floating point or differ, ValueError if the shapes do not
+    match.
 
     >>> import jax.numpy as jnp
     >>> dense(jnp.ones((2, 3)), jnp.ones((3, 4)), jnp.ones(4)).tolist()[0]
@@ -32,7 +37,9 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> Arr
     bias = None if bias is None else jnp.asarray(bias)
     for name, value in (("kernel", kernel), ("bias", bias)):
         if value is not None and value.dtype != x.dtype:
-            raise TypeError(f"{name} is {value.dtype}; expected {x.dtype}, as x: cast with .astype")
+            raise TypeError(
+                f"{name} is {value.dtype}; expected {x.dtype}, the dtype of x: cast with .astype"
+            )
     wide = jnp.float32 if x.dtype.itemsize < 4 else x.dtype
     y = lax.dot_general(
         x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
@@ -45,7 +52,7 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> Arr
 
 
 def flatten(x: ArrayLike, start: int = 1) -> Array:
-    """Collapse the axes of `x` from `start` on into one, row-major.
+    """Collapse the axes of `x` from `start` on into one, in row-major order.
 
     >>> import jax.numpy as jnp
     >>> flatten(jnp.ones((2, 3, 4, 5))).shape, flatten(jnp.ones((2, 3, 4, 5)), start=2).shape
@@ -55,3 +62,7 @@ def flatten(x: ArrayLike, start: int = 1) -> Array:
     if not 0 <= start <= x.ndim:
         raise ValueError(f"start={start}; expected 0 to {x.ndim} for x of shape {x.shape}")
     return x.reshape(*x.shape[:start], math.prod(x.shape[start:]))
+
+
+def __dir__() -> list[str]:
+    return __all__

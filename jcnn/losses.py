@@ -1,12 +1,20 @@
-"""Losses per example; `reduction="mean"` or `"sum"` reduces them, None (the default) does not.
+"""Losses per example, or reduced by `reduction="mean"` or `"sum"`.
 
-Half precision is computed and returned in float32: a loss is a statistic.
+They differ from Optax's in that half precision is computed and returned in float32, shapes and
+labels are checked, `0 * log 0` is 0, and losses with a vector per example average over it.
 """
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+
+__all__ = [
+    "binary_cross_entropy",
+    "cross_entropy",
+    "huber",
+    "mean_squared_error",
+]
 
 
 def cross_entropy(
@@ -16,15 +24,15 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     reduction: str | None = None,
 ) -> Array:
-    """Softmax cross-entropy `-sum_c t_c log softmax(logits)_c`, shape `(*batch,)`, in nats.
+    """Return the softmax cross-entropy `-sum_c t_c log softmax(logits)_c` in nats, `(*batch,)`.
 
-    `logits` are `(*batch, classes)`; `labels` are integers `(*batch,)`, or probabilities (one-hot)
-    of the logits' shape. With `label_smoothing` a, t becomes `(1 - a) t + a / classes`. The
-    gradient for the logits is `softmax(logits) - t`. A class of logit -inf and t = 0 costs nothing.
-    An integer label outside `[0, classes)` gives a loss and gradient of NaN (compiled code cannot
-    raise).
+    `logits` are `(*batch, classes)`; `labels` are integers `(*batch,)`, or probabilities (such as
+    one-hot) of the shape of the logits. With `label_smoothing` a, t becomes
+    `(1 - a) t + a / classes`. The gradient for the logits is `softmax(logits) - t`. A class with
+    logit -inf and t = 0 adds nothing. An integer label outside `[0, classes)` gives NaN for the
+    loss and the gradient (compiled code cannot raise).
 
-    Raises ValueError where the shapes do not fit.
+    Raises ValueError if the shapes do not match.
 
     >>> import jax.numpy as jnp
     >>> round(float(cross_entropy(jnp.zeros(10), jnp.int32(3))), 4)
@@ -34,7 +42,7 @@ def cross_entropy(
     _has_last_axis("logits", logits)
     classes = logits.shape[-1]
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
-        # Small integer dtypes cannot count many classes.
+        # A small integer dtype cannot represent the number of classes.
         labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
         valid = ((labels >= 0) & (labels < classes))[..., None]
         one_hot = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
@@ -53,11 +61,11 @@ def cross_entropy(
 def binary_cross_entropy(
     logits: ArrayLike, labels: ArrayLike, *, reduction: str | None = None
 ) -> Array:
-    """Sigmoid cross-entropy of one logit an example: `log(1 + exp(-s z))`, s = 2 label - 1.
+    """Return the sigmoid cross-entropy `log(1 + exp(-s z))` per logit z, where s = 2 label - 1.
 
-    `logits` and `labels` (0 or 1, or probabilities) have one shape, which is that of the result.
-    The gradient for a logit is `sigmoid(z) - label`, and the loss of an infinite logit on the
-    label's side is 0. Raises ValueError where the shapes differ.
+    `logits` and `labels` (0 or 1, or probabilities) have the same shape, which the result has too.
+    The gradient for a logit is `sigmoid(z) - label`; the loss of an infinite logit with the sign of
+    the label is 0. Raises ValueError if the shapes differ.
 
     >>> import jax.numpy as jnp
     >>> [round(float(v), 3) for v in binary_cross_entropy(jnp.array([0.0, 4.0]), jnp.array([1, 1]))]
@@ -73,9 +81,9 @@ def binary_cross_entropy(
 def mean_squared_error(
     predictions: ArrayLike, targets: ArrayLike, *, reduction: str | None = None
 ) -> Array:
-    """`mean((prediction - target)^2)` over the last axis: `(*batch, k)` gives `(*batch,)`.
+    """Return `mean((prediction - target)^2)` over the last axis: from `(*batch, k)` to `(*batch,)`.
 
-    In squared units of the targets. Raises ValueError where the shapes differ or are `()`.
+    The unit is the square of the targets'. Raises ValueError if the shapes differ or are `()`.
 
     >>> import jax.numpy as jnp
     >>> mean_squared_error(jnp.array([[1.0, 3.0]]), jnp.array([[0.0, 0.0]])).tolist()
@@ -94,10 +102,11 @@ def huber(
     delta: float = 1.0,
     reduction: str | None = None,
 ) -> Array:
-    """Mean over the last axis of `e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`.
+    """Return the mean over the last axis of Huber's loss of `e = prediction - target`.
 
-    The gradient for a prediction is `clip(e, -delta, delta) / k` (Huber 1964). Raises ValueError
-    where the shapes differ or are `()`.
+    The loss is `e^2 / 2` if `|e| <= delta`, else `delta (|e| - delta / 2)` (Huber 1964); the
+    gradient for a prediction is `clip(e, -delta, delta) / k`. Raises ValueError if the shapes
+    differ or are `()`.
 
     >>> import jax.numpy as jnp
     >>> huber(jnp.array([[0.5], [10.0]]), jnp.zeros((2, 1))).tolist()
@@ -118,24 +127,24 @@ def _float32(value: ArrayLike) -> Array:
 
 
 def _product(weight: Array, log_probability: Array) -> Array:
-    """`weight * log_probability`, 0 for weight 0 even where the probability is 0."""
-    unseen = (weight == 0) & jnp.isneginf(log_probability)
-    return weight * jnp.where(unseen, 0, log_probability)
+    """Return `weight * log_probability`, which is 0 for weight 0 even if the probability is 0."""
+    impossible = (weight == 0) & jnp.isneginf(log_probability)
+    return weight * jnp.where(impossible, 0, log_probability)
 
 
 def _has_last_axis(name: str, value: Array) -> None:
     if value.ndim < 1 or value.shape[-1] < 1:
         raise ValueError(
-            f"{name} have shape {value.shape}; expected (*batch, k), k at least 1: add the last "
-            "axis, such as with [..., None]"
+            f"{name} have shape {value.shape}; expected (*batch, k) with k >= 1: add the last "
+            "axis, for example with [..., None]"
         )
 
 
 def _same_shape(name: str, value: Array, other_name: str, other: Array) -> None:
     if value.shape != other.shape:
         raise ValueError(
-            f"{name} have shape {value.shape} and {other_name} {other.shape}; expected one shape: "
-            "reshape one of them"
+            f"{name} have shape {value.shape} and {other_name} {other.shape}; expected equal "
+            "shapes: reshape one of them"
         )
 
 
@@ -145,3 +154,7 @@ def _reduce(loss: Array, reduction: str | None) -> Array:
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction={reduction!r}; expected None, 'mean' or 'sum'")
     return jnp.mean(loss) if reduction == "mean" else jnp.sum(loss)
+
+
+def __dir__() -> list[str]:
+    return __all__

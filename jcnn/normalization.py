@@ -1,9 +1,10 @@
 """Normalization as pure functions: `(x - mean) / sqrt(variance + epsilon) * scale + bias`.
 
-`x` is `(*batch, *spatial, channels)`; `scale` and `bias` are `(channels,)` or None. Statistics are
-taken in float32 (two passes, so a large mean does not cancel), results keep the dtype of `x`. An
-input that does not vary gives the bias, with a finite gradient because of `epsilon`. Every function
-raises TypeError for dtypes that are not floating point, ValueError where shapes do not fit.
+Flax has normalization as modules only; these are the functions behind it, which also keep the dtype
+of `x`. `x` is `(*batch, *spatial, channels)`; `scale` and `bias` are `(channels,)` or None.
+Statistics are computed in float32, in two passes, so that a large mean does not cancel. A constant
+input gives the bias, with a finite gradient because of `epsilon`. Every function raises TypeError
+for dtypes that are not floating point and ValueError for shapes that do not match.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,19 @@ from jax.typing import ArrayLike
 
 from jcnn.arguments import floating
 
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "moments",
+    "rms_norm",
+    "standardize_kernel",
+]
+
 
 def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:
-    """Mean and variance (divided by n) over `axes`, kept as axes of length 1, in float32.
+    """Return mean and variance (divided by n) over `axes`, which keep length 1, in float32.
 
     >>> import jax.numpy as jnp
     >>> mean, variance = moments(jnp.array([[1.0], [3.0]]), (0,))
@@ -37,11 +48,11 @@ def batch_norm(
     *,
     epsilon: float = 1e-5,
 ) -> Array:
-    """Normalize each channel with the moments given, so that the function stays pure.
+    """Normalize each channel with the given mean and variance (Ioffe and Szegedy 2015).
 
-    `mean` and `variance` are `(channels,)` or `(1, ..., 1, channels)` with as many axes as `x`: in
-    training those of `moments(x, all axes but the last)`, through which the gradient flows; in
-    evaluation running averages. Source: Ioffe and Szegedy 2015.
+    `mean` and `variance` are `(channels,)`, or `(1, ..., 1, channels)` with as many axes as `x`. In
+    training pass `moments(x, axes)` over all axes but the last, through which the gradient flows;
+    in evaluation pass running averages.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([[1.0], [3.0]])
@@ -80,26 +91,26 @@ def group_norm(
     scale: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     *,
-    groups: int,
+    num_groups: int,
     spatial_ndim: int = 2,
     epsilon: float = 1e-6,
 ) -> Array:
-    """Normalize each example over its spatial axes and each of `groups` runs of channels.
+    """Normalize each example over its spatial axes and each group of adjacent channels.
 
-    Source: Wu and He 2018. Raises ValueError where `groups` does not divide the channels.
+    Raises ValueError if `num_groups` does not divide the channels. Source: Wu and He 2018.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([1.0, 3.0, 10.0, 30.0])[None, None]
-    >>> [round(float(v), 3) for v in group_norm(x, groups=2)[0, 0]]
+    >>> [round(float(v), 3) for v in group_norm(x, num_groups=2)[0, 0]]
     [-1.0, 1.0, -1.0, 1.0]
     """
     x = _channels_last(x)
     channels = x.shape[-1]
-    if groups < 1 or channels % groups:
-        raise ValueError(f"groups={groups}; expected a divisor of the {channels} channels")
+    if num_groups < 1 or channels % num_groups:
+        raise ValueError(f"num_groups={num_groups}; expected a divisor of the {channels} channels")
     if not 0 <= spatial_ndim < x.ndim:
         raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
-    split = x.reshape(*x.shape[:-1], groups, channels // groups)
+    split = x.reshape(*x.shape[:-1], num_groups, channels // num_groups)
     axes = (*range(split.ndim - 2 - spatial_ndim, split.ndim - 2), split.ndim - 1)
     mean, variance = moments(split, axes)
     each = (*mean.shape[:-2], channels)
@@ -143,10 +154,10 @@ def rms_norm(x: ArrayLike, scale: ArrayLike | None = None, *, epsilon: float = 1
 
 
 def standardize_kernel(kernel: ArrayLike, *, epsilon: float = 1e-5) -> Array:
-    """Zero mean and unit variance for each output channel's weights (Qiao et al. 2019).
+    """Give the weights of each output channel mean 0 and variance 1 (Qiao et al. 2019).
 
-    `kernel` is `(*window, in, out)`; multiply by `fan_in ** -0.5` and the activation's gain for a
-    kernel that keeps the variance.
+    `kernel` is `(*window, in, out)`. Multiplied by `fan_in ** -0.5` and the activation's
+    `variance_gain`, the kernel keeps the variance of the signal.
 
     >>> import jax.numpy as jnp
     >>> kernel = standardize_kernel(jnp.arange(9.0).reshape(3, 3, 1, 1))
@@ -185,10 +196,14 @@ def _aligned(x: Array, name: str, value: ArrayLike) -> Array:
     if wide.shape != x.shape[-1:]:
         raise ValueError(
             f"{name} has shape {wide.shape} for x of shape {x.shape}; expected {x.shape[-1:]}, one "
-            "number a channel"
+            "number per channel"
         )
     return wide.reshape((1,) * (x.ndim - 1) + wide.shape)
 
 
 def _wide(x: Array) -> Array:
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+
+
+def __dir__() -> list[str]:
+    return __all__

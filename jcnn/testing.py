@@ -1,4 +1,4 @@
-"""Checks that users run on their own layers, on chex and `jax.test_util`."""
+"""Checks for layers of your own, built on chex and `jax.test_util`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,10 @@ from flax import nnx
 from jax import Array
 from jax.test_util import check_grads
 
+__all__ = [
+    "assert_layer",
+]
+
 
 def assert_layer(
     layer: Callable[[Array], Array],
@@ -21,16 +25,20 @@ def assert_layer(
     gradients: bool = True,
     tolerance: float = 3e-2,
 ) -> None:
-    """Check a layer (an `nnx.Module` or a pure function) on `x`, a small batch.
+    """Check a layer (an `nnx.Module` or a pure function) on a small batch `x`.
 
-    The output has the dtype of `x`, and `shape` where given; it and its gradients, for the input
-    and every parameter, are finite; they match numerical ones within `tolerance` (float32, both
-    modes); jit agrees with eager; a batch agrees with its examples one by one (`batched=False` for
-    layers whose examples meet, such as batch normalization in training); the second call does not
-    recompile. Modules are checked in the mode (train or eval) they are in, state unchanged. Choose
-    `x` away from kinks (relu at 0), where numerical gradients are others.
+    - The output has the dtype of `x`, and the shape `shape` if that is passed.
+    - The output and the gradients for the input and every parameter are finite.
+    - The gradients match numerical ones within `tolerance` (float32 or wider, forward and reverse
+      mode). Choose `x` away from kinks (relu at 0), where numerical gradients differ.
+    - `jit` agrees with eager execution, and a second call does not recompile.
+    - A batch agrees with its examples one by one. Pass `batched=False` for layers that mix
+      examples, such as batch normalization in training.
 
-    Raises AssertionError saying which, ValueError for an `x` that is no floating batch.
+    Modules are checked in their current mode (train or eval), and their state does not change.
+
+    Raises AssertionError that names the failed check, and ValueError if `x` is not a batch of
+    floating dtype.
 
     >>> import jax, jax.numpy as jnp
     >>> assert_layer(jnp.tanh, jax.random.normal(jax.random.key(0), (2, 3)), shape=(2, 3))
@@ -63,7 +71,7 @@ def _pure(layer: Callable[[Array], Array]) -> tuple[Callable[[Any, Array], Array
 
 
 def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
-    # Counted here: chex counts by function, and every call of this check would be one too many.
+    # Counted here, because chex counts traces by function over all calls of this check.
     traces = 0
 
     def counted(params: Any, x: Array) -> Array:
@@ -74,7 +82,7 @@ def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array
     compiled = jax.jit(counted)
     for _ in range(2):
         np.testing.assert_allclose(
-            _float(compiled(params, x)), _float(y), rtol=1e-3, atol=_closeness(x), err_msg="jit"
+            _float(compiled(params, x)), _float(y), rtol=1e-3, atol=_tolerance(x), err_msg="jit"
         )
     if traces > 1:
         raise AssertionError(f"the second call compiled again ({traces} traces)")
@@ -82,16 +90,16 @@ def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array
 
 def _check_batch(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
     if y.shape[:1] != x.shape[:1]:
-        raise AssertionError(f"batch: {len(x)} examples gave an output of shape {y.shape}")
+        raise AssertionError(f"batch: the output for {len(x)} examples has shape {y.shape}")
     for i in range(len(x)):
         alone = apply(params, x[i : i + 1])
         np.testing.assert_allclose(
             _float(alone),
             _float(y[i : i + 1]),
             rtol=1e-4,
-            atol=_closeness(x),
-            err_msg=f"batch: example {i} alone differs; where dropout or batch normalization is in "
-            "training mode, call layer.eval() first or give batched=False",
+            atol=_tolerance(x),
+            err_msg=f"batch: example {i} alone differs; if dropout or batch normalization is in "
+            "training mode, call layer.eval() first or pass batched=False",
         )
 
 
@@ -108,8 +116,8 @@ def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, toleran
             check_grads(total, (params, x), order=1, atol=tolerance, rtol=tolerance, eps=3e-3)
         except AssertionError as error:
             raise AssertionError(
-                "gradient: it is not the numerical one; at a kink (relu at 0) that is no defect: "
-                f"choose x away from kinks\n{error}"
+                "gradient: it differs from the numerical one; at a kink (relu at 0) that is not a "
+                f"defect: choose x away from kinks\n{error}"
             ) from error
 
 
@@ -123,5 +131,9 @@ def _float(value: Array) -> np.ndarray:
     return np.asarray(value.astype(jnp.float32) if value.dtype.itemsize < 4 else value)
 
 
-def _closeness(x: Array) -> float:
+def _tolerance(x: Array) -> float:
     return 1e-5 if x.dtype.itemsize >= 4 else 2e-2
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -109,7 +109,7 @@ def test_facts(name, bounds, centred, saturates, slope):
     assert facts.max_derivative == pytest.approx(slope, rel=1e-3)
 
 
-def test_facts_of_a_function_of_ones_own():
+def test_facts_of_a_custom_function():
     facts = activations.facts(lambda x: 3 * jnp.tanh(x))
     assert facts.max_derivative == pytest.approx(3)
     assert facts.variance_gain == pytest.approx(1.59391 / 3, rel=2e-3)
@@ -131,7 +131,7 @@ def test_facts_of_a_function_of_ones_own():
         (jnp.reciprocal, "at x = 0 the value is inf"),
     ],
 )
-def test_facts_of_what_is_no_activation(function, message):
+def test_facts_reject_functions_that_are_not_activations(function, message):
     with pytest.raises(ValueError, match=message):
         activations.facts(function)
 
@@ -143,7 +143,7 @@ class Unhashable:
         return jnp.tanh(x)
 
 
-def test_facts_of_odd_functions():
+def test_facts_of_unusual_functions():
     assert (
         activations.facts(Unhashable()).variance_gain == activations.facts(jnp.tanh).variance_gain
     )
@@ -156,7 +156,7 @@ def test_facts_of_odd_functions():
         assert flat.variance_gain == np.inf
         assert flat.range == pytest.approx((value, value))
         assert flat.max_derivative == 0
-    # Its derivative overflows far out, where the facts do without it.
+    # Its derivative overflows far out, which the facts ignore.
     naive = activations.facts(lambda x: x / (1 + jnp.exp(-x)))
     assert naive.saturates == ("low",)
     assert naive.max_derivative == pytest.approx(activations.facts("silu").max_derivative)
@@ -167,7 +167,7 @@ def test_an_unknown_name_suggests_the_nearest():
         activations.facts("relo")
 
 
-def test_prelu_learns_one_slope_a_channel():
+def test_prelu_learns_one_slope_per_channel():
     x = jnp.array([[-2.0, -4.0], [1.0, -1.0]])
     grad = jax.grad(lambda s: activations.prelu(x, s).sum())(jnp.array([0.1, 0.2]))
     assert grad.tolist() == [-2.0, -5.0]

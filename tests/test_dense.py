@@ -1,4 +1,4 @@
-"""Dense and flatten, and the chain rule written by hand through a two-layer net."""
+"""Dense and flatten, and the chain rule by hand through a two-layer network."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def test_dense_is_a_matrix_product(batch):
     np.testing.assert_allclose(y, x @ kernel + bias, rtol=1e-5, atol=1e-5)
 
 
-def test_half_precision_is_summed_in_float32():
+def test_half_precision_is_accumulated_in_float32():
     x, kernel = jnp.ones((1, 4096), jnp.bfloat16), jnp.ones((4096, 1), jnp.bfloat16)
     y = dense(x, kernel)
     assert y.dtype == jnp.bfloat16
@@ -44,19 +44,22 @@ def test_errors():
     [
         ((jnp.int32, jnp.float32, jnp.float32), "x is int32; expected a floating dtype"),
         ((jnp.int32, jnp.int32, jnp.int32), "x is int32; expected a floating dtype"),
-        ((jnp.float32, jnp.int32, None), "kernel is int32; expected float32, as x"),
-        ((jnp.float16, jnp.float16, jnp.float32), "bias is float32; expected float16, as x"),
-        ((jnp.bfloat16, jnp.float32, None), "kernel is float32; expected bfloat16, as x"),
+        ((jnp.float32, jnp.int32, None), "kernel is int32; expected float32, the dtype of x"),
+        (
+            (jnp.float16, jnp.float16, jnp.float32),
+            "bias is float32; expected float16, the dtype of x",
+        ),
+        ((jnp.bfloat16, jnp.float32, None), "kernel is float32; expected bfloat16, the dtype of x"),
     ],
 )
 def test_dtypes_must_agree(dtypes, message):
     shapes = ((2, 3), (3, 4), (4,))
-    given = [jnp.ones(s, d) for s, d in zip(shapes, dtypes, strict=True) if d is not None]
+    arrays = [jnp.ones(s, d) for s, d in zip(shapes, dtypes, strict=True) if d is not None]
     with pytest.raises(TypeError, match=f"{message}: cast with .astype"):
-        dense(*given)
+        dense(*arrays)
 
 
-def test_the_chain_rule_by_hand_is_what_grad_returns():
+def test_grad_matches_the_chain_rule_by_hand():
     rng = np.random.default_rng(0)
     x, w1, w2 = rng.normal(size=(6, 3)), rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
     target = rng.normal(size=(6, 2))

@@ -143,6 +143,23 @@ def public_functions():
                 yield f"{package}.{name}", inspect.unwrap(value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("activations", "convolution", "dense", "initializers", "layers", "losses", "models"),
+        *("normalization", "pooling", "testing"),
+    ],
+)
+def test_dir_shows_only_what_is_public(name):
+    module = importlib.import_module(f"jcnn.{name}")
+    helpers = {"Any", "Array", "ArrayLike", "Callable", "Sequence", "dataclass", "annotations"}
+    shown = {public for public in dir(module) if not public.startswith("_")}
+    shown.discard("jaxtyping")  # added by the hook that checks types in the tests
+    assert shown
+    assert not {public for public in shown if inspect.ismodule(getattr(module, public))}
+    assert not shown & helpers
+
+
 def test_every_public_function_has_an_example():
     """In its own docstring, or in another of its module, where one shows several."""
     lacking = []

@@ -9,6 +9,8 @@ import pytest
 from flax import nnx
 
 from jcnn import initializers, layers, names
+from jcnn.study import factors
+from jcnn.study.storage import run_key
 
 SHAPE = (3, 3, 40, 80)
 FAN_IN, FAN_OUT = 9 * 40, 9 * 80
@@ -75,7 +77,7 @@ def test_gain_is_sqrt_two_for_relu_and_keeps_the_second_moment(key):
     assert float(jnp.mean(z**2)) == pytest.approx(1, rel=0.05)
 
 
-def test_seeds_may_be_mapped(key):
+def test_initializers_work_under_vmap(key):
     keys = jax.random.split(key, 3)
     many = jax.vmap(lambda k: initializers.he_normal()(k, (4, 5), jnp.float32))(keys)
     np.testing.assert_allclose(
@@ -100,7 +102,7 @@ def test_lsuv_gives_each_layer_unit_variance(key):
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 @pytest.mark.parametrize("make", [initializers.orthogonal, initializers.delta_orthogonal])
-def test_orthogonal_in_half_precision_is_float32_s_cast(make, dtype, key):
+def test_orthogonal_in_half_precision_is_cast_from_float32(make, dtype, key):
     for shape in ((4, 6), (3, 3, 4, 6)):
         half = make(2.0)(key, shape, dtype)
         assert half.dtype == dtype
@@ -121,7 +123,7 @@ def test_orthogonal_in_half_precision_is_float32_s_cast(make, dtype, key):
         initializers.delta_orthogonal(),
     ],
 )
-def test_what_is_no_kernel_is_refused(init, shape, key):
+def test_shapes_that_are_not_kernels_raise(init, shape, key):
     with pytest.raises(ValueError, match=r"has no fans; expected \(\*window, in, out\)"):
         init(key, shape)
 
@@ -178,3 +180,21 @@ def test_a_factory_that_is_not_called_says_so(name):
     message = rf"{name} is a factory of initializers, not an initializer; call it: {name}\(\)$"
     with pytest.raises(TypeError, match=message):
         layers.Dense(2, 3, kernel_init=getattr(initializers, name), rngs=nnx.Rngs(0))
+
+
+def test_a_study_has_a_level_per_initializer():
+    inits = [
+        initializers.he_normal(),
+        initializers.orthogonal(),
+        initializers.orthogonal(1.4),
+        initializers.lsuv_orthogonal(),
+    ]
+    levels = factors.levels("kernel_init", inits)
+    expected = ["he_normal", "orthogonal", "orthogonal:1.4", "lsuv"]
+    assert [level.name for level in levels] == expected
+    assert all(level.readable("kernel_init") for level in levels)
+    assert [run_key.of_value("kernel_init", init) for init in inits] == [
+        (name, True) for name in expected
+    ]
+    halved = initializers.scaled(initializers.he_normal(), 0.5)
+    assert run_key.of_value("kernel_init", halved) == ("own", False)

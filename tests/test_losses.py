@@ -1,4 +1,4 @@
-"""Losses against Optax, and their gradients against the textbook."""
+"""Losses against Optax, and their gradients against closed forms."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ LOGITS = jnp.asarray(np.random.default_rng(0).normal(size=(6, 4)) * 3, jnp.float
 LABELS = jnp.array([0, 1, 2, 3, 1, 1])
 
 
-def test_cross_entropy_is_optax_s():
+def test_cross_entropy_matches_optax():
     expected = optax.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS)
     one_hot = jax.nn.one_hot(LABELS, 4)
     np.testing.assert_allclose(losses.cross_entropy(LOGITS, LABELS), expected, rtol=1e-5)
@@ -29,7 +29,7 @@ def test_gradient_is_softmax_minus_one_hot():
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_other_losses_are_optax_s():
+def test_other_losses_match_optax():
     p, t = LOGITS, jnp.flip(LOGITS, 0)
     squared = optax.squared_error(p, t).mean(-1)
     np.testing.assert_allclose(losses.mean_squared_error(p, t), squared, rtol=1e-5)
@@ -63,13 +63,13 @@ def test_a_label_out_of_range_gives_nan(dtype):
     assert jnp.isnan(gradient).any(-1).tolist() == [False, True, False]
 
 
-def test_small_integers_count_many_classes():
+def test_small_integer_dtypes_work_with_many_classes():
     logits = jnp.zeros(300).at[256].set(5.0)
     expected = losses.cross_entropy(logits, jnp.int32(0))
     assert losses.cross_entropy(logits, jnp.uint8(0)) == expected
 
 
-def test_what_has_probability_0_and_weight_0_costs_nothing():
+def test_a_class_of_probability_0_and_weight_0_adds_nothing():
     logits = jnp.array([1.0, -jnp.inf, 2.0])
     for label in (jnp.int32(0), jnp.array([1.0, 0.0, 0.0])):
         value, gradient = jax.value_and_grad(losses.cross_entropy)(logits, label)

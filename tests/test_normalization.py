@@ -1,4 +1,4 @@
-"""Normalization against Flax's modules and plain numpy."""
+"""Normalization against Flax's modules and plain NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ def affine(module):
     return module
 
 
-def test_against_flax():
+def test_functions_match_flax():
     rngs = nnx.Rngs(0)
     scale, bias = jnp.linspace(0.5, 2, 8), jnp.linspace(-1, 1, 8)
     pairs = [
@@ -26,7 +26,7 @@ def test_against_flax():
         (affine(nnx.RMSNorm(8, rngs=rngs)), normalization.rms_norm(X, scale)),
         (
             affine(nnx.GroupNorm(8, 4, rngs=rngs)),
-            normalization.group_norm(X, scale, bias, groups=4),
+            normalization.group_norm(X, scale, bias, num_groups=4),
         ),
         (affine(nnx.InstanceNorm(8, rngs=rngs)), normalization.instance_norm(X, scale, bias)),
         (
@@ -38,17 +38,17 @@ def test_against_flax():
         np.testing.assert_allclose(module(X), ours, rtol=1e-3, atol=1e-3)
 
 
-def test_statistics_by_numpy():
+def test_statistics_match_numpy():
     x = np.asarray(X, np.float64)
     mean, variance = normalization.moments(X, (0, 1, 2))
     np.testing.assert_allclose(mean.ravel(), x.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(variance.ravel(), x.var((0, 1, 2)), rtol=1e-4)
-    y = np.asarray(normalization.group_norm(X, groups=2), np.float64).reshape(4, 25, 2, 4)
+    y = np.asarray(normalization.group_norm(X, num_groups=2), np.float64).reshape(4, 25, 2, 4)
     np.testing.assert_allclose(y.mean((1, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(y.std((1, 3)), 1, rtol=1e-4)
-    single = normalization.group_norm(X[0], groups=2)
+    single = normalization.group_norm(X[0], num_groups=2)
     np.testing.assert_allclose(
-        normalization.group_norm(X, groups=2)[0], single, rtol=1e-4, atol=1e-5
+        normalization.group_norm(X, num_groups=2)[0], single, rtol=1e-4, atol=1e-5
     )
 
 
@@ -59,7 +59,7 @@ def test_kernels_are_standardized_per_output_channel():
     np.testing.assert_allclose(y.std((0, 1, 2)), 1, rtol=1e-3)
 
 
-def test_constant_input_has_finite_gradient_and_half_precision_comes_back():
+def test_constant_inputs_and_half_precision():
     flat = jnp.full((2, 4, 4, 8), 7.0)
     grad = jax.grad(lambda x: jnp.sum(normalization.instance_norm(x) ** 2))(flat)
     assert jnp.isfinite(grad).all()
@@ -75,7 +75,7 @@ def test_a_large_mean_does_not_cancel():
 CALLS = {
     "batch": lambda x, *p: normalization.batch_norm(x, jnp.zeros(8), jnp.ones(8), *p),
     "layer": normalization.layer_norm,
-    "group": lambda x, *p: normalization.group_norm(x, *p, groups=2, spatial_ndim=0),
+    "group": lambda x, *p: normalization.group_norm(x, *p, num_groups=2, spatial_ndim=0),
     "instance": lambda x, *p: normalization.instance_norm(x, *p, spatial_ndim=1),
     "rms": normalization.rms_norm,
 }
@@ -96,7 +96,7 @@ def test_errors(name):
         call(jnp.float32(1))
 
 
-def test_moments_are_one_a_channel():
+def test_moments_have_one_value_per_channel():
     mean, variance = normalization.moments(X, (0, 1, 2))
     kept = normalization.batch_norm(X, mean, variance)
     np.testing.assert_array_equal(normalization.batch_norm(X, mean.ravel(), variance.ravel()), kept)
@@ -107,8 +107,8 @@ def test_moments_are_one_a_channel():
             normalization.batch_norm(X, mean, jnp.ones(shape))
 
 
-def test_groups_divide_the_channels():
+def test_groups_must_divide_the_channels():
     with pytest.raises(ValueError, match="divisor of the 8 channels"):
-        normalization.group_norm(X, groups=3)
+        normalization.group_norm(X, num_groups=3)
     with pytest.raises(TypeError, match="kernel is int32"):
         normalization.standardize_kernel(jnp.ones((3, 4), jnp.int32))

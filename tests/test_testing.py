@@ -44,13 +44,13 @@ def test_assert_layer_catches(layer, message):
     [
         (lambda x: (x, x), images(2, 3), AssertionError, "returned tuple; expected one array"),
         (lambda x: None, images(2, 3), AssertionError, "returned NoneType; expected one array"),
-        (jnp.mean, images(2, 3), AssertionError, r"2 examples gave an output of shape \(\)"),
+        (jnp.mean, images(2, 3), AssertionError, r"output for 2 examples has shape \(\)"),
         (lambda x: x @ jnp.ones((3, len(x))), images(2, 3), AssertionError, "example 0 alone"),
         (jnp.abs, jnp.ones((2, 3), jnp.int32), ValueError, "x is int32 .* floating batch"),
         (jnp.tanh, images(0, 3), ValueError, r"shape \(0, 3\); expected a floating batch"),
         (jnp.tanh, jnp.float32(1), ValueError, r"shape \(\); expected a floating batch"),
     ],
 )
-def test_assert_layer_says_what_is_wrong(layer, x, error, message, unchecked_types):
+def test_assert_layer_names_the_problem(layer, x, error, message, unchecked_types):
     with pytest.raises(error, match=message):
         assert_layer(layer, x)

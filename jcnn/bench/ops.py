@@ -117,7 +117,7 @@ def _elementwise() -> Iterator[Op]:
         yield Op(kind, kind, IMAGES, getattr(activations, kind), torch={})
     yield Op("batch_norm", "batch_norm", IMAGES, _batch_norm, torch={})
     yield Op("layer_norm", "layer_norm", IMAGES, normalization.layer_norm, torch={})
-    group_norm = partial(normalization.group_norm, groups=8)
+    group_norm = partial(normalization.group_norm, num_groups=8)
     yield Op("group_norm", "group_norm", IMAGES, group_norm, torch={"groups": 8})
 
 

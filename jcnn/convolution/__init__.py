@@ -1,3 +1,3 @@
-"""Convolution whose gradients stay on the fast path inside a training loop."""
+"""Convolution whose gradients stay on XLA's fast path inside a training loop."""
 
-from jcnn.convolution.conv import conv as conv
+from jcnn.convolution._conv import conv as conv

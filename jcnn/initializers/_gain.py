@@ -15,6 +15,7 @@ from jcnn.quadrature import Smooth, expectation
 def scaled(initializer: Initializer, gain: ArrayLike) -> Initializer:
     """Return an initializer that draws `gain` times what `initializer` draws.
 
+    >>> import jax
     >>> from jcnn.initializers import ones
     >>> float(scaled(ones, 0.5)(jax.random.key(0), (2, 2))[0, 0])
     0.5
@@ -34,6 +35,7 @@ def gain(activation: Callable[..., Array]) -> float:
     This is the rule of He et al. (2015) for any activation, sqrt 2 for relu. For signals that are
     centred on the way, see `jcnn.activations.variance_gain`.
 
+    >>> import jax
     >>> round(gain(jax.nn.relu), 4)
     1.4142
     """

@@ -17,6 +17,7 @@ def orthogonal(gain: ArrayLike = 1.0) -> Initializer:
 
     Half precision is drawn in float32 and cast. Source: Saxe et al. 2014.
 
+    >>> import jax
     >>> kernel = orthogonal()(jax.random.key(0), (8, 4))
     >>> bool(jnp.allclose(kernel.T @ kernel, jnp.eye(4), atol=1e-5))
     True
@@ -36,6 +37,7 @@ def delta_orthogonal(gain: ArrayLike = 1.0) -> Initializer:
 
     Raises ValueError if there are more input than output channels.
 
+    >>> import jax
     >>> kernel = delta_orthogonal()(jax.random.key(0), (3, 3, 4, 8))
     >>> float(jnp.abs(kernel[0]).max()), round(float(jnp.linalg.norm(kernel[1, 1, 0])), 4)
     (0.0, 1.0)
@@ -65,6 +67,7 @@ def _with_gain(name: str, gain: Any, function: Initializer) -> Initializer:
 def dirac() -> Initializer:
     """The convolution that copies input channel i to output channel i (the identity).
 
+    >>> import jax
     >>> dirac()(jax.random.key(0), (3, 1, 1))[:, 0, 0].tolist()
     [0.0, 1.0, 0.0]
     """

@@ -10,9 +10,9 @@ from jax import lax
 
 from jcnn import arguments
 from jcnn.convolution import conv
-from jcnn.convolution.cpu import fast
-from jcnn.convolution.geometry import Geometry
-from jcnn.convolution.plain import plain as accelerators
+from jcnn.convolution._cpu import fast
+from jcnn.convolution._geometry import Geometry
+from jcnn.convolution._plain import plain as accelerators
 from tests import reference
 
 # spatial, window, in, out, strides, padding, dilation, groups
@@ -77,8 +77,8 @@ def test_values_and_both_gradients(case):
 
 @pytest.mark.parametrize("models", [1, 3])
 @pytest.mark.parametrize("case", [c for c in CASES if c[-1] == 1], ids=str)
-def test_what_accelerators_run_is_what_cpus_run(case, models):
-    """All three maps of both lowerings, on CPU: the other one has no test of its own here."""
+def test_both_lowerings_agree(case, models):
+    """All three maps of both lowerings on CPU, which otherwise runs only one of them."""
     spatial, window, inputs, outputs, strides, padding, dilation, _ = case
     n = len(spatial)
     dilations = (dilation,) * n
@@ -90,22 +90,22 @@ def test_what_accelerators_run_is_what_cpus_run(case, models):
     )
     geometry = Geometry(spatial, window, out, (strides,) * n, dilations, pads)
     draw = np.random.default_rng(2).normal
-    known = {
+    arrays = {
         "input": draw(size=(models, 2, *spatial, inputs)),
         "kernel": draw(size=(models, *window, inputs, outputs)),
         "output": draw(size=(models, 2, *geometry.out_spatial, outputs)),
     }
-    known = {name: jnp.asarray(value, jnp.float32) for name, value in known.items()}
+    arrays = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
     for result, operands in (
         ("output", ("input", "kernel")),
         ("input", ("output", "kernel")),
         ("kernel", ("input", "output")),
     ):
-        found = [
-            lowering(*(known[name] for name in operands), result=result, geometry=geometry)
+        results = [
+            lowering(*(arrays[name] for name in operands), result=result, geometry=geometry)
             for lowering in (accelerators, fast)
         ]
-        np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[7]], ids=str)
@@ -129,7 +129,7 @@ def test_forward_mode_and_second_derivatives(case):
 
 @pytest.mark.parametrize("over", ["x", "kernel", "both"])
 @pytest.mark.parametrize("case", [CASES[2], CASES[3], CASES[6]], ids=str)
-def test_vmap_map_and_their_gradients_agree_with_singles(case, over):
+def test_vmap_and_map_agree_with_single_calls(case, over):
     x, kernel = arrays(case)
     xs = jnp.stack([x, 2 * x, x - 1]) if over != "kernel" else jnp.stack([x] * 3)
     kernels = jnp.stack([kernel, -kernel, kernel + 1]) if over != "x" else jnp.stack([kernel] * 3)
@@ -166,7 +166,7 @@ def test_batch_axes_bias_and_dtype():
         )
 
 
-def test_circular_padding_moves_with_its_input():
+def test_circular_padding_is_equivariant_to_shifts():
     x, kernel = arrays(CASES[2])
     y = conv(x, kernel, padding="CIRCULAR")
     assert y.shape == (2, 6, 6, 4)
@@ -186,8 +186,8 @@ def test_agrees_with_pytorch(case):
         torch.tensor(np.asarray(kernel).transpose(3, 2, 0, 1).copy()),
         stride=strides,
         padding=padding.lower() if strides == 1 else 0,
-        kernel_dilation=dilation,
-        feature_group_count=groups,
+        dilation=dilation,
+        groups=groups,
     )
     np.testing.assert_allclose(
         ours(case)(x, kernel), y.numpy().transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-4
@@ -195,7 +195,7 @@ def test_agrees_with_pytorch(case):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the slow path is XLA:CPU's")
-def test_a_scanned_training_step_has_canonical_convolutions_alone():
+def test_a_scanned_training_step_has_only_canonical_convolutions():
     def loss(kernels, x):
         h = jax.nn.relu(conv(x, kernels[0]))
         return jnp.sum(conv(h, kernels[1], strides=2) ** 2)
@@ -243,7 +243,7 @@ def test_errors_say_what_to_change(x, kernel, options, error, message, unchecked
         conv(jnp.ones(x), jnp.ones(kernel), **options)
 
 
-def test_integers_of_numpy_are_integers(unchecked_types):
+def test_numpy_integers_are_accepted(unchecked_types):
     x, kernel = arrays(CASES[3])
     one, two = np.int64(1), np.int64(2)
     padding, dilation = [(one, one), (one, 0)], np.array([1, 1])

@@ -1,4 +1,4 @@
-"""Pooling that draws, as a layer: streams of keys, modes, pairing with other poolings, errors."""
+"""Random pooling as a layer: key streams, train and eval, pairing with other pooling, errors."""
 
 import functools
 
@@ -14,7 +14,7 @@ from jcnn.testing import assert_layer
 
 
 def noisy(x, window_shape, strides=None, padding="VALID", *, scale=0.1, key=None):
-    """A pooling of one's own, which knows by its key whether it is to draw."""
+    """A user's random pooling, deterministic without a key."""
     y = pooling.avg_pool(x, window_shape, strides, padding)
     return y if key is None else y + scale * jax.random.normal(key, y.shape, y.dtype)
 
@@ -36,7 +36,7 @@ def params(model):
 
 
 @pytest.mark.parametrize("name", DRAWING)
-def test_a_pool_draws_in_training_and_not_in_evaluation(name):
+def test_a_pool_is_random_only_in_training(name):
     function, options = DRAWING[name]
     x = positive(2, 4, 4, 3)
     pool, again, other = (layers.Pool(function, (2, 2), rngs=nnx.Rngs(seed)) for seed in (0, 0, 1))
@@ -53,7 +53,7 @@ def test_a_pool_draws_in_training_and_not_in_evaluation(name):
     np.testing.assert_allclose(nnx.view(pool, deterministic=True)(x), mean, rtol=1e-6)
 
 
-def test_pools_of_one_model_draw_apart_and_from_the_stream_that_is_named():
+def test_pools_of_one_model_draw_independently_from_the_pooling_stream():
     x = positive(2, 4, 4, 3)
 
     def drawn(rngs):
@@ -67,8 +67,8 @@ def test_pools_of_one_model_draw_apart_and_from_the_stream_that_is_named():
 
 
 @pytest.mark.parametrize("make", [models.lenet, models.plain_cnn, models.vgg])
-def test_a_model_has_the_parameters_that_it_has_with_another_pooling(make):
-    """Paired: in a study, seed s means the same initial values whatever the pooling."""
+def test_parameters_do_not_depend_on_the_pooling(make):
+    """In a study, seed s means the same initial values for every pooling (paired runs)."""
     one, other = (
         make((8, 8, 1), 3, pooling=pool, normalization=layers.batch_norm, rngs=nnx.Rngs(3))
         for pool in (pooling.max_pool, pooling.stochastic_pool)
@@ -78,7 +78,7 @@ def test_a_model_has_the_parameters_that_it_has_with_another_pooling(make):
     assert len(jax.tree.leaves(nnx.state(other))) > len(jax.tree.leaves(nnx.state(one)))
 
 
-def test_a_key_that_is_given_is_kept():
+def test_a_key_in_a_partial_is_kept():
     key = jax.random.key(3)
     pool = layers.Pool(functools.partial(pooling.stochastic_pool, key=key), (2,))
     x = positive(8, 2)
@@ -104,7 +104,7 @@ def test_models_of_many_seeds_under_vmap():
     assert (together[0] != together[1]).any()
 
 
-def test_a_diagnosis_takes_drawing_for_no_activation():
+def test_a_diagnosis_does_not_mistake_random_pooling_for_an_activation():
     rngs = nnx.Rngs(0)
     model = layers.Sequential(
         conv=layers.Conv(1, 4, (3, 3), rngs=rngs),
@@ -114,15 +114,15 @@ def test_a_diagnosis_takes_drawing_for_no_activation():
         output=layers.Dense(36, 3, rngs=rngs),
     )
     before = jax.random.key_data(model.pool.rngs.key[...]), model.pool.rngs.count[...]
-    found = jcnn.diagnose(model, positive(16, 8, 8, 1), jnp.arange(16) % 3)
-    assert [(one.name, one.activation) for one in found.layers] == [
+    diagnosis = jcnn.diagnose(model, positive(16, 8, 8, 1), jnp.arange(16) % 3)
+    assert [(layer.name, layer.activation) for layer in diagnosis.layers] == [
         ("conv", None),
         ("output", None),
     ]
-    assert all(np.isfinite(one.gradient) and one.gradient > 0 for one in found.layers)
+    assert all(np.isfinite(layer.gradient) and layer.gradient > 0 for layer in diagnosis.layers)
     after = jax.random.key_data(model.pool.rngs.key[...]), model.pool.rngs.count[...]
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_learned_functions_have_parameters_that_learn(name):
     assert all(jnp.any(g != 0) for g in jax.tree.leaves(gradient))
 
 
-def test_each_layer_learns_values_of_its_own():
+def test_each_layer_has_its_own_parameters():
     first, second = (layers.Activation(layers.learned_prelu) for _ in range(2))
     first.parameters["slope"][...] = jnp.float32(0.5)
     assert second.parameters["slope"][...] == 0.25
@@ -64,7 +64,7 @@ def test_each_layer_learns_values_of_its_own():
 @pytest.mark.parametrize(
     ("features", "groups"), [(1, 1), (2, 1), (4, 2), (7, 1), (8, 4), (12, 6), (16, 8), (20, 5)]
 )
-def test_groups_have_two_channels_or_more(features, groups):
+def test_groups_have_at_least_two_channels(features, groups):
     norm = layers.group_norm(features, rngs=nnx.Rngs(0))
     assert norm.num_groups == groups
     x = images(3, features)
@@ -89,13 +89,13 @@ def test_integers_are_not_normalized(normalization):
     ],
 )
 def test_layers_compute_in_the_dtype_of_their_input(make):
-    for given in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64):
-        with jax.enable_x64(given == jnp.float64):
+    for dtype in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64):
+        with jax.enable_x64(dtype == jnp.float64):
             layer = make(nnx.Rngs(0))
-            assert layer(jnp.ones((2, 4, 3), given)).dtype == given
+            assert layer(jnp.ones((2, 4, 3), dtype)).dtype == dtype
             assert layer.kernel.dtype == jnp.float32
             fixed = make(nnx.Rngs(0), dtype=jnp.float32)
-            assert fixed(jnp.ones((2, 4, 3), given)).dtype == jnp.float32
+            assert fixed(jnp.ones((2, 4, 3), dtype)).dtype == jnp.float32
     with pytest.raises(TypeError, match="x is uint8; expected a floating dtype"):
         make(nnx.Rngs(0))(jnp.ones((2, 4, 3), jnp.uint8))
 

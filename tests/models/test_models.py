@@ -27,7 +27,7 @@ def test_models(name):
     make, shape, options = MODELS[name]
     model = make(shape, 3, activation=jnp.tanh, rngs=nnx.Rngs(0), **options)
     model.eval()
-    # Numerical gradients of whole models are left to the layers: here shapes, batches and jit.
+    # Gradients are checked per layer; whole models are checked for shapes, batches and jit.
     assert_layer(model, images(2, *shape), shape=(2, 3), gradients=False)
 
 

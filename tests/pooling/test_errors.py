@@ -14,7 +14,7 @@ from tests.pooling.cases import POOLINGS, sample
         ({"window_shape": (0, 2)}, "expected 1 to 3 positive sizes"),
         ({"window_shape": (2, 2), "strides": (1, 2, 3)}, r"strides=\(1, 2, 3\)"),
         ({"window_shape": (2, 2), "padding": "FULL"}, "expected 'SAME', 'VALID'"),
-        ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "padding alone"),
+        ({"window_shape": (2, 2), "padding": ((2, 0), (0, 0))}, "only padding"),
         ({"window_shape": (9, 9)}, "use a smaller window"),
         ({"window_shape": (2, 2, 2)}, "add the missing axes"),
         ({"window_shape": 0}, r"window_shape=\(0,\); expected .* such as \(2, 2\)"),
@@ -32,7 +32,7 @@ def test_errors_say_what_to_change(arguments, message, unchecked_types):
         pooling.max_pool(jnp.ones((4, 4, 1)), **arguments)
 
 
-def test_other_sizes_are_checked_alike(unchecked_types):
+def test_other_sizes_are_checked_too(unchecked_types):
     x = jnp.ones((4, 4, 1))
     for call, name in (
         (lambda: pooling.adaptive_max_pool(x, 1.5), "output_shape=1.5"),
@@ -47,7 +47,7 @@ def test_other_sizes_are_checked_alike(unchecked_types):
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-def test_integers_of_numpy_are_integers(name, unchecked_types):
+def test_numpy_integers_are_accepted(name, unchecked_types):
     function, _ = POOLINGS[name]
     x = jnp.asarray(sample((5, 5)))
     two, one = np.int64(2), np.int64(1)
@@ -73,6 +73,6 @@ def test_dtypes_that_cannot_be_pooled(function, dtype, message):
         function(jnp.ones((4, 4, 1), dtype), (2, 2))
 
 
-def test_lp_needs_a_norm():
+def test_lp_requires_p_of_at_least_1():
     with pytest.raises(ValueError, match="expected 1 or more"):
         pooling.lp_pool(jnp.ones((4, 4, 1)), (2, 2), p=0.5)

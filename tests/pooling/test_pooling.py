@@ -33,7 +33,7 @@ def test_values_and_gradients_match_plain_loops(name, case):
 
 @pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_half_precision_comes_back_and_is_summed_in_float32(name, dtype):
+def test_half_precision_is_kept_and_accumulated_in_float32(name, dtype):
     function, _ = POOLINGS[name]
     x = jnp.asarray(sample((9, 9))).astype(dtype)
     y = function(x, (3, 3), 2, "SAME")
@@ -42,7 +42,7 @@ def test_half_precision_comes_back_and_is_summed_in_float32(name, dtype):
     np.testing.assert_array_equal(y.astype(jnp.float32), exact.astype(jnp.float32))
 
 
-def test_long_sums_keep_their_value_in_half_precision():
+def test_long_sums_are_exact_in_half_precision():
     ones = jnp.ones((1, 64, 64, 1), jnp.bfloat16)
     assert float(pooling.avg_pool(ones, (64, 64))[0, 0, 0, 0]) == 1.0
     assert float(pooling.l2_pool(ones, (64, 64))[0, 0, 0, 0]) == 64.0
@@ -133,7 +133,7 @@ def test_adaptive_pools_match_loops(output):
             np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_mixtures_lie_between_their_ends():
+def test_mixtures_reach_the_maximum_and_the_average():
     x = jnp.abs(jnp.asarray(sample((6, 6)))) + 0.1
     largest, average = pooling.max_pool(x, (2, 2)), pooling.avg_pool(x, (2, 2))
     np.testing.assert_allclose(pooling.mixed_pool(x, (2, 2), alpha=1.0), largest)
@@ -143,7 +143,7 @@ def test_mixtures_lie_between_their_ends():
     assert jnp.isfinite(jax.grad(lambda p: pooling.gem_pool(x, (2, 2), p=p).sum())(3.0))
 
 
-def test_circular_blur_moves_with_its_input():
+def test_circular_blur_is_equivariant_to_shifts():
     x = jnp.asarray(sample((8, 8)))
     y = pooling.blur_pool(x, (2, 2), "CIRCULAR")
     moved = pooling.blur_pool(jnp.roll(x, 2, axis=1), (2, 2), "CIRCULAR")

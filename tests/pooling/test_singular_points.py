@@ -12,7 +12,7 @@ from tests.pooling.cases import POOLINGS
 
 
 @pytest.mark.parametrize("strides", [2, 1])
-def test_the_first_maximum_takes_the_gradient(strides):
+def test_the_first_maximum_receives_the_gradient(strides):
     x = jnp.ones((2, 4, 1)) if strides == 1 else jnp.ones((4, 4, 1))
     grad = jax.grad(lambda x: pooling.max_pool(x, (2, 2), strides).sum())(x)[..., 0]
     if strides == 2:
@@ -23,7 +23,7 @@ def test_the_first_maximum_takes_the_gradient(strides):
 
 @pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("strides", [2, 1])
-def test_zero_windows_have_finite_gradients_and_nan_spreads(name, strides):
+def test_zero_windows_have_finite_gradients_and_nan_propagates(name, strides):
     function, _ = POOLINGS[name]
     zeros = jnp.zeros((4, 4, 1))
     assert jnp.isfinite(jax.grad(lambda x: function(x, (2, 2), strides).sum())(zeros)).all()
@@ -31,10 +31,10 @@ def test_zero_windows_have_finite_gradients_and_nan_spreads(name, strides):
 
 
 @pytest.mark.parametrize("strides", [(2, 2), (1, 1)])
-def test_a_window_that_holds_nan_passes_no_gradient_to_the_maximum(strides):
+def test_max_pooling_passes_no_gradient_through_a_window_with_nan(strides):
     x = jnp.arange(16.0).reshape(4, 4, 1).at[0, 1].set(jnp.nan)
     gradient = jax.grad(lambda x: pooling.max_pool(x, (2, 2), strides).sum())(x)[..., 0]
-    # Without NaN every window's maximum is at its end; the windows over (0, 1) are left out.
+    # Without NaN the maximum of each window is at its end; windows with (0, 1) are excluded.
     expected = np.zeros((4, 4))
     for i, j in itertools.product(range(0, 3, strides[0]), range(0, 3, strides[1])):
         expected[i + 1, j + 1] += not (i == 0 and j in (0, 1))
@@ -44,7 +44,7 @@ def test_a_window_that_holds_nan_passes_no_gradient_to_the_maximum(strides):
 
 
 def gem_in_float64(x, p, epsilon=1e-6):
-    """Value and the two gradients over axis 0."""
+    """Return the value and the gradients for `x` and `p`, along axis 0."""
     x = np.maximum(np.asarray(x, np.float64), epsilon)
     weights = x**p / (x**p).sum(0)
     y = (x**p).mean(0) ** (1 / p)
@@ -54,8 +54,8 @@ def gem_in_float64(x, p, epsilon=1e-6):
 
 @pytest.mark.parametrize("p", [1.0, 3.0, 7.0, 20.0, 50.0])
 @pytest.mark.parametrize("strides", [4, 2])
-def test_gem_keeps_its_value_and_gradients_for_every_power(p, strides):
-    # A window a channel: of usual values, of zeros, tiny, huge, and of both.
+def test_gem_matches_float64_for_every_power(p, strides):
+    # One window per channel: usual values, zeros, tiny, huge, and both tiny and usual.
     x = np.random.default_rng(0).uniform(0.1, 2, size=(4, 5)) * np.array([1, 0, 1e-4, 1e5, 1])
     x[0, 4] = 1e-5
     x = x.astype(np.float32)
@@ -77,10 +77,10 @@ def test_gem_keeps_its_value_and_gradients_for_every_power(p, strides):
 def test_lp_neither_overflows_nor_vanishes(p, strides):
     x = np.array([3.0, -4.0, 0.0])[:, None]
     for scale in (1e-30, 1.0, 1e30):
-        given = jnp.asarray(x * scale, jnp.float32)
-        y = pooling.lp_pool(given, (2,), strides, p=p)[0, 0]
+        values = jnp.asarray(x * scale, jnp.float32)
+        y = pooling.lp_pool(values, (2,), strides, p=p)[0, 0]
         assert float(y) == pytest.approx(np.linalg.norm(x[:2, 0], p) * scale, rel=1e-5)
-        gradient = jax.grad(lambda x: pooling.lp_pool(x, (2,), strides, p=p)[0, 0])(given)
+        gradient = jax.grad(lambda x: pooling.lp_pool(x, (2,), strides, p=p)[0, 0])(values)
         expected = np.sign(x) * (np.abs(x) / np.linalg.norm(x[:2, 0], p)) ** min(p - 1, 1e9)
         if p == np.inf:
             expected = np.array([0.0, -1.0, 0.0])[:, None]

@@ -10,13 +10,13 @@ from tests import reference
 from tests.pooling.cases import CASES, sample
 
 
-# The last two have more positions than are unrolled, apart and overlapping.
+# The last two have too many positions to unroll, without and with overlap.
 @pytest.mark.parametrize(
     "case",
     [*CASES, ((10, 5), (5, 5), (5, 5), "VALID", (1, 1)), ((7, 6), (5, 5), (2, 1), "SAME", (1, 1))],
     ids=str,
 )
-def test_stochastic_pool_draws_by_running_sums_and_passes_the_gradient_there(case, key):
+def test_stochastic_pool_matches_running_sums(case, key):
     spatial, window, strides, padding, dilation = case
     x = sample(spatial)
 
@@ -42,14 +42,14 @@ def test_stochastic_pool_draws_by_running_sums_and_passes_the_gradient_there(cas
 
 
 @pytest.mark.parametrize("strides", [4, 2])
-def test_stochastic_pool_draws_in_proportion(strides, key):
+def test_stochastic_pool_draws_proportionally(strides, key):
     x = jnp.array([1.0, 3.0, 0.0, -2.0] * 1000).reshape(1000, 4, 1)
     drawn = pooling.stochastic_pool(jnp.pad(x, ((0, 0), (0, 2), (0, 0))), (4,), strides, key=key)
     drawn = drawn[:, 0, 0]
     assert set(drawn.tolist()) == {1.0, 3.0}
     assert abs(float(jnp.mean(jnp.where(drawn == 3.0, 1.0, 0.0))) - 0.75) < 0.05
     assert not (pooling.stochastic_pool(-jnp.abs(x), (4,), strides, key=key)).any()
-    with pytest.raises(ValueError, match="give key="):
+    with pytest.raises(ValueError, match="pass key="):
         pooling.stochastic_pool(x, (4,))
 
 
@@ -78,7 +78,7 @@ def test_stochastic_pool_at_zeros_nan_and_infinity(size, strides, deterministic,
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_stochastic_pool_in_half_precision_draws_what_float32_does(dtype, key):
+def test_stochastic_pool_draws_the_same_in_half_precision(dtype, key):
     x = jnp.asarray(sample((9, 9))).astype(dtype)
     y = pooling.stochastic_pool(x, (3, 3), 2, "SAME", key=key)
     assert y.dtype == dtype
@@ -94,10 +94,10 @@ def test_stochastic_pool_under_transformations(key):
         return pooling.stochastic_pool(x, (3, 3), strides, key=key)
 
     for strides in (3, 2):
-        apart = jnp.stack([pool(x, one, strides) for one in keys])
+        separate = jnp.stack([pool(x, single, strides) for single in keys])
         together = jax.jit(jax.vmap(pool, (None, 0, None)), static_argnums=2)(x, keys, strides)
-        np.testing.assert_array_equal(apart, together)
-        assert (apart[0] != apart[1]).any()
+        np.testing.assert_array_equal(separate, together)
+        assert (separate[0] != separate[1]).any()
         text = (
             jax.jit(jax.grad(lambda x, s=strides: jnp.sum(pool(x, key, s) ** 2))).lower(x).as_text()
         )

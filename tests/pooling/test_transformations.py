@@ -41,7 +41,7 @@ def test_second_derivatives():
 
 
 @pytest.mark.parametrize("strides", [2, 1])
-def test_no_gradient_is_a_select_and_scatter(strides):
+def test_no_gradient_uses_select_and_scatter(strides):
     x = jnp.ones((2, 6, 6, 3))
     for function, _ in POOLINGS.values():
         text = (
@@ -55,7 +55,7 @@ def test_no_gradient_is_a_select_and_scatter(strides):
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[6], CASES[7]], ids=str)
 def test_learned_weights_map_and_differentiate_twice(case):
-    """Overlapping windows: vmap over weights, of gradients and under them, and both orders."""
+    """Overlapping windows: vmap over weights outside and inside gradients, and both modes."""
     spatial, window, strides, padding, dilation = case
     x = jnp.asarray(sample(spatial))
     weights = jax.random.normal(jax.random.key(0), (3, *window, 2))
@@ -92,7 +92,7 @@ def test_learned_weights_map_and_differentiate_twice(case):
 
 @pytest.mark.parametrize("name", ["max", "avg", "weighted_avg"])
 def test_overlapping_windows_under_shard_map(name):
-    """With the check of varying axes, over the input that varies."""
+    """With the check of varying axes, for an input that varies over the mesh."""
     mesh = jax.make_mesh((1,), ("device",), axis_types=(jax.sharding.AxisType.Auto,))
     spec = jax.sharding.PartitionSpec("device")
     x = jnp.asarray(sample((7, 7)))

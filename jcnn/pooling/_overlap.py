@@ -1,14 +1,14 @@
-"""Linear maps over overlapping windows, each with its transpose written out.
+"""Linear maps over overlapping windows, with hand-written transposes.
 
-JAX would transpose a strided slice to a `pad` with holes, once for each window position, and add
-those up: many passes over an array of the input's size. Here an input position `stride * m + phase`
-gathers from the windows `m`, `m - 1`, ... that reach it, which is one fused loop: 3x3/2 gradients
-take a half to a sixth of the time (`jcnn bench --only 3x3`). The maps are primitives whose
-transposes are each other, so forward mode and second derivatives work as anywhere.
+JAX transposes a strided slice to a `pad` with holes, once per window position, and adds those up:
+many passes over an array of the input's size. Here an input position `stride * m + phase` gathers
+from the windows `m`, `m - 1`, ... that reach it, in one fused loop: 3x3/2 gradients take a half to
+a sixth of the time (`jcnn bench --only 3x3`). The maps are primitives that are each other's
+transposes, so forward mode and second derivatives work as usual.
 
-Arrays are `(*batch, *spatial, channels)`, padded already. `weights` are `(*window, channels)` or
-`(*window, 1)`; `offsets` are int32 arrays of the output's shape: where in its window each output
-looks, as `encoded`, or -1 for nowhere.
+Arrays are `(*batch, *spatial, channels)`, already padded. `weights` are `(*window, channels)` or
+`(*window, 1)`. `offsets` are int32 arrays of the output's shape: the window position that each
+output selects, as in `encoded`, or -1 for none.
 """
 
 import itertools
@@ -23,15 +23,15 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.interpreters import ad, batching, mlir
 
-from jcnn.pooling.window import FEW, Window, all_taps
+from jcnn.pooling._window import FEW, Window, all_taps
 from jcnn.vma import equally_varying
 
-# Offsets along an axis are below this: three axes fit an int32.
+# Offsets along an axis are below this, so that three axes fit an int32.
 _BASE = 1 << 10
 
 
 class Axis(NamedTuple):
-    """One spatial axis of `length` positions; the rest as in `Window`."""
+    """One spatial axis of `length` positions; other fields as in `Window`."""
 
     length: int
     size: int
@@ -40,17 +40,17 @@ class Axis(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """How many windows there are."""
+        """The number of windows."""
         return (self.length - self.reach) // self.stride + 1
 
     @property
     def reach(self) -> int:
-        """How many positions a window spans."""
+        """The number of positions that a window spans."""
         return (self.size - 1) * self.dilation + 1
 
     @property
     def overlap(self) -> int:
-        """How many windows may look at one position."""
+        """The largest number of windows that contain the same position."""
         return -(-self.reach // self.stride)
 
 
@@ -58,7 +58,7 @@ Axes = tuple[Axis, ...]
 
 
 def overlapping(x: Array, over: Sequence[Window]) -> Axes | None:
-    """The axes of a padded `x`, or None where a window is too large to be unrolled."""
+    """Return the axes of a padded `x`, or None if a window is too large to unroll."""
     axes = tuple(Axis(x.shape[w.axis], w.size, w.stride, w.dilation) for w in over)
     positions = math.prod(axis.size for axis in axes)
     shifts = math.prod(axis.overlap for axis in axes)
@@ -66,17 +66,17 @@ def overlapping(x: Array, over: Sequence[Window]) -> Axes | None:
 
 
 def weighted_sum(x: Array, weights: Array, axes: Axes) -> Array:
-    """`y[m] = sum_k weights[k] * x[stride * m + dilation * k]`."""
+    """Return `y[m] = sum_k weights[k] * x[stride * m + dilation * k]`."""
     return _weigh.bind(*equally_varying(x, weights), axes=axes)
 
 
 def at_offsets(x: Array, offsets: Array, axes: Axes) -> Array:
-    """`y[m] = x[stride * m + offset[m]]`, and 0 where the offset is -1."""
+    """Return `y[m] = x[stride * m + offset[m]]`, and 0 if the offset is -1."""
     return _pick.bind(*equally_varying(x, offsets), axes=axes)
 
 
 def encoded(axes: Axes) -> list[int]:
-    """The offset of each window position, in row-major order."""
+    """Return the offset of each window position, in row-major order."""
     spans = (range(0, axis.reach, axis.dilation) for axis in axes)
     return [_encode(position) for position in itertools.product(*spans)]
 
@@ -89,7 +89,7 @@ def _encode(position: Sequence[Any]) -> Any:
 
 
 def window_taps(x: Array, axes: Axes) -> list[Array]:
-    """What each window position sees, in row-major order."""
+    """Return one slice per window position, in row-major order."""
     first = x.ndim - 1 - len(axes)
     over = [Window(first + i, a.size, a.stride, a.dilation, 0, 0) for i, a in enumerate(axes)]
     return all_taps(x, over)
@@ -102,7 +102,7 @@ def _weigh_forward(x: Array, weights: Array, axes: Axes) -> Array:
 
 
 def _weigh_back(dy: Array, weights: Array, axes: Axes) -> Array:
-    # The weight of every offset that a window may have: 0 where it has no tap.
+    # The weight of every offset within a window, 0 if there is no tap.
     holes = [(0, a.stride * a.overlap - a.reach, a.dilation - 1) for a in axes]
     table = lax.pad(weights, jnp.zeros((), weights.dtype), [*holes, (0, 0, 0)])
 
@@ -119,16 +119,16 @@ def _weigh_back(dy: Array, weights: Array, axes: Axes) -> Array:
 
 def _weigh_weights(x: Array, dy: Array, axes: Axes, channels: int) -> Array:
     def total(tap: Array) -> Array:
-        found = jnp.sum(tap * dy, axis=tuple(range(dy.ndim - 1)))
-        return found if channels > 1 or len(found) == 1 else jnp.sum(found, keepdims=True)
+        sums = jnp.sum(tap * dy, axis=tuple(range(dy.ndim - 1)))
+        return sums if channels > 1 or len(sums) == 1 else jnp.sum(sums, keepdims=True)
 
-    found = jnp.stack([total(tap) for tap in window_taps(x, axes)])
-    return found.reshape(*(axis.size for axis in axes), channels)
+    gradient = jnp.stack([total(tap) for tap in window_taps(x, axes)])
+    return gradient.reshape(*(axis.size for axis in axes), channels)
 
 
 def _pick_forward(x: Array, offsets: Array, axes: Axes) -> Array:
-    seen = zip(encoded(axes), window_taps(x, axes), strict=True)
-    return _sum(jnp.where(offsets == code, tap, jnp.zeros_like(tap)) for code, tap in seen)
+    taps = zip(encoded(axes), window_taps(x, axes), strict=True)
+    return _sum(jnp.where(offsets == code, tap, jnp.zeros_like(tap)) for code, tap in taps)
 
 
 def _pick_back(dy: Array, offsets: Array, axes: Axes) -> Array:
@@ -139,8 +139,8 @@ def _pick_back(dy: Array, offsets: Array, axes: Axes) -> Array:
     ]
 
     def term(shift: Sequence[int], blocks: Sequence[Array]) -> Array:
-        looked = _encode([p + a.stride * d for p, a, d in zip(phases, axes, shift, strict=True)])
-        return jnp.where(blocks[1] == looked, blocks[0], jnp.zeros_like(blocks[0]))
+        offset = _encode([p + a.stride * d for p, a, d in zip(phases, axes, shift, strict=True)])
+        return jnp.where(blocks[1] == offset, blocks[0], jnp.zeros_like(blocks[0]))
 
     return _gathered([(dy, 0), (offsets, -1)], axes, term)
 
@@ -150,16 +150,16 @@ def _gathered(
     axes: Axes,
     term: Callable[[Sequence[int], Sequence[Array]], Array],
 ) -> Array:
-    """Sum `term` over the shifts: blocks are `(*batch, tile, phase, ..., channels)`.
+    """Sum `term` over the shifts; blocks are `(*batch, tile, phase, ..., channels)`.
 
-    `outputs` are arrays with what stands for them beside the border.
+    `outputs` are pairs of an array and its value beyond the border.
     """
     batch = outputs[0][0].ndim - 1 - len(axes)
     rims = [axis.overlap - 1 for axis in axes]
     config = [(0, 0, 0)] * batch + [(rim, rim, 0) for rim in rims] + [(0, 0, 0)]
-    # The barrier keeps the padding, which is small, out of the loop over the input's positions.
+    # The barrier keeps the small padding out of the loop over the input's positions.
     padded = lax.optimization_barrier(
-        [lax.pad(a, jnp.asarray(beside, a.dtype), config) for a, beside in outputs]
+        [lax.pad(a, jnp.asarray(beyond, a.dtype), config) for a, beyond in outputs]
     )
     tiles = [axis.outputs + axis.overlap - 1 for axis in axes]
 
@@ -185,10 +185,10 @@ def _sum(arrays: Iterator[Array]) -> Array:
 
 
 def _primitive(name: str, function: Callable[..., Array], length: str) -> Any:
-    """A primitive `(array, other)` whose result has the array's axes, `length` of each."""
-    made = jax.extend.core.Primitive(f"jcnn_{name}")
-    mlir.register_lowering(made, mlir.lower_fun(function, multiple_results=False))
-    made.def_impl(jax.jit(function, static_argnames="axes"))
+    """Return a primitive `(array, other)`; `length` names the attribute of an axis' new size."""
+    primitive = jax.extend.core.Primitive(f"jcnn_{name}")
+    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=False))
+    primitive.def_impl(jax.jit(function, static_argnames="axes"))
 
     def shape(a: Any, _: Any, *, axes: Axes) -> Any:
         spatial = [getattr(axis, length) for axis in axes]
@@ -196,8 +196,8 @@ def _primitive(name: str, function: Callable[..., Array], length: str) -> Any:
             shape=(*a.shape[: a.ndim - 1 - len(axes)], *spatial, a.shape[-1]), weak_type=False
         )
 
-    made.def_abstract_eval(shape)
-    return made
+    primitive.def_abstract_eval(shape)
+    return primitive
 
 
 _weigh = _primitive("window_sum", _weigh_forward, "outputs")
@@ -207,7 +207,7 @@ _unpick = _primitive("window_pick_transpose", _pick_back, "length")
 
 
 def _bilinear(primitive: Any, function: Callable[..., Array], transposed: Any) -> None:
-    """Derivatives and batches of a primitive that is linear in its array and in the weights."""
+    """Define derivatives and batching of a primitive linear in its array and in the weights."""
     sums = primitive is _weigh
 
     def transpose_array(ct: Array, array: Any, weights: Any, *, axes: Axes) -> Array:
@@ -228,7 +228,7 @@ def _bilinear(primitive: Any, function: Callable[..., Array], transposed: Any) -
 
 
 def _linear(primitive: Any, transposed: Any) -> None:
-    """Derivatives and batches of a primitive that is linear in its array; offsets have none."""
+    """Define derivatives and batching of a primitive linear in its array; offsets have none."""
 
     def jvp(primals: Any, tangents: Any, *, axes: Axes) -> Any:
         array, offsets = primals
@@ -244,11 +244,11 @@ def _linear(primitive: Any, transposed: Any) -> None:
 
     def batch(operands: Any, dims: Any, *, axes: Axes) -> Any:
         size = next(a.shape[d] for a, d in zip(operands, dims, strict=True) if d is not None)
-        together = [
+        mapped = [
             jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0)
             for a, d in zip(operands, dims, strict=True)
         ]
-        return primitive.bind(*together, axes=axes), 0
+        return primitive.bind(*mapped, axes=axes), 0
 
     ad.primitive_jvps[primitive] = jvp
     ad.primitive_transposes[primitive] = transpose

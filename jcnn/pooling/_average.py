@@ -1,4 +1,4 @@
-"""Pooling by sums: average, L2 norm, Lp norm, weighted average, generalised mean, blur."""
+"""Pooling by sums: average, L2 norm, Lp norm, weighted average, generalized mean, blur."""
 
 import functools
 import math
@@ -11,9 +11,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jcnn.arguments import floating, window_of, window_sizes
-from jcnn.pooling.maximum import max_pool, tile_max
-from jcnn.pooling.overlap import overlapping, weighted_sum
-from jcnn.pooling.window import (
+from jcnn.pooling._maximum import max_pool, tile_max
+from jcnn.pooling._overlap import overlapping, weighted_sum
+from jcnn.pooling._window import (
     Padding,
     Window,
     all_taps,
@@ -35,11 +35,11 @@ def avg_pool(
     dilation: int | Sequence[int] | None = None,
     count_include_pad: bool = True,
 ) -> Array:
-    """The mean of each window; arguments as in `max_pool`.
+    """Return the mean of each window; arguments as in `max_pool`.
 
-    Padded zeros count, unless `count_include_pad` is false: then each window is divided by the
-    number of its real values. Half precision is summed in float32. The gradient spreads evenly
-    over what was counted.
+    Padded zeros count, unless `count_include_pad` is False: then the sum of each window is divided
+    by the number of its values that are not padding. Half precision is accumulated in float32. The
+    gradient is spread evenly over the values that were counted.
 
     >>> import jax.numpy as jnp
     >>> avg_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2))[..., 0].tolist()
@@ -60,11 +60,11 @@ def l2_pool(
     *,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """The Euclidean norm `sqrt(sum x^2)` of each window; arguments as in `max_pool`.
+    """Return the Euclidean norm `sqrt(sum x^2)` of each window; arguments as in `max_pool`.
 
     The gradient is `x / y`, and 0 for a window of zeros (the subgradient of least norm). Squares
-    are summed in float32 (float64 for float64): norms beyond about 1e19 overflow and those under
-    1e-19 vanish, where `lp_pool` with p = 2, which is slower, has no such limits.
+    are summed in float32 (float64 for float64): norms above about 1e19 overflow and those below
+    1e-19 vanish. `lp_pool` with p = 2 has no such limits, but is slower.
 
     >>> import jax, jax.numpy as jnp
     >>> l2_pool(jnp.array([3.0, 4.0, 0.0, 0.0])[:, None], (2,))[:, 0].tolist()
@@ -86,11 +86,12 @@ def lp_pool(
     p: float,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """The norm `(sum |x|^p)^(1/p)` of each window, p >= 1; arguments as in `max_pool`.
+    """Return the norm `(sum |x|^p)^(1/p)` of each window, p >= 1; arguments as in `max_pool`.
 
-    p = 1 sums absolute values, p = 2 is `l2_pool`, and p = inf is the largest absolute value, of
-    which the first takes the gradient. The gradient is 0 for a window of zeros, and 0 for a zero in
-    any window. Powers are taken of `x` over the window's largest |x|: none overflows or vanishes.
+    p = 1 sums absolute values, p = 2 is `l2_pool`, and p = inf is the largest absolute value, the
+    first of which receives the gradient. The gradient is 0 for a window of zeros, and for a zero in
+    any window. `x` is divided by the window's largest |x| before powers are taken, so that none
+    overflows or vanishes.
 
     Raises ValueError for p below 1.
 
@@ -118,12 +119,12 @@ def weighted_avg_pool(
     weights: ArrayLike | None = None,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """The weighted sum `sum_k weights_k x_k` of each window; arguments as in `max_pool`.
+    """Return the weighted sum `sum_k weights_k x_k` of each window; arguments as in `max_pool`.
 
-    `weights` are `window_shape`, or `(*window_shape, channels)`, and may be learned: gradients
-    flow to them. They are used as given; the default sums to 1 and weighs the centre most: a
-    Gaussian whose standard deviation is a quarter of the window (at least half a position). Over a
-    window of 2 both positions are equally central, so there it is the average until it is learned.
+    `weights` have the shape `window_shape`, or `(*window_shape, channels)`, and may be learned:
+    gradients flow to them. They are not normalized; the default, `gaussian_weights`, sums to 1 and
+    is largest at the centre. In a window of 2 both positions are equally central, so there the
+    default is the average.
 
     >>> import jax.numpy as jnp
     >>> float(weighted_avg_pool(jnp.ones((3, 3, 1)), (3, 3))[0, 0, 0])
@@ -131,13 +132,12 @@ def weighted_avg_pool(
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
     shape = tuple(w.size for w in over)
-    given = gaussian_weights(shape) if weights is None else weights
     wide = _wide(x)
-    scale = jnp.asarray(given).astype(wide.dtype)
+    scale = jnp.asarray(gaussian_weights(shape) if weights is None else weights).astype(wide.dtype)
     if scale.shape not in (shape, (*shape, x.shape[-1])):
         raise ValueError(
             f"weights have shape {scale.shape}; expected {shape}, or {(*shape, x.shape[-1])} "
-            "with one set a channel"
+            "with one set per channel"
         )
     scale = scale if scale.ndim > len(shape) else scale[..., None]
     wide = pad(wide, over, 0)
@@ -152,8 +152,10 @@ def weighted_avg_pool(
     if axes is not None:
         return weighted_sum(wide, scale, axes).astype(x.dtype)
     flat = scale.reshape(-1, scale.shape[-1])
-    seen = all_taps(wide, over)
-    total = sum(tap * flat[k].reshape((1,) * (tap.ndim - 1) + (-1,)) for k, tap in enumerate(seen))
+    slices = all_taps(wide, over)
+    total = sum(
+        tap * flat[k].reshape((1,) * (tap.ndim - 1) + (-1,)) for k, tap in enumerate(slices)
+    )
     return jnp.asarray(total).astype(x.dtype)
 
 
@@ -167,11 +169,12 @@ def gem_pool(
     dilation: int | Sequence[int] | None = None,
     epsilon: float = 1e-6,
 ) -> Array:
-    """Generalised mean `(mean max(x, epsilon)^p)^(1/p)`; p may be learned (Radenovic et al. 2019).
+    """Return the generalized mean `(mean max(x, epsilon)^p)^(1/p)` (Radenovic et al. 2019).
 
-    p = 1 is the average (of positive inputs), large p the maximum. Below `epsilon` the gradient is
-    0. Padding counts as `epsilon`. Powers are taken of `x` over the window's largest value: a
-    window of zeros gives `epsilon` and finite gradients for every p.
+    Arguments as in `max_pool`; p may be learned. p = 1 is the average (of positive inputs), large p
+    approaches the maximum. Below `epsilon` the gradient is 0. Padding counts as `epsilon`. `x` is
+    divided by the window's largest value before powers are taken: a window of zeros gives `epsilon`
+    and finite gradients for every p.
 
     >>> x = jnp.array([1.0, 3.0])[:, None]  # between the average and the maximum
     >>> [round(float(gem_pool(x, (2,), p=p)[0, 0]), 2) for p in (1.0, 3.0, 50.0)]
@@ -219,7 +222,9 @@ def blur_pool(
 
 
 def gaussian_weights(window_shape: Sequence[int]) -> np.ndarray:
-    """Centre-weighted Gaussian weights that sum to 1, float32, of shape `window_shape`.
+    """Return Gaussian weights of shape `window_shape` that sum to 1, in float32.
+
+    The standard deviation is a quarter of the window, but at least half a position.
 
     >>> [round(float(weight), 3) for weight in gaussian_weights((3,))]
     [0.226, 0.549, 0.226]
@@ -247,7 +252,7 @@ def _wide(x: Array) -> Array:
 
 
 def _window_sum(x: Array, over: Sequence[Window]) -> Array:
-    """The sum over each window; padding is zero."""
+    """Return the sum over each window; padding is zero."""
     x = pad(x, over, 0)
     if tiles(over):
         return tile_sum(*tile(x, over))
@@ -267,19 +272,21 @@ def _counts(x: Array, over: Sequence[Window], dtype: jnp.dtype) -> Array:
 
 
 def _scaled_power_sum(size: Array, p: ArrayLike, over: Sequence[Window]) -> tuple[Array, Array]:
-    """`(m, sum (size / m)^p)`, m the largest of each window; `size` is padded and not negative.
+    """Return `(m, sum (size / m)^p)`, where m is the largest value of each window.
 
-    `m * (...)^(1/p)` does not depend on m, which is therefore a constant: value and derivatives are
-    those of the plain formula, but no power overflows and the sum is at least 1.
+    `size` is padded and not negative. `m * sum^(1/p)` does not depend on m, so m may be treated as
+    a constant: value and derivatives are those of the plain formula, but no power overflows and the
+    sum is at least 1.
     """
     if tiles(over):
         split, inner = tile(size, over)
         scale = _scale(tile_max(split, inner))
         return scale, tile_sum(_power(split / jnp.expand_dims(scale, inner), p), inner)
-    # XLA:CPU would take the powers of strided slices one by one, six times slower.
-    seen = lax.optimization_barrier(all_taps(size, over))
-    scale = _scale(functools.reduce(jnp.maximum, seen))
-    powers = [_power(tap / scale, p) for tap in seen]
+    # Without the barrier XLA:CPU computes the powers of strided slices one by one, at a sixth of
+    # the speed.
+    values = lax.optimization_barrier(all_taps(size, over))
+    scale = _scale(functools.reduce(jnp.maximum, values))
+    powers = [_power(tap / scale, p) for tap in values]
     return scale, functools.reduce(operator.add, powers)
 
 
@@ -289,13 +296,13 @@ def _scale(largest: Array) -> Array:
 
 
 def _power(ratio: Array, p: ArrayLike) -> Array:
-    """`ratio ** p` with derivative 0 at 0."""
+    """Return `ratio ** p` with derivative 0 at 0."""
     nonzero = ratio != 0
     return jnp.where(nonzero, jnp.where(nonzero, ratio, 1) ** p, 0)
 
 
 def _root(total: Array, p: float) -> Array:
-    """`total ** (1/p)` with derivative 0 at 0."""
+    """Return `total ** (1/p)` with derivative 0 at 0."""
     positive = total != 0
     safe = jnp.where(positive, total, 1)
     return jnp.where(positive, jnp.sqrt(safe) if p == 2 else safe ** (1 / p), 0)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jcnn.pooling.overlap import Axes, at_offsets, encoded, overlapping, window_taps
-from jcnn.pooling.window import (
+from jcnn.pooling._overlap import Axes, at_offsets, encoded, overlapping, window_taps
+from jcnn.pooling._window import (
     Padding,
     Window,
     pad,
@@ -64,15 +64,15 @@ def max_pool(
     axes = overlapping(x, over)
     if axes is not None:
         return _max_of_few(x, axes)
-    # Last axis first: the first row that holds the maximum, and in it the first column, is the
-    # first maximum in row-major order.
+    # Last axis first: the first maximum in row-major order is in the first row that contains the
+    # maximum, and there in the first column.
     for window in reversed(over):
         x = _max_along(x, window)
     return x
 
 
 def real(x: ArrayLike) -> Array:
-    """`x` as an array, checked to have a dtype with an order."""
+    """Return `x` as an array; TypeError if its dtype is not real."""
     x = jnp.asarray(x)
     if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
         raise TypeError(f"x is {x.dtype}; expected a real dtype: cast with .astype")
@@ -81,9 +81,9 @@ def real(x: ArrayLike) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def tile_max(x: Array, axes: tuple[int, ...]) -> Array:
-    """The maximum over window axes; its derivative is that of the first maximum."""
-    seen = tile_taps(x, axes)
-    return jnp.max(x, axis=axes) if seen is None else functools.reduce(jnp.maximum, seen)
+    """Return the maximum over window axes; its derivative is that of the first maximum."""
+    slices = tile_taps(x, axes)
+    return jnp.max(x, axis=axes) if slices is None else functools.reduce(jnp.maximum, slices)
 
 
 @tile_max.defjvp
@@ -93,16 +93,16 @@ def _tile_max_jvp(
     (x,), (dx,) = primals, tangents
     y = tile_max(x, axes)
     order = tile_order(x, axes)
-    seen = tile_taps(x, axes)
-    if seen is None:
+    slices = tile_taps(x, axes)
+    if slices is None:
         last = jnp.iinfo(jnp.int32).max
         hit = x == jnp.expand_dims(y, axes)
         first = jnp.min(jnp.where(hit, order, last), axis=axes)
     else:
-        # -1 where nothing equals the maximum, which is NaN.
+        # Stays -1 if nothing equals the maximum, which is then NaN.
         first = jnp.full(y.shape, -1, jnp.int32)
-        for k in range(len(seen) - 1, -1, -1):
-            first = jnp.where(seen[k] == y, k, first)
+        for k in range(len(slices) - 1, -1, -1):
+            first = jnp.where(slices[k] == y, k, first)
     chosen = jnp.expand_dims(first, axes) == order
     return y, jnp.sum(jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axes)
 
@@ -118,7 +118,7 @@ def _max_of_few_jvp(
 ) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     y = _max_of_few(x, axes)
-    first = jnp.full(y.shape, -1, jnp.int32)  # stays where nothing equals the maximum: NaN
+    first = jnp.full(y.shape, -1, jnp.int32)  # stays if the maximum is NaN
     for offset, tap in reversed(list(zip(encoded(axes), window_taps(x, axes), strict=True))):
         first = jnp.where(tap == y, offset, first)
     return y, at_offsets(dx, first, axes)

@@ -1,4 +1,4 @@
-"""Stochastic pooling: a value of each window, drawn in proportion to its size."""
+"""Stochastic pooling: one value of each window, drawn with probability proportional to it."""
 
 import functools
 import itertools
@@ -12,8 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.arguments import floating
-from jcnn.pooling.overlap import at_offsets, encoded, overlapping
-from jcnn.pooling.window import (
+from jcnn.pooling._overlap import at_offsets, encoded, overlapping
+from jcnn.pooling._window import (
     FEW,
     Padding,
     Window,
@@ -37,18 +37,19 @@ def stochastic_pool(
     deterministic: bool = False,
     key: Array | None = None,
 ) -> Array:
-    """One value of each window, drawn with probability `max(x, 0) / sum` (Zeiler & Fergus 2013).
+    """Draw one value of each window with probability `max(x, 0) / sum` (Zeiler & Fergus 2013).
 
-    `deterministic` returns the mean under those probabilities instead. A window without positive
-    values gives 0; one that holds NaN or whose sum is infinite gives NaN or infinity. The gradient
-    goes to the value drawn (of the mean to all, by their probabilities); the probabilities are
-    constants. Padding is zero, so it is never drawn.
+    Arguments as in `max_pool`. `deterministic=True` returns the mean under those probabilities
+    instead. A window without positive values gives 0; one that contains NaN or whose sum is
+    infinite gives NaN or infinity. The gradient goes to the value drawn, that of the mean to all
+    values in proportion to their probabilities; the probabilities are treated as constants. Padding
+    is zero, so it is never drawn.
 
-    Raises ValueError where `key` is missing and `deterministic` is false.
+    Raises ValueError if `key` is missing and `deterministic` is False.
 
     >>> import jax, jax.numpy as jnp
     >>> x = jnp.tile(jnp.array([[1.0], [3.0]]), (1000, 1))
-    >>> y = stochastic_pool(x, (2,), key=jax.random.key(0))  # 3 in three of four
+    >>> y = stochastic_pool(x, (2,), key=jax.random.key(0))  # 3 with probability 3/4
     >>> bool(abs(float(y.mean()) - (0.25 * 1 + 0.75 * 3)) < 0.1)
     True
     """
@@ -58,7 +59,7 @@ def stochastic_pool(
     if deterministic:
         return _mean(wide, over).astype(x.dtype)
     if key is None:
-        raise ValueError("stochastic_pool draws values: give key=, or deterministic=True")
+        raise ValueError("stochastic_pool is random: pass key=, or deterministic=True")
     shape = list(wide.shape)
     for window in over:
         shape[window.axis] = window.outputs(x.shape[window.axis])
@@ -67,20 +68,20 @@ def stochastic_pool(
 
 
 def _mean(x: Array, over: tuple[Window, ...]) -> Array:
-    seen = _seen(x, over)
-    total = _sum(_each(lambda tap: jax.lax.stop_gradient(jnp.maximum(tap, 0)), seen))
+    taps = _slices(x, over)
+    total = _sum(_each(lambda tap: jax.lax.stop_gradient(jnp.maximum(tap, 0)), taps))
     total = jnp.where(total == 0, 1, total)  # NaN stays
 
     def term(tap: Array) -> Array:
         return jax.lax.stop_gradient(jnp.maximum(tap, 0) / total) * jnp.where(tap > 0, tap, 0)
 
-    return _sum(_each(term, seen))
+    return _sum(_each(term, taps))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _drawn(x: Array, share: Array, over: tuple[Window, ...]) -> Array:
-    """The first value of each window at which the running sum passes `share` of the whole."""
-    return _chosen(_seen(x, over), share)[0]
+    """Return each window's first value at which the running sum exceeds `share` of the total."""
+    return _chosen(_slices(x, over), share)[0]
 
 
 @_drawn.defjvp
@@ -88,7 +89,7 @@ def _drawn_jvp(
     over: tuple[Window, ...], primals: tuple[Array, Array], tangents: tuple[Array, Array]
 ) -> tuple[Array, Array]:
     (x, share), (dx, _) = primals, tangents
-    y, position = _chosen(_seen(x, over), share)
+    y, position = _chosen(_slices(x, over), share)
     if tiles(over):
         split, inner = tile(dx, over)
         hit = jnp.expand_dims(position, inner) == tile_order(split, inner)
@@ -99,14 +100,14 @@ def _drawn_jvp(
         for k, code in enumerate(encoded(axes)):
             offset = jnp.where(position == k, code, offset)
         return y, at_offsets(dx, offset, axes)
-    return y, _at(_seen(dx, over), position)
+    return y, _at(_slices(dx, over), position)
 
 
-def _seen(x: Array, over: tuple[Window, ...]) -> list[Array] | Array:
-    """What each position of the window sees, in row-major order: a list, or where many an array."""
+def _slices(x: Array, over: tuple[Window, ...]) -> list[Array] | Array:
+    """Return one slice per window position, in row-major order: a list, or stacked if many."""
     if not tiles(over):
-        found = all_taps(x, over)
-        return found if len(found) <= FEW else jnp.stack(found)
+        slices = all_taps(x, over)
+        return slices if len(slices) <= FEW else jnp.stack(slices)
     split, inner = tile(x, over)
     few = tile_taps(split, inner)
     if few is not None:
@@ -115,9 +116,9 @@ def _seen(x: Array, over: tuple[Window, ...]) -> list[Array] | Array:
     return first.reshape(-1, *first.shape[len(inner) :])
 
 
-def _chosen(seen: list[Array] | Array, share: Array) -> tuple[Array, Array]:
-    """The value drawn from each window, and its position there; -1 where there is none."""
-    positive = _each(lambda tap: jnp.maximum(tap, 0), seen)
+def _chosen(taps: list[Array] | Array, share: Array) -> tuple[Array, Array]:
+    """Return the value drawn from each window, and its position; -1 for a window without one."""
+    positive = _each(lambda tap: jnp.maximum(tap, 0), taps)
     nowhere = position = jnp.full(share.shape, -1, jnp.int32)
     if isinstance(positive, list):
         sums = list(itertools.accumulate(positive))
@@ -127,29 +128,29 @@ def _chosen(seen: list[Array] | Array, share: Array) -> tuple[Array, Array]:
     else:
         running = jnp.cumsum(positive, axis=0)
         total = running[-1]
-        # Sums of a scan may fall by a rounding, and pass the mark where nothing was added.
+        # The sums of a scan may decrease by rounding, and pass the mark where nothing was added.
         passed = jax.vmap(lambda so_far, tap: (so_far > share * total) & (tap > 0))(
             running, positive
         )
         first = jnp.argmax(passed, axis=0).astype(jnp.int32)
         position = jnp.where(jnp.any(passed, axis=0), first, nowhere)
-    value = jnp.where(jnp.isfinite(total), _at(seen, position), total)
+    value = jnp.where(jnp.isfinite(total), _at(taps, position), total)
     return value, jnp.where(jnp.isfinite(total), position, nowhere)
 
 
-def _at(seen: list[Array] | Array, position: Array) -> Array:
-    """What each window sees at its position, and 0 where that is -1."""
-    if isinstance(seen, list):
-        found = jnp.zeros_like(seen[0])
-        for k, tap in enumerate(seen):
-            found = jnp.where(position == k, tap, found)
-        return found
-    order = jnp.arange(len(seen), dtype=jnp.int32)
-    return _sum(jax.vmap(lambda k, tap: jnp.where(position == k, tap, 0))(order, seen))
+def _at(taps: list[Array] | Array, position: Array) -> Array:
+    """Return the value of each window at its position, and 0 if that is -1."""
+    if isinstance(taps, list):
+        value = jnp.zeros_like(taps[0])
+        for k, tap in enumerate(taps):
+            value = jnp.where(position == k, tap, value)
+        return value
+    order = jnp.arange(len(taps), dtype=jnp.int32)
+    return _sum(jax.vmap(lambda k, tap: jnp.where(position == k, tap, 0))(order, taps))
 
 
-def _each(function: Callable[[Array], Array], seen: list[Array] | Array) -> list[Array] | Array:
-    return list(map(function, seen)) if isinstance(seen, list) else jax.vmap(function)(seen)
+def _each(function: Callable[[Array], Array], taps: list[Array] | Array) -> list[Array] | Array:
+    return list(map(function, taps)) if isinstance(taps, list) else jax.vmap(function)(taps)
 
 
 def _sum(terms: list[Array] | Array) -> Array:

@@ -1,13 +1,13 @@
-"""Convolution as a JAX primitive whose derivatives are that primitive again.
+"""Convolution as a JAX primitive whose derivatives are the same primitive.
 
-JAX writes the two gradients of `lax.conv_general_dilated` with permuted dimension numbers, which
-XLA:CPU rewrites to its fast form outside loops only (https://github.com/jax-ml/jax/issues/12868),
-and it turns `vmap` over kernels into a grouped convolution, slow on CPU. Here a transpose binds
-the same primitive with another `result`, `vmap` over both operands is an axis of its own, and what
-runs is chosen when lowering, by platform. Being a primitive, it keeps `jvp`, `vmap` and any nesting
-of them, which a `custom_vjp` would not.
+JAX expresses the two gradients of `lax.conv_general_dilated` with permuted dimension numbers, which
+XLA:CPU rewrites to its fast form only outside loops (https://github.com/jax-ml/jax/issues/12868),
+and it turns `vmap` over kernels into a grouped convolution, which is slow on CPU. Here a transpose
+binds the same primitive with another `result`, `vmap` over both operands has its own axis, and the
+implementation is selected by platform during lowering. Unlike a `custom_vjp`, a primitive supports
+`jvp`, `vmap` and any nesting of them.
 
-Operands, each with a leading axis of models (or channel groups) that is never summed over:
+Each operand has a leading axis of models (or channel groups) that is never summed over:
 input `(models, batch, *spatial, in)`, kernel `(models, *window, in, out)`,
 output `(models, batch, *out_spatial, out)`.
 """
@@ -21,9 +21,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.interpreters import ad, batching, mlir
 
-from jcnn.convolution import cpu
-from jcnn.convolution.geometry import Geometry, Result
-from jcnn.convolution.plain import plain
+from jcnn.convolution import _cpu
+from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._plain import plain
 from jcnn.vma import equally_varying
 
 conv_p = jax.extend.core.Primitive("jcnn_conv")
@@ -54,7 +54,7 @@ def _abstract(
     return a.update(shape=shape, weak_type=False)
 
 
-# Which operands each map takes, in order. A transpose asks for one of them back.
+# The operands of each map, in order. A transpose computes one of them.
 _OPERANDS: dict[Result, tuple[Result, Result]] = {
     "output": ("input", "kernel"),
     "input": ("output", "kernel"),
@@ -66,15 +66,15 @@ def _transpose(
     unknown: int, ct: Array, a: Any, b: Any, *, result: Result, geometry: Geometry
 ) -> Array:
     names = _OPERANDS[result]
-    given = {result: ct, names[1 - unknown]: (a, b)[1 - unknown]}
-    operands = [given[name] for name in _OPERANDS[names[unknown]]]
+    arrays = {result: ct, names[1 - unknown]: (a, b)[1 - unknown]}
+    operands = [arrays[name] for name in _OPERANDS[names[unknown]]]
     return conv_p.bind(*operands, result=names[unknown], geometry=geometry)
 
 
 ad.defbilinear(conv_p, partial(_transpose, 0), partial(_transpose, 1))
 
-# Where an axis mapped over one operand alone is folded: into the axis which that operand shares
-# with the result and not with the other operand, as (axis of operand, axis of result).
+# An axis that is mapped over only one operand is folded into the axis which that operand shares
+# with the result, but not with the other operand: (axis of operand, axis of result).
 _FOLDS: dict[Result, tuple[tuple[int, int], tuple[int, int]]] = {
     "output": ((1, 1), (-1, -1)),
     "input": ((1, 1), (-2, -1)),
@@ -123,4 +123,4 @@ batching.primitive_batchers[conv_p] = _batch
 
 
 mlir.register_lowering(conv_p, mlir.lower_fun(plain, multiple_results=False))
-mlir.register_lowering(conv_p, mlir.lower_fun(cpu.fast, multiple_results=False), platform="cpu")
+mlir.register_lowering(conv_p, mlir.lower_fun(_cpu.fast, multiple_results=False), platform="cpu")

@@ -10,9 +10,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.arguments import floating
-from jcnn.pooling.average import avg_pool
-from jcnn.pooling.maximum import max_pool, tile_max
-from jcnn.pooling.window import Padding, all_taps, pad, tile, tile_sum, tiles, windows
+from jcnn.pooling._average import avg_pool
+from jcnn.pooling._maximum import max_pool, tile_max
+from jcnn.pooling._window import Padding, all_taps, pad, tile, tile_sum, tiles, windows
 
 
 def mixed_pool(
@@ -24,7 +24,9 @@ def mixed_pool(
     alpha: ArrayLike = 0.5,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """`alpha * max_pool + (1 - alpha) * avg_pool`; alpha may be learned (Lee et al. 2016).
+    """Return `alpha * max_pool + (1 - alpha) * avg_pool` (Lee et al. 2016); arguments as there.
+
+    `alpha` may be learned.
 
     >>> import jax.numpy as jnp
     >>> mixed_pool(jnp.array([1.0, 3.0])[:, None], (2,), alpha=0.5)[:, 0].tolist()
@@ -45,7 +47,9 @@ def soft_pool(
     *,
     dilation: int | Sequence[int] | None = None,
 ) -> Array:
-    """`sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021); padding takes no part.
+    """Return `sum_k softmax(x)_k x_k` over each window (Stergiou et al. 2021), without padding.
+
+    Arguments as in `max_pool`.
 
     >>> import jax.numpy as jnp
     >>> round(float(soft_pool(jnp.array([1.0, 3.0])[:, None], (2,))[0, 0]), 3)
@@ -60,10 +64,10 @@ def soft_pool(
         shares = jnp.exp(split - jnp.expand_dims(largest, inner))
         total = tile_sum(shares * jnp.where(shares > 0, split, 0), inner)
         return (total / tile_sum(shares, inner)).astype(x.dtype)
-    # Fused with them, XLA:CPU would take the exponentials of strided slices one by one.
-    seen = jax.lax.optimization_barrier(all_taps(wide, over))
-    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
-    parts = [jnp.exp(tap - largest) for tap in seen]
-    weighted = [e * jnp.where(e > 0, tap, 0) for e, tap in zip(parts, seen, strict=True)]
+    # If it fused them, XLA:CPU would compute the exponentials of strided slices one by one.
+    slices = jax.lax.optimization_barrier(all_taps(wide, over))
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, slices))
+    parts = [jnp.exp(tap - largest) for tap in slices]
+    weighted = [e * jnp.where(e > 0, tap, 0) for e, tap in zip(parts, slices, strict=True)]
     total = functools.reduce(operator.add, weighted)
     return (total / functools.reduce(operator.add, parts)).astype(x.dtype)

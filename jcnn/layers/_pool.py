@@ -11,7 +11,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn.arguments import Padding, is_integer, window_of, window_sizes
-from jcnn.layers.learned import with_parameters
+from jcnn.layers._learned import with_parameters
 
 # The `nnx.Rngs` stream of pooling.
 STREAM = "pooling"

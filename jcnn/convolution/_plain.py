@@ -1,14 +1,14 @@
-"""`lax.conv_general_dilated` and its own transposes: right for GPU and TPU."""
+"""`lax.conv_general_dilated` and JAX's transposes of it, for GPU and TPU."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.convolution.geometry import Geometry, Result
+from jcnn.convolution._geometry import Geometry, Result
 
 
 def plain(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
-    """One of the three maps, by `lax`; an axis of models becomes groups of channels."""
+    """Compute one of the three maps by `lax`; the axis of models becomes groups of channels."""
     if result == "output":
         return _forward(a, b, geometry)
     if result == "input":
@@ -39,6 +39,6 @@ def _models_into_channels(a: Array) -> Array:
 
 
 def channels_last(spatial_axes: int) -> tuple[str, str, str]:
-    """Dimension numbers in the one layout that XLA:CPU's fast convolutions accept."""
+    """Return dimension numbers in the only layout that XLA:CPU's fast convolutions accept."""
     letters = "DHW"[-spatial_axes:]
     return f"N{letters}C", f"{letters}IO", f"N{letters}C"

@@ -1,14 +1,14 @@
-"""Forms of convolution that XLA:CPU runs fast wherever they stand, inside loops too.
+"""Forms of convolution that XLA:CPU runs fast everywhere, including inside loops.
 
-Three forms, each for the shapes where it measured fastest:
+Each of the three forms is used for the shapes for which it measured fastest:
 
-- `canonical`: channels-last `lax.conv_general_dilated` without permuted dimension numbers, for the
-  gradients too, which are written as convolutions of transposed arrays;
-- `columns`: every window laid out as a row (slices and one concatenation), then one matmul;
-- `taps`: one matmul per window position, for a few examples at a time so that what they read stays
-  in cache.
+- `canonical`: channels-last `lax.conv_general_dilated` without permuted dimension numbers; the
+  gradients are written as convolutions of transposed arrays as well;
+- `columns`: every window as a row of a matrix (slices and one concatenation), then one matmul;
+- `taps`: one matmul per window position, for a few examples at a time so that their data stays in
+  cache.
 
-Gradients of `columns` are JAX's own: slices, pads and matmuls, which need no canonical form.
+The gradients of `columns` are JAX's: slices, pads and matmuls, which need no canonical form.
 """
 
 import itertools
@@ -19,17 +19,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.convolution.geometry import Geometry, Pairs, Result
-from jcnn.convolution.plain import channels_last
+from jcnn.convolution._geometry import Geometry, Pairs, Result
+from jcnn.convolution._plain import channels_last
 
 Form = Callable[..., Array]
 
-# What the examples of one round of `taps` may take, input and output together: a core's cache.
+# The largest input and output of the examples in one round of `taps`: the size of a core's cache.
 TAPS_BYTES = 2**21
 
 
 def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
-    """One of the three maps, in the form that suits its shapes; summed in float32 at least."""
+    """Compute one of the three maps in the form for its shapes, accumulated in at least float32."""
     dtype = a.dtype
     if dtype.itemsize < 4:
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
@@ -39,7 +39,7 @@ def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
     if a.shape[0] == 1:
         out = form(a[0], b[0], result, geometry)[None]
     elif form is canonical:
-        # A batched convolution would be a grouped one; a loop keeps each on the fast path.
+        # vmap would make a grouped convolution; a loop keeps each one on the fast path.
         out = lax.map(lambda ab: canonical(ab[0], ab[1], result, geometry), (a, b))
     else:
         out = jax.vmap(lambda a, b: form(a, b, result, geometry))(a, b)
@@ -47,7 +47,7 @@ def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
 
 
 def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
-    """Return the form for these shapes; the figures behind it are in docs/decisions.md."""
+    """Return the form for these shapes; docs/decisions.md has the measurements."""
     channels = b.shape[-2] if result != "kernel" else a.shape[-1]
     positions = math.prod(geometry.out_spatial)
     if result == "output":
@@ -70,10 +70,10 @@ def _empty(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
 
 
 def canonical(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
-    """One model's map as one convolution: rank 4 where there are fewer than three spatial axes."""
+    """Compute one model's map as one convolution, with a unit axis added to a 1-D one."""
     if len(geometry.window) > 1:
         return _canonical(a, b, result, geometry)
-    first = {"output": 1, "input": 1, "kernel": 0}  # of the spatial axes, per array
+    first = {"output": 1, "input": 1, "kernel": 0}  # the first spatial axis of each array
     second_operand = 1 if result == "kernel" else 0
     a, b = jnp.expand_dims(a, 1), jnp.expand_dims(b, second_operand)
     return jnp.squeeze(_canonical(a, b, result, _with_unit_axis(geometry)), first[result])
@@ -144,7 +144,7 @@ def _with_unit_axis(g: Geometry) -> Geometry:
 
 
 def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
-    """One model's map with all windows as the rows of one matrix."""
+    """Compute one model's map with all windows as the rows of one matrix."""
 
     def forward(x: Array, kernel: Array) -> Array:
         rows = jnp.concatenate(_tap_rows(x, geometry), axis=-1)
@@ -155,7 +155,8 @@ def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
     if result == "input":
         x = jax.ShapeDtypeStruct((len(a), *geometry.spatial, b.shape[-2]), a.dtype)
         (dx,) = jax.linear_transpose(lambda x: forward(x, b), x)(a.reshape(-1, a.shape[-1]))
-        # A pooling below would have its fused gradient add the windows up anew for each position.
+        # Fused into the gradient of a pooling layer below, the windows would be summed again for
+        # each of its positions.
         return lax.optimization_barrier(dx)
     kernel = jax.ShapeDtypeStruct((*geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
     (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
@@ -163,7 +164,7 @@ def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
 
 
 def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
-    """One model's kernel gradient, a matmul per window position, summed over rounds of examples."""
+    """Compute one model's kernel gradient by a matmul per window position and round of examples."""
     del result
     rounds = _rounds(len(a), a.nbytes + b.nbytes)
     inputs, gradients = (array.reshape(rounds, -1, *array.shape[1:]) for array in (a, b))
@@ -178,7 +179,7 @@ def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
 
 
 def _rounds(examples: int, size: int) -> int:
-    """The fewest equal parts of the examples of which each takes at most `TAPS_BYTES`."""
+    """Return the smallest number of equal parts with at most `TAPS_BYTES` each."""
     parts = (n for n in range(1, examples + 1) if examples % n == 0)
     return next((n for n in parts if size <= n * TAPS_BYTES), examples)
 

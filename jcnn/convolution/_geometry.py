@@ -1,16 +1,16 @@
-"""The sizes a convolution is made of, and the three bilinear maps that share them."""
+"""The sizes of a convolution, and the three bilinear maps that share them."""
 
 from typing import Literal, NamedTuple
 
 Pairs = tuple[tuple[int, int], ...]
-# With x (input), k (kernel) and y (output), <y, conv(x, k)> is linear in each of the three, and so
-# convolution and its two transposes are one family, closed under transposition: two of the three
-# go in, the third comes out.
+# With x (input), k (kernel) and y (output), <y, conv(x, k)> is linear in each of the three, so
+# convolution and its two transposes are one family, closed under transposition: each maps two of
+# the three to the third.
 Result = Literal["output", "input", "kernel"]
 
 
 class Geometry(NamedTuple):
-    """One entry per spatial axis in every field; hashable, so that it may be a static argument."""
+    """One entry per spatial axis in each field; hashable, as static arguments must be."""
 
     spatial: tuple[int, ...]
     window: tuple[int, ...]
@@ -21,10 +21,10 @@ class Geometry(NamedTuple):
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """How many input positions the dilated window spans."""
+        """The number of input positions that the dilated window spans."""
         return tuple((w - 1) * d + 1 for w, d in zip(self.window, self.dilation, strict=True))
 
     @property
     def span(self) -> tuple[int, ...]:
-        """How many input positions lie from the first window's start to the last window's."""
+        """The number of input positions from the first window's start to the last window's."""
         return tuple((o - 1) * s + 1 for o, s in zip(self.out_spatial, self.strides, strict=True))

@@ -1,6 +1,7 @@
-"""Flax's normalization, made to keep the dtype of its input, and what a CNN needs of it.
+"""Flax's normalization modules with the dtype of the input kept, and factories with CNN defaults.
 
-`batch_norm` averages over 10 steps, not 100; `group_norm` finds a group count that divides.
+The factories are called as `factory(num_features, rngs=rngs)` by models: `batch_norm` averages over
+10 steps instead of 100, and `group_norm` chooses a number of groups that divides the channels.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ Normalization = Callable[..., Callable[[Array], Array]]
 
 
 class _SameDtype:
-    """Half precision is normalized in float32 and comes back in its own dtype."""
+    """Normalize half precision in float32 and return the dtype of the input, unlike Flax."""
 
     def __call__(self, x: Array, **options: Any) -> Array:
         x = floating(x)
@@ -26,7 +27,7 @@ class _SameDtype:
 
 
 class BatchNorm(_SameDtype, nnx.BatchNorm):
-    """Flax's batch normalization, dtype in, dtype out.
+    """`flax.nnx.BatchNorm` with the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([[1.0, 10.0], [3.0, 30.0]], jnp.bfloat16)
@@ -37,7 +38,7 @@ class BatchNorm(_SameDtype, nnx.BatchNorm):
 
 
 class LayerNorm(_SameDtype, nnx.LayerNorm):
-    """Flax's layer normalization, dtype in, dtype out.
+    """`flax.nnx.LayerNorm` with the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> y = LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[1.0, 3.0], [10.0, 30.0]], jnp.bfloat16))
@@ -47,7 +48,7 @@ class LayerNorm(_SameDtype, nnx.LayerNorm):
 
 
 class RMSNorm(_SameDtype, nnx.RMSNorm):
-    """Flax's root-mean-square normalization, dtype in, dtype out.
+    """`flax.nnx.RMSNorm` with the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> y = RMSNorm(4, rngs=nnx.Rngs(0))(jnp.array([[4.0, 0.0, 0.0, 0.0]], jnp.bfloat16))
@@ -57,7 +58,7 @@ class RMSNorm(_SameDtype, nnx.RMSNorm):
 
 
 class GroupNorm(_SameDtype, nnx.GroupNorm):
-    """Flax's group normalization, dtype in, dtype out.
+    """`flax.nnx.GroupNorm` with the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> layer = GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))
@@ -68,9 +69,9 @@ class GroupNorm(_SameDtype, nnx.GroupNorm):
 
 
 class InstanceNorm(_SameDtype, nnx.InstanceNorm):
-    """Normalization of each channel of each example over its spatial axes.
+    """`flax.nnx.InstanceNorm` with the output in the dtype of the input.
 
-    An input `(batch, features)` has no spatial axes to normalize over and comes back unchanged.
+    An input `(batch, features)` has no spatial axes to normalize over and is returned unchanged.
 
     >>> import jax.numpy as jnp
     >>> layer = InstanceNorm(2, rngs=nnx.Rngs(0))
@@ -85,7 +86,7 @@ class InstanceNorm(_SameDtype, nnx.InstanceNorm):
 
 
 def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> BatchNorm:
-    """Batch normalization whose running statistics average over about ten steps.
+    """Return a batch normalization whose running statistics average over about ten steps.
 
     >>> import jax.numpy as jnp
     >>> batch_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
@@ -95,7 +96,7 @@ def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> BatchNorm:
 
 
 def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> LayerNorm:
-    """Normalization of each position over its channels.
+    """Return a normalization of each position over its channels.
 
     >>> import jax.numpy as jnp
     >>> layer_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
@@ -105,7 +106,7 @@ def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> LayerNorm:
 
 
 def rms_norm(num_features: int, *, rngs: nnx.Rngs) -> RMSNorm:
-    """Division of each position by the root mean square of its channels.
+    """Return a layer that divides each position by the root mean square of its channels.
 
     >>> import jax.numpy as jnp
     >>> rms_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape
@@ -115,10 +116,10 @@ def rms_norm(num_features: int, *, rngs: nnx.Rngs) -> RMSNorm:
 
 
 def group_norm(num_features: int, *, rngs: nnx.Rngs) -> GroupNorm:
-    """Group normalization with the most groups, at most 8, of two or more channels each.
+    """Return a group normalization with as many groups of at least two channels as fit, up to 8.
 
-    One group where none fits. (Groups of one channel would turn dense features into zeros, and on
-    images be instance normalization.)
+    If no number fits, there is one group. (Groups of one channel would turn dense features into
+    zeros, and be instance normalization on images.)
 
     >>> group_norm(12, rngs=nnx.Rngs(0)).num_groups
     6
@@ -128,7 +129,7 @@ def group_norm(num_features: int, *, rngs: nnx.Rngs) -> GroupNorm:
 
 
 def instance_norm(num_features: int, *, rngs: nnx.Rngs) -> InstanceNorm:
-    """Instance normalization; see `InstanceNorm`.
+    """Return an instance normalization; see `InstanceNorm`.
 
     >>> import jax.numpy as jnp
     >>> instance_norm(16, rngs=nnx.Rngs(0))(jnp.ones((2, 8, 8, 16))).shape

@@ -1,8 +1,8 @@
-"""Windows over spatial axes: arguments checked once, and the two ways to look through them.
+"""Windows over spatial axes: checked arguments, and two ways to access the values.
 
-Every pooling function sees its windows either *tiled* (they do not overlap and cover the axis: a
-reshape) or as *taps* (one strided slice for each window position). Neither needs `reduce_window`,
-whose gradient is a select-and-scatter: slow on CPU, and without a fixed order of sums on GPU.
+Windows are either *tiled* (they do not overlap and cover the axis: a reshape) or accessed by *taps*
+(one strided slice per window position). Neither needs `reduce_window`, whose gradient is a
+select-and-scatter: slow on CPU, and without a fixed order of summation on GPU.
 """
 
 import functools
@@ -18,7 +18,7 @@ from jax import Array, lax
 
 from jcnn.arguments import Padding, pads, per_axis, window_of
 
-# Windows of more positions than this are reduced, not unrolled.
+# Windows with more positions than this are reduced, not unrolled.
 FEW = 16
 
 
@@ -33,12 +33,12 @@ class Window(NamedTuple):
     high: int
 
     def outputs(self, length: int) -> int:
-        """How many windows fit an axis of this length once padded."""
+        """Return how many windows fit an axis of this length after padding."""
         return (length + self.low + self.high - self.reach) // self.stride + 1
 
     @property
     def reach(self) -> int:
-        """How many positions the window spans."""
+        """The number of positions that the window spans."""
         return (self.size - 1) * self.dilation + 1
 
 
@@ -49,30 +49,30 @@ def windows(
     padding: Padding,
     dilation: int | Sequence[int] | None,
 ) -> tuple[Window, ...]:
-    """One checked `Window` for each spatial axis."""
+    """Check the arguments and return one `Window` per spatial axis."""
     shape = window_of("window_shape", window_shape, x)
     n = len(shape)
     steps = shape if strides is None else per_axis("strides", strides, n)
-    spread = (1,) * n if dilation is None else per_axis("dilation", dilation, n)
+    spacing = (1,) * n if dilation is None else per_axis("dilation", dilation, n)
     lengths = x.shape[-n - 1 : -1]
-    reach = [(size - 1) * d + 1 for size, d in zip(shape, spread, strict=True)]
+    reach = [(size - 1) * d + 1 for size, d in zip(shape, spacing, strict=True)]
     pairs = pads(padding, lengths, reach, steps)
-    made = tuple(
-        Window(x.ndim - n - 1 + i, shape[i], steps[i], spread[i], *pairs[i]) for i in range(n)
+    over = tuple(
+        Window(x.ndim - n - 1 + i, shape[i], steps[i], spacing[i], *pairs[i]) for i in range(n)
     )
-    for window, length in zip(made, lengths, strict=True):
+    for window, length in zip(over, lengths, strict=True):
         if window.outputs(length) < 1 or length == 0:
             raise ValueError(
-                f"window_shape={shape} with dilation {spread} spans {window.reach} positions, but "
+                f"window_shape={shape} with dilation {spacing} spans {window.reach} positions, but "
                 f"x of shape {x.shape} has {length} on axis {window.axis}: use a smaller window, "
                 "or more padding"
             )
         if max(window.low, window.high) >= window.reach:
             raise ValueError(
-                f"padding {pairs} would give windows of padding alone; expected less than the "
-                f"{window.reach} positions that the window spans"
+                f"padding {pairs} would give windows that contain only padding; expected less than "
+                f"the {window.reach} positions that the window spans"
             )
-    return made
+    return over
 
 
 def pad(x: Array, over: Sequence[Window], value: float | int) -> Array:
@@ -86,14 +86,14 @@ def pad(x: Array, over: Sequence[Window], value: float | int) -> Array:
 
 
 def tiles(over: Sequence[Window]) -> bool:
-    """Whether the windows lie side by side."""
+    """Whether the windows lie side by side, without overlap or gap."""
     return all(w.stride == w.size and w.dilation == 1 for w in over)
 
 
 def tile(x: Array, over: Sequence[Window]) -> tuple[Array, tuple[int, ...]]:
-    """Split each axis of length `outputs * size` in two; returns the array and its window axes.
+    """Split each axis of length `outputs * size` in two; return the array and its window axes.
 
-    What is left at the end of an axis belongs to no window and is cut off.
+    A remainder at the end of an axis belongs to no window and is cut off.
     """
     shape, inner = [], []
     sizes = {w.axis: w.size for w in over}
@@ -108,24 +108,24 @@ def tile(x: Array, over: Sequence[Window]) -> tuple[Array, tuple[int, ...]]:
 
 
 def tile_taps(x: Array, inner: tuple[int, ...]) -> list[Array] | None:
-    """What each position of a tile sees, in row-major order; None where they are too many.
+    """Return one slice per position of a tile, in row-major order; None if there are too many.
 
     Elementwise work on a few slices fuses and vectorizes on every backend; a reduction over short
     inner axes does neither on CPU.
     """
     if math.prod(x.shape[axis] for axis in inner) > FEW:
         return None
-    found = []
+    slices = []
     for position in itertools.product(*(range(x.shape[axis]) for axis in inner)):
-        chosen: list[int | slice] = [slice(None)] * x.ndim
-        for axis, index in zip(inner, position, strict=True):
-            chosen[axis] = index
-        found.append(x[tuple(chosen)])
-    return found
+        index: list[int | slice] = [slice(None)] * x.ndim
+        for axis, i in zip(inner, position, strict=True):
+            index[axis] = i
+        slices.append(x[tuple(index)])
+    return slices
 
 
 def tile_order(x: Array, inner: tuple[int, ...]) -> Array:
-    """The number of each position of a tile, in row-major order, ready to be broadcast to `x`."""
+    """Return the row-major number of each position of a tile, in a shape that broadcasts to `x`."""
     order = jnp.zeros((1,) * x.ndim, jnp.int32)
     for axis in inner:
         shape = tuple(n if a == axis else 1 for a, n in enumerate(x.shape))
@@ -135,9 +135,9 @@ def tile_order(x: Array, inner: tuple[int, ...]) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def tile_sum(x: Array, inner: tuple[int, ...]) -> Array:
-    """The sum over tile axes; its transpose is a broadcast."""
-    seen = tile_taps(x, inner)
-    return jnp.sum(x, axis=inner) if seen is None else functools.reduce(operator.add, seen)
+    """Return the sum over tile axes; its transpose is a broadcast."""
+    slices = tile_taps(x, inner)
+    return jnp.sum(x, axis=inner) if slices is None else functools.reduce(operator.add, slices)
 
 
 @tile_sum.defjvp
@@ -148,7 +148,7 @@ def _tile_sum_jvp(
 
 
 def taps(x: Array, window: Window) -> list[Array]:
-    """What each position of the window sees along its axis, in order; `x` is padded already."""
+    """Return one slice per position of the window along its axis; `x` is already padded."""
     length = x.shape[window.axis]
     count = (length - window.reach) // window.stride + 1
     return [
@@ -164,8 +164,8 @@ def taps(x: Array, window: Window) -> list[Array]:
 
 
 def all_taps(x: Array, over: Sequence[Window]) -> list[Array]:
-    """What each position of the whole window sees, in row-major order of positions."""
-    found = [x]
+    """Return one slice per position of the whole window, in row-major order of positions."""
+    slices = [x]
     for window in over:
-        found = [tap for array in found for tap in taps(array, window)]
-    return found
+        slices = [tap for array in slices for tap in taps(array, window)]
+    return slices

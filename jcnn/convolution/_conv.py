@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.arguments import Padding, pads, per_axis
-from jcnn.convolution.bilinear import Geometry, convolve
+from jcnn.convolution._bilinear import Geometry, convolve
 
 
 def conv(

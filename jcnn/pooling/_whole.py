@@ -1,4 +1,4 @@
-"""Pooling to a fixed output: over everything (global), or into so many bins (adaptive)."""
+"""Pooling to a fixed output: over all positions (global), or into a number of bins (adaptive)."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,12 +7,12 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jcnn.arguments import floating, window_of
-from jcnn.pooling.average import avg_pool, l2_pool
-from jcnn.pooling.maximum import max_pool, real, tile_max
+from jcnn.pooling._average import avg_pool, l2_pool
+from jcnn.pooling._maximum import max_pool, real, tile_max
 
 
 def global_max_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
-    """The maximum over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`.
+    """Return the maximum over the spatial axes: from `(*batch, *spatial, c)` to `(*batch, c)`.
 
     >>> import jax.numpy as jnp
     >>> global_max_pool(jnp.arange(8.0).reshape(2, 2, 2)).tolist()
@@ -22,7 +22,7 @@ def global_max_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
 
 
 def global_avg_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
-    """The mean over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`.
+    """Return the mean over the spatial axes: from `(*batch, *spatial, c)` to `(*batch, c)`.
 
     >>> import jax.numpy as jnp
     >>> global_avg_pool(jnp.arange(8.0).reshape(2, 2, 2)).tolist()
@@ -32,7 +32,7 @@ def global_avg_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
 
 
 def global_l2_pool(x: ArrayLike, *, spatial_ndim: int = 2) -> Array:
-    """The Euclidean norm over all spatial axes: `(*batch, *spatial, c)` gives `(*batch, c)`.
+    """Return the L2 norm over the spatial axes: from `(*batch, *spatial, c)` to `(*batch, c)`.
 
     >>> import jax.numpy as jnp
     >>> global_l2_pool(jnp.full((2, 2, 1), 3.0)).tolist()

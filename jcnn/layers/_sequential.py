@@ -10,7 +10,7 @@ from jax import Array
 
 from jcnn import activations
 from jcnn import dense as dense_function
-from jcnn.layers.learned import Activation, Learned
+from jcnn.layers._learned import Activation, Learned
 
 
 class Flatten(nnx.Module):
