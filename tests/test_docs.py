@@ -10,6 +10,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 import jcnn
 
@@ -142,7 +143,7 @@ def test_a_notebook_is_valid_and_its_code_is_python(path):
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert cells
     for source in cells:
-        ast.parse(source)
+        ast.parse(TransformerManager().transform_cell(source))  # without IPython's magics
 
 
 @pytest.mark.slow

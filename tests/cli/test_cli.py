@@ -1,7 +1,6 @@
 """The command line: results, help, tables, one-line errors, exit codes, no leftover files."""
 
 import argparse
-import dataclasses
 import json
 import os
 import subprocess
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from jcnn.cli import main, study_arguments
-from jcnn.cli.main import build
 from jcnn.cli.tables import Column, table
 from jcnn.errors import UsageError
 from tests.slow import short_first
@@ -180,35 +178,6 @@ def test_a_baseline_is_checked_before_training_and_compared_with(tmp_path, capsy
     assert "0.0 points" in printed
 
 
-@pytest.mark.slow
-def test_theory_prints_a_table_and_writes_a_plot(tmp_path, capsys):
-    command = ["theory", "--activation", "tanh", "--bias-variance", "0.05"]
-    assert main([*command, "--weight-variance", "1.2,2.5"]) == 0
-    printed = capsys.readouterr().out
-    assert "ordered" in printed
-    assert "chaotic" in printed
-    assert "critical at weight variance 1.761" in printed
-    figure = tmp_path / "phases.svg"
-    assert main([*command, "--weight-variance", "1:2", "--json", "--plot", str(figure)]) == 0
-    stored = json.loads(capsys.readouterr().out)
-    assert len(stored["points"]) == 13
-    assert stored["points"][0]["phase"] == "ordered"
-    assert "6 xi_c" in figure.read_text()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [["--weight-variance", "2:1"], ["--weight-variance", "x"], ["--activation", "tan"]],
-)
-def test_what_theory_cannot_read_is_refused(words):
-    assert main(["theory", *words]) == 2
-
-
-def test_theory_prints_its_table(capsys):
-    assert main(["theory", "--weight-variance", "1.5"]) == 0
-    assert "ordered" in capsys.readouterr().out
-
-
 def test_an_unknown_metric_is_an_error_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.savez("line.npz", x_train=np.ones((64, 3), np.float32), y_train=np.linspace(0, 1, 64))
@@ -259,13 +228,6 @@ def test_quiet_prints_only_errors(tmp_path, capsys):
     assert main(["explore", "--quiet", "--no-browser"]) == 2
 
 
-def test_without_arguments_the_help_is_printed_with_examples(capsys):
-    assert main([]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("usage: jcnn")
-    assert printed.partition("examples:")[2].count("  jcnn ") == 3
-
-
 def test_counts_of_one_are_singular(tmp_path, capsys):
     study = ["compare", "--activation", "tanh", *QUICK, "--out", str(tmp_path / "x")]
     assert main([*study, "--dry-run"]) == 0
@@ -300,50 +262,7 @@ def test_tables_break_neither_words_nor_numbers(width):
         }
 
 
-def leaves(parser, path=()):
-    """Yield every command, and every action of commands with actions."""
-    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    if not inner:
-        yield path, parser
-    for action in inner:
-        for name, child in action.choices.items():
-            yield from leaves(child, (*path, name))
-
-
-def test_every_command_has_quiet_and_json():
-    commands = dict(leaves(build()[0]))
-    assert ("runs", "export") in commands
-    for path, parser in commands.items():
-        flags = set(parser._option_string_actions)
-        assert {"--quiet", "--json"} <= flags, path
-
-
 def test_the_data_sets_as_json(capsys):
     assert main(["data", "list", "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)
     assert "digits" in {entry["name"] for entry in entries}
-
-
-def test_every_argument_has_help_and_every_option_its_default():
-    for path, parser in leaves(build()[0]):
-        for action in parser._actions:
-            assert action.help, (path, action.dest)
-            takes_value = action.option_strings and action.nargs != 0
-            if takes_value or action.nargs == "?":
-                assert "(default: " in action.help, (path, action.dest)
-
-
-def test_the_defaults_in_the_help_are_those_of_a_study():
-    from jcnn.study import Study
-
-    defaults = {field.name: field.default for field in dataclasses.fields(Study)}
-    for name, (kind, _, default) in study_arguments.SETTINGS.items():
-        if defaults[name] is not None:
-            assert kind(default) == defaults[name], name
-    helps = {action.dest: action.help for action in dict(leaves(build()[0]))["compare",]._actions}
-    rates = " ".join(map(str, defaults["learning_rates"]))
-    for name, default in [
-        ("learning_rate", rates), ("seeds", 5), ("data", "digits"), ("model", "lenet")
-    ]:  # fmt: skip
-        assert f"(default: {default})" in helps[name]
-        assert defaults.get(name, default) == default

@@ -12,7 +12,7 @@ from flax import nnx
 import jcnn
 from jcnn import activations, initializers, layers, losses, models
 from jcnn.diagnosis import diagnose, singular_values
-from jcnn.diagnosis.diagnosis import effective_rank
+from jcnn.diagnosis.effective_rank import effective_rank
 from jcnn.diagnosis.remedies import CHANGES
 from jcnn.diagnosis.verdicts import ORDER
 from tests.diagnosis.batch import LABELS, inputs
