@@ -12,6 +12,7 @@ from jcnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from jcnn import activations as activations
+    from jcnn import analysis as analysis
     from jcnn import bench as bench
     from jcnn import convolution as convolution
     from jcnn import data as data
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from jcnn import study as study
     from jcnn import testing as testing
     from jcnn import theory as theory
+    from jcnn import tracing as tracing
     from jcnn import training as training
     from jcnn.diagnosis import diagnose as diagnose
     from jcnn.diagnosis import find_learning_rate as find_learning_rate
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "activations",
+    "analysis",
     "bench",
     "convolution",
     "data",
@@ -55,6 +58,7 @@ _SUBMODULES = (
     "study",
     "testing",
     "theory",
+    "tracing",
     "training",
 )
 
