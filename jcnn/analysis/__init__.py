@@ -13,3 +13,8 @@ from jcnn.analysis.records import RunRecord as RunRecord
 from jcnn.analysis.result import Result as Result
 from jcnn.analysis.statistics import Comparison as Comparison
 from jcnn.analysis.statistics import Interval as Interval
+from jcnn.public import public_names
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

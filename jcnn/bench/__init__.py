@@ -8,3 +8,8 @@ from jcnn.bench.ops import run_ops as run_ops
 from jcnn.bench.processes import run_processes as run_processes
 from jcnn.bench.steps import run_steps as run_steps
 from jcnn.bench.sweep import run_sweep as run_sweep
+from jcnn.public import public_names
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

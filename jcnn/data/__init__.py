@@ -5,7 +5,7 @@ JAX only by `augmentation`, which is imported when it is first used.
 """
 
 import importlib
-from types import ModuleType
+from types import ModuleType as _ModuleType
 
 from jcnn.data.archive import load_image_archive as load_image_archive
 from jcnn.data.arrays import from_arrays as from_arrays
@@ -19,19 +19,14 @@ from jcnn.data.registry import available as available
 from jcnn.data.registry import load as load
 from jcnn.data.shapeset import shapeset as shapeset
 from jcnn.data.split import split_validation as split_validation
+from jcnn.public import public_names
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _ModuleType:
     if name == "augmentation":
         return importlib.import_module("jcnn.data.augmentation")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """List the public names, without the modules that define them."""
-    own = (name for name, value in globals().items() if _is_public(value))
-    return sorted({*own, "augmentation"})
-
-
-def _is_public(value: object) -> bool:
-    return getattr(value, "__module__", "").startswith(f"{__name__}.")
+    return public_names(globals(), "augmentation")

@@ -25,3 +25,8 @@ from jcnn.diagnosis.summary import LayerSummary as LayerSummary
 from jcnn.diagnosis.summary import Summary as Summary
 from jcnn.diagnosis.summary import summarize as summarize
 from jcnn.diagnosis.verdicts import Verdict as Verdict
+from jcnn.public import public_names
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

@@ -2,3 +2,8 @@
 
 from jcnn.explore.server import Explorer as Explorer
 from jcnn.explore.server import serve as serve
+from jcnn.public import public_names
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

@@ -1,5 +1,6 @@
 """Figures of results, and a study's report as one self-contained page."""
 
+from jcnn.public import public_names
 from jcnn.report.curves import plot_curves as plot_curves
 from jcnn.report.effects import plot_effects as plot_effects
 from jcnn.report.effects import plot_interaction as plot_interaction
@@ -21,3 +22,7 @@ from jcnn.report.samples import plot_samples as plot_samples
 from jcnn.report.sensitivity import plot_sensitivity as plot_sensitivity
 from jcnn.report.style import save as save
 from jcnn.report.sweep import plot_sweep as plot_sweep
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

@@ -1,5 +1,6 @@
 """One training run as pure functions: task, optimizer, schedule, state, step and evaluation."""
 
+from jcnn.public import public_names
 from jcnn.training import optimizers as optimizers
 from jcnn.training import schedules as schedules
 from jcnn.training.predict import predict as predict
@@ -18,14 +19,6 @@ from jcnn.training.task import classification as classification
 from jcnn.training.task import regression as regression
 from jcnn.training.watch import Watch as Watch
 
-_MODULES = ("optimizers", "schedules")
-
 
 def __dir__() -> list[str]:
-    """List the public names, without the modules that define them."""
-    own = (name for name, value in globals().items() if _is_public(value))
-    return sorted({*own, *_MODULES})
-
-
-def _is_public(value: object) -> bool:
-    return getattr(value, "__module__", "").startswith(f"{__name__}.")
+    return public_names(globals(), "optimizers", "schedules")

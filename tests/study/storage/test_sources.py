@@ -16,6 +16,7 @@ NOT_NUMERIC = {
     "cli",
     "errors",
     "explore",
+    "public",
     "report",
     "strict_json",
     "study",
