@@ -1,5 +1,6 @@
 """A group's training at one moment, as plain arrays and numbers that can be saved and restored."""
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -32,9 +33,10 @@ class Outcome:
     seconds: float = field(default=0.0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, for JSON."""
+        """Return copies of the fields by name, for JSON: training goes on to fill the curves."""
         history = None if self.history is None else self.history.to_dict()
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"history": history}
+        content = {f.name: getattr(self, f.name) for f in fields(self)} | {"history": history}
+        return copy.deepcopy(content)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Outcome":

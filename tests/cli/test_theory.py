@@ -29,9 +29,3 @@ def test_theory_prints_a_table_and_writes_a_plot(tmp_path, capsys):
 )
 def test_what_theory_cannot_read_is_refused(words):
     assert main(["theory", *words]) == 2
-
-
-def test_theory_prints_its_table(capsys):
-    command = ["theory", "--activation", "tanh", "--bias-variance", "0.05"]
-    assert main([*command, "--weight-variance", "1.2"]) == 0
-    assert "ordered" in capsys.readouterr().out

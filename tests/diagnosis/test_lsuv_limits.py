@@ -10,7 +10,7 @@ from jcnn import initializers, layers
 from jcnn.diagnosis import lsuv
 from tests.diagnosis.batch import images
 
-LSUV = initializers.lsuv_orthogonal
+LSUV = initializers.lsuv_orthogonal()
 
 
 class Fixed(nnx.Module):

@@ -108,7 +108,7 @@ def test_only_the_mean_square_of_weights_counts():
         prediction = mean_field(model, x, jnp.arange(64) % 10, losses.cross_entropy)
         return prediction.gradient_ratio
 
-    assert ratio(0.5) < 0.3 * ratio(1.0)
+    assert ratio(0.5) < 0.35 * ratio(1.0)
 
 
 def test_the_model_does_not_change_and_draws_are_repeatable(batch):

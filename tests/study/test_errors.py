@@ -67,7 +67,7 @@ def test_nothing_is_left_of_a_study_that_fails(tmp_path):
         ({"factors": {"weight_decay": ["a"]}}, "weight_decay='a'; expected a number"),
         ({"factors": {"batch_size": [0]}}, "batch_size=0; expected a whole number"),
         ({"factors": {"rngs": [1]}}, "'rngs' is not a factor"),
-        ({"factors": {"activation": [lambda x: x, lambda x: x]}}, "give a mapping of names"),
+        ({"factors": {"activation": [lambda x: x, lambda x: x]}}, "pass a mapping of names"),
         ({"factors": {"optimizer": [lambda rate: None]}}, "is not an optimizer"),
         ({"data": {"x": 1}}, "expected a name, a path"),
     ],

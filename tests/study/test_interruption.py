@@ -139,7 +139,7 @@ def test_no_room_for_files(limit, workers, whole, tmp_path):
     done = worker.ask(tmp_path / "x", limit=limit)
     assert done["code"] == 0
     if limit < 6_000 or done["error"]:
-        assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot keep"))
+        assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot store"))
     done = worker.ask(tmp_path / "x")
     assert done["error"] == ""
     assert (tmp_path / "x" / "results.json").read_bytes() == whole[0]
@@ -168,7 +168,7 @@ def test_a_full_disk(size, workers, whole, tmp_path):
         done = worker.ask(disk / "x")
         assert done["code"] == 0
         if done["error"]:
-            assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot keep"))
+            assert done["error"].startswith(("StorageError: cannot write", "OSError: cannot store"))
         else:
             assert (disk / "x" / "results.json").read_bytes() == whole[0]
         if size == "8k":
