@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -30,22 +30,20 @@ class Smooth:
 
     def value(self, x: np.ndarray) -> np.ndarray:
         """f(x)."""
-        return self._evaluate(self.function, x)
+        return self._evaluate(0, x)
 
     def slope(self, x: np.ndarray) -> np.ndarray:
         """f'(x)."""
-        return self._evaluate(jax.vmap(jax.grad(self.function)), x)
+        return self._evaluate(1, x)
 
     def curvature(self, x: np.ndarray) -> np.ndarray:
         """f''(x), without the jump of f' at a kink."""
-        return self._evaluate(jax.vmap(jax.grad(jax.grad(self.function))), x)
+        return self._evaluate(2, x)
 
-    def _evaluate(self, function: Function, x: np.ndarray) -> np.ndarray:
+    def _evaluate(self, order: int, x: np.ndarray) -> np.ndarray:
         flat = x.reshape(-1)
         with jax.enable_x64(True):
-            # jit hashes its argument, which the function may not allow; a partial is hashable.
-            compiled = jax.jit(partial(function))
-            values = np.asarray(compiled(jnp.asarray(flat, jnp.float64)))
+            values = np.asarray(self._derivatives[order](jnp.asarray(flat, jnp.float64)))
         if values.shape != flat.shape:
             raise ValueError(
                 f"expected an elementwise function; this one returns shape {values.shape} for "
@@ -55,6 +53,20 @@ class Smooth:
             at = flat[~np.isfinite(values)][0]
             raise ValueError(f"the function or its derivative is not finite at {at:g}")
         return values.astype(np.float64).reshape(x.shape)
+
+    @cached_property
+    def _derivatives(self) -> tuple[Function, ...]:
+        try:
+            return _compiled_derivatives(self.function)
+        except TypeError:  # not hashable, which a partial is
+            return _compiled_derivatives(partial(self.function))
+
+
+@lru_cache(maxsize=64)
+def _compiled_derivatives(function: Function) -> tuple[Function, ...]:
+    """f, f' and f'', each compiled once however often the function is integrated."""
+    slope = jax.grad(function)
+    return jax.jit(function), jax.jit(jax.vmap(slope)), jax.jit(jax.vmap(jax.grad(slope)))
 
 
 def expectation(function: Callable[[np.ndarray], np.ndarray], variance: float) -> float:
