@@ -43,7 +43,7 @@ def study(**changed):
     return Study(**keywords | changed)
 
 
-def runs_found(directory, **changed):
+def runs_loaded(directory, **changed):
     """How many runs of `study` were kept in the directory already, and how many there are."""
     result = study(**changed).run(directory)
     return result.environment["runs_loaded"], len(result.records)

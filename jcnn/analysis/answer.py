@@ -110,12 +110,12 @@ class Answer:
         """A sentence per factor; none if the metric is not tested."""
         if not self.metric.tested:
             return ()
-        return tuple(text.effect_sentence(one, self.metric) for one in self.effects)
+        return tuple(text.effect_sentence(each, self.metric) for each in self.effects)
 
     @cached_property
     def interaction_sentences(self) -> tuple[str, ...]:
         """A sentence per interaction."""
-        return tuple(text.interaction_sentence(one, self.metric) for one in self.interactions)
+        return tuple(text.interaction_sentence(each, self.metric) for each in self.interactions)
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def _summary(progress: "Progress") -> str:
     """Return the runs done, the rate, the time, the time left, and the best result so far."""
     best = f", best so far {progress.best}" if progress.best else ""
     done = f"{int(progress.runs_done)} of {count(progress.runs, 'run')}"
-    trained = progress.runs_done - progress.found
+    trained = progress.runs_done - progress.loaded
     if trained <= 0:
         return f"{done}, {progress.seconds:.0f} s{best}"
     rate = trained / max(progress.seconds, 1e-9)

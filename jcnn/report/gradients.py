@@ -1,4 +1,4 @@
-"""Gradients at each layer of an untrained network, measured and as theory predicts them."""
+"""Gradients at each layer of untrained networks, measured and predicted by theory."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 
 
-def plot_gradients(found: "Mapping[str, tuple[Diagnosis, MeanFieldPrediction | None]]") -> "Figure":
-    """|dL/dh| at each layer's output, from the input on: dots measured, lines predicted.
+def plot_gradients(
+    networks: "Mapping[str, tuple[Diagnosis, MeanFieldPrediction | None]]",
+) -> "Figure":
+    """Draw |dL/dh| at each layer's output: measured values as dots, predictions as lines.
 
-    `found` maps a network's name to its diagnosis and, where there is one, its prediction.
+    `networks` maps the name of each network to its diagnosis, and its prediction or None.
 
     >>> import jax, jax.numpy as jnp, jcnn
     >>> from flax import nnx
@@ -39,7 +41,7 @@ def plot_gradients(found: "Mapping[str, tuple[Diagnosis, MeanFieldPrediction | N
     axes = axes_of(fig)[0, 0]
     labels = []
     longest: list[str] = []
-    for colour, (name, (diagnosis, prediction)) in zip(COLOURS, found.items(), strict=False):
+    for colour, (name, (diagnosis, prediction)) in zip(COLOURS, networks.items(), strict=False):
         gradients = np.array([layer.gradient for layer in diagnosis.layers], float)
         places = np.arange(len(gradients))
         gradients[gradients <= 0] = np.nan

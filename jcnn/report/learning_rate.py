@@ -1,4 +1,4 @@
-"""What the loss came to at each learning rate, as a figure."""
+"""The loss at each learning rate, as a figure."""
 
 import math
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from jcnn.diagnosis import LearningRateSearch
 
 
-def plot_rates(found: "LearningRateSearch") -> "Figure":
-    """The loss over the rate, and the rate found.
+def plot_rates(search: "LearningRateSearch") -> "Figure":
+    """Draw the loss over the learning rate, and the learning rate that was chosen.
 
     >>> from jcnn.diagnosis import LearningRateSearch
     >>> fig = plot_rates(LearningRateSearch([0.01, 0.1, 1.0], [2.0, 0.5, math.nan], 0.1))
@@ -21,13 +21,13 @@ def plot_rates(found: "LearningRateSearch") -> "Figure":
     """
     fig = figure(3.6, width=6.0)
     axes = axes_of(fig)[0, 0]
-    axes.plot(found.rates, found.losses, color=BLUE, marker="o")
+    axes.plot(search.rates, search.losses, color=BLUE, marker="o")
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("training loss at the end")
-    finite = [value for value in found.losses if math.isfinite(value)]
+    finite = [value for value in search.losses if math.isfinite(value)]
     axes.set_ylim(0, 1.2 * finite[0] if finite else 1)
-    if not math.isnan(found.rate):
-        axes.axvline(found.rate, color=ORANGE, linestyle="--")
-        text(axes, found.rate, axes.get_ylim()[1], f" {found.rate:.2g}", va="top", color=ORANGE)
+    if not math.isnan(search.rate):
+        axes.axvline(search.rate, color=ORANGE, linestyle="--")
+        text(axes, search.rate, axes.get_ylim()[1], f" {search.rate:.2g}", va="top", color=ORANGE)
     return fig

@@ -63,8 +63,8 @@ class Level:
 class Combination:
     """One level of every factor.
 
-    >>> one, other = combinations({"hidden": levels("hidden", [(8,), (16,)])})
-    >>> one.names(), one.value("hidden"), one.structure() == other.structure()
+    >>> first, second = combinations({"hidden": levels("hidden", [(8,), (16,)])})
+    >>> first.names(), first.value("hidden"), first.structure() == second.structure()
     ({'hidden': '8'}, (8,), False)
     """
 

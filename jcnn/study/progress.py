@@ -23,7 +23,7 @@ class GroupProgress(NamedTuple):
 class Progress:
     """The progress of a running study; `runs_done` includes fractions of running trainings.
 
-    `combination` is the label of the group that is training now; `found` counts the runs that were
+    `combination` is the label of the group that is training now; `loaded` counts the runs that were
     stored before.
     """
 
@@ -32,7 +32,7 @@ class Progress:
     combination: str
     seconds: float
     best: str
-    found: int = 0
+    loaded: int = 0
     groups: Sequence[GroupProgress] = ()
 
 

@@ -77,8 +77,8 @@ class Study(Plan):
             parse_metric(metric, task.metric, task.higher_is_better)  # before anything is trained
         rates: dict[int, Sequence[float]] = {}
         jobs = self.jobs(prepared, rates)
-        keep, found = _open(directory, jobs)
-        ran = environment() | {"runs_loaded": found, "runs_trained": 0}
+        keep, stored = _open(directory, jobs)
+        ran = environment() | {"runs_loaded": stored, "runs_trained": 0}
         empty = Result(
             self.describe(dataset),
             task.metric,
@@ -90,7 +90,7 @@ class Study(Plan):
         )
         if isinstance(keep, StudyDirectory):
             keep.write_study(empty.study, self.unreadable())
-            if found < sum(len(job.runs) for job in jobs):
+            if stored < sum(len(job.runs) for job in jobs):
                 keep.write_environment(ran)
         result = collect(empty, jobs, keep)
 
@@ -152,5 +152,5 @@ def _open(
     if (Path(directory) / LEDGER).exists():
         keep = StudyDirectory(directory)
         return keep, check_missing(jobs, keep)
-    found = check_missing(jobs, Memory())
-    return StudyDirectory(directory), found
+    stored = check_missing(jobs, Memory())
+    return StudyDirectory(directory), stored

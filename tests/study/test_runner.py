@@ -12,7 +12,7 @@ from jcnn import engine, models
 from jcnn.study import Study, runner
 from jcnn.study.storage.atomic_files import StorageError
 from jcnn.study.storage.ledger import Ledger
-from tests.small import SMALL, STUDY_OF_DIGITS, blobs, runs_found, study
+from tests.small import SMALL, STUDY_OF_DIGITS, blobs, runs_loaded, study
 
 
 def test_an_interrupted_study_keeps_finished_groups(tmp_path):
@@ -74,14 +74,14 @@ def test_a_group_that_does_not_fit_is_halved_and_says_so(monkeypatch, tmp_path):
 
 
 def test_only_what_is_missing_is_trained(tmp_path):
-    assert runs_found(tmp_path) == (0, 4)
-    assert runs_found(tmp_path) == (4, 4)
+    assert runs_loaded(tmp_path) == (0, 4)
+    assert runs_loaded(tmp_path) == (4, 4)
     three = {"activation": ["relu", "gelu", "tanh"], "hidden": [(4,)]}
-    assert runs_found(tmp_path, factors=three) == (4, 6)
-    assert runs_found(tmp_path, factors=three, seeds=3) == (6, 9)
-    assert runs_found(tmp_path, learning_rates=[0.03, 0.1]) == (4, 8)
-    assert runs_found(tmp_path, factors={"activation": ["gelu"], "hidden": [(4,)]}) == (2, 2)
-    assert runs_found(tmp_path) == (4, 4)
+    assert runs_loaded(tmp_path, factors=three) == (4, 6)
+    assert runs_loaded(tmp_path, factors=three, seeds=3) == (6, 9)
+    assert runs_loaded(tmp_path, learning_rates=[0.03, 0.1]) == (4, 8)
+    assert runs_loaded(tmp_path, factors={"activation": ["gelu"], "hidden": [(4,)]}) == (2, 2)
+    assert runs_loaded(tmp_path) == (4, 4)
 
 
 def test_an_interrupted_group_goes_on_from_its_checkpoint(tmp_path, monkeypatch):

@@ -131,32 +131,32 @@ def _diff(chosen: argparse.Namespace) -> int:
     from jcnn.study.storage.load import read_result
 
     first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
-    found = difference(first, second)
+    change = difference(first, second)
     if chosen.json:
-        pairs = [one._asdict() | {"real": one.real} for one in found.moved]
-        print(strict_json.dumps(found._asdict() | {"moved": pairs}))
+        pairs = [shift._asdict() | {"real": shift.real} for shift in change.moved]
+        print(strict_json.dumps(change._asdict() | {"moved": pairs}))
         return 0
     terminal = console()
     shown = first.metric
-    for kind, differing in (("setting", found.settings), ("version", found.versions)):
+    for kind, differing in (("setting", change.settings), ("version", change.versions)):
         for name, (a, b) in differing.items():
             terminal.print(f"{kind} {name}: {_value(a)} -> {_value(b)}")
-    for place, only in ((chosen.first, found.only_first), (chosen.second, found.only_second)):
+    for place, only in ((chosen.first, change.only_first), (chosen.second, change.only_second)):
         for levels in only:
             terminal.print(f"only in {place}: {label(levels)}")
-    if not found.moved:
+    if not change.moved:
         terminal.print("no combination is in both")
         return 0
-    moved = [one for one in found.moved if one.real]
-    for one in moved:
+    moved = [shift for shift in change.moved if shift.real]
+    for shift in moved:
         terminal.print(
-            f"moved: {label(one.levels)}: {shown.show(one.first)} -> "
-            f"{shown.show(one.second)} ({shown.show_difference(one.second - one.first)} "
-            f"{shown.show_interval(one.interval)}, corrected p = {one.corrected:.2g})"
+            f"moved: {label(shift.levels)}: {shown.show(shift.first)} -> "
+            f"{shown.show(shift.second)} ({shown.show_difference(shift.second - shift.first)} "
+            f"{shown.show_interval(shift.interval)}, corrected p = {shift.corrected:.2g})"
         )
-    unmoved = len(found.moved) - len(moved)
+    unmoved = len(change.moved) - len(moved)
     terminal.print(
-        f"{unmoved} of {count(len(found.moved), 'shared combination')} did not move beyond noise"
+        f"{unmoved} of {count(len(change.moved), 'shared combination')} did not move beyond noise"
     )
     return 0
 

@@ -11,7 +11,7 @@ from flax import nnx
 
 import jcnn
 from jcnn import layers
-from tests.small import blobs, runs_found, study
+from tests.small import blobs, runs_loaded, study
 
 
 def run_keys(**changed):
@@ -77,15 +77,15 @@ def own(scale):
 
 
 def test_what_is_ones_own_goes_by_what_it_computes(tmp_path):
-    assert runs_found(tmp_path, model=own(1.0), factors={}) == (0, 2)
-    assert runs_found(tmp_path, model=own(1.0), factors={}) == (2, 2)
-    assert runs_found(tmp_path, model=own(2.0), factors={}) == (0, 2)
+    assert runs_loaded(tmp_path, model=own(1.0), factors={}) == (0, 2)
+    assert runs_loaded(tmp_path, model=own(1.0), factors={}) == (2, 2)
+    assert runs_loaded(tmp_path, model=own(2.0), factors={}) == (0, 2)
 
 
 def test_an_activation_of_ones_own_is_another_than_its_name_says(tmp_path):
     mine = {"activation": {"relu": lambda x: 2 * x}, "hidden": [(4,)]}
-    assert runs_found(tmp_path, factors=mine) == (0, 2)
-    assert runs_found(tmp_path, factors={"activation": ["relu"], "hidden": [(4,)]}) == (0, 2)
+    assert runs_loaded(tmp_path, factors=mine) == (0, 2)
+    assert runs_loaded(tmp_path, factors={"activation": ["relu"], "hidden": [(4,)]}) == (0, 2)
 
 
 def test_an_object_without_a_name_is_the_same_run_again():
