@@ -7,14 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from jcnn.analysis.learning_rate_grid import tune
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.statistics import Interval, interquartile_mean, mean_interval
-
-# A learning rate works if its validation value is at most this share behind the best one's.
-NEAR_BEST = 0.05
-# Extending the learning rates gives no combination more than this many.
-MOST_RATES = 15
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class Row:
     describe the finite ones and are NaN if there are too few. `diverged` counts diverged runs over
     all learning rates. `at_edge` says that the chosen rate is the smallest or largest that was
     tried, so a better one may lie outside the grid. `by_rate` is the mean validation value per
-    learning rate, NaN if a run diverged there; `working` lists the rates within `NEAR_BEST` of the
+    learning rate, NaN if a run diverged there; `working` lists the rates that come close to the
     best. `missed` counts runs at the chosen rate that never reached the target (`Metric.missed`).
     """
 
@@ -77,34 +73,17 @@ def rank(
     return tuple(sorted(rows, key=lambda row: metric.badness(row.mean)))
 
 
-def next_learning_rate(row: Row) -> float | None:
-    """A learning rate beyond the edge of the grid, or None if the chosen one is inside it.
-
-    It is as far from the chosen rate as that is from its neighbour, by ratio, or a factor of 3 if
-    only one rate was tried. A combination that has `MOST_RATES` gets no more.
-    """
-    rates = list(row.by_rate)
-    if not (row.at_edge or len(rates) == 1) or len(rates) >= MOST_RATES:
-        return None
-    low = row.learning_rate == rates[0]
-    ratio = 3.0 if len(rates) == 1 else rates[1] / rates[0] if low else rates[-1] / rates[-2]
-    beyond = row.learning_rate / ratio if low else row.learning_rate * ratio
-    return float(f"{beyond:.3g}")
-
-
 def _row(
     combination: int, levels: Mapping[str, str], records: Sequence[RunRecord], metric: Metric
 ) -> Row:
-    rates = sorted({record.learning_rate for record in records})
-    scores = {rate: _validation(records, rate, metric) for rate in rates}
-    chosen = min(rates, key=lambda rate: (metric.badness(scores[rate]), rate))
+    grid = tune(records, metric)
+    chosen = grid.chosen
     at_rate = sorted(
         (record for record in records if record.learning_rate == chosen),
         key=lambda record: record.seed,
     )
     values = [_value(records, record, metric) for record in at_rate]
     finite = [value for value in values if math.isfinite(value)]
-    worst = metric.badness(scores[chosen]) + NEAR_BEST * abs(scores[chosen])
     return Row(
         combination,
         levels,
@@ -112,21 +91,14 @@ def _row(
         values,
         mean=float(np.mean(finite)) if finite else math.nan,
         std=float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan,
-        validation=scores[chosen],
+        validation=grid.scores[chosen],
         diverged=sum(record.outcome.diverged_at is not None for record in records),
         runs=len(records),
-        at_edge=len(rates) > 1 and chosen in (rates[0], rates[-1]),
-        by_rate=scores,
-        working=[rate for rate in rates if metric.badness(scores[rate]) <= worst < math.inf],
+        at_edge=grid.at_edge,
+        by_rate=grid.scores,
+        working=grid.working,
         missed=sum(metric.missed(record.outcome) for record in at_rate),
     )
-
-
-def _validation(records: Sequence[RunRecord], rate: float, metric: Metric) -> float:
-    outcomes = [record.outcome for record in records if record.learning_rate == rate]
-    if any(outcome.diverged_at is not None for outcome in outcomes):
-        return math.nan
-    return float(np.mean([metric.chosen_by(outcome) for outcome in outcomes]))
 
 
 def _value(records: Sequence[RunRecord], record: RunRecord, metric: Metric) -> float:

@@ -7,9 +7,10 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
+from jcnn.analysis.learning_rate_grid import beyond_edge
 from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
-from jcnn.analysis.ranking import Row, next_learning_rate
+from jcnn.analysis.ranking import Row
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.statistics import Comparison
 from jcnn.diagnosis.history import LayerHistory, StepDiagnosis, average_histories
@@ -145,7 +146,10 @@ class Result:
 
     def next_learning_rates(self) -> dict[int, float]:
         """A learning rate beyond the grid for each combination whose best one is at its edge."""
-        beyond = {row.combination: next_learning_rate(row) for row in self.answer.rows}
+        beyond = {
+            row.combination: beyond_edge(list(row.by_rate), row.learning_rate)
+            for row in self.answer.rows
+        }
         return {combination: rate for combination, rate in beyond.items() if rate is not None}
 
     def to_json(self, *, provenance: bool = True) -> str:

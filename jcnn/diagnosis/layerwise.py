@@ -19,6 +19,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn.activations import Facts, facts, identity
+from jcnn.diagnosis.dead_units import flat_shares
 from jcnn.diagnosis.diagnosis import Diagnosis, diagnose_figures
 from jcnn.diagnosis.effective_rank import effective_rank
 from jcnn.diagnosis.examination import default_loss
@@ -26,7 +27,6 @@ from jcnn.diagnosis.layer_report import LayerInfo
 from jcnn.diagnosis.measure import (
     LayerFigures,
     Loss,
-    flat_shares,
     mean_and_std,
     norm,
     saturating_slope,

@@ -14,12 +14,8 @@ import numpy as np
 from jax import Array
 
 from jcnn.activations import Facts
+from jcnn.diagnosis.dead_units import flat_shares
 from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate, read
-
-# An element is saturated if the activation's slope is below this share of its greatest slope.
-SATURATED = 0.05
-# A slope that counts as 0: no gradient passes.
-NO_SLOPE = 1e-6
 
 Loss = Callable[[Array, Array], Array]
 
@@ -173,16 +169,3 @@ def _flat_shares_of(
 def saturating_slope(facts: Facts) -> float:
     """Return the greatest slope of an activation that levels off at both ends; else NaN."""
     return facts.max_derivative if len(facts.saturates) == 2 else math.nan
-
-
-def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
-    """Return the shares of saturated elements and dead units, given an activation's slopes.
-
-    Saturated elements are counted relative to the activation's `greatest` slope; their share is
-    NaN if that is. A unit is a feature (the last axis); it is dead if its slope is 0 everywhere.
-    """
-    slope = jnp.abs(slope.astype(jnp.float32))
-    largest = jnp.max(slope, axis=tuple(range(slope.ndim - 1)))
-    dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))
-    saturated = jnp.mean((slope < SATURATED * greatest).astype(jnp.float32))
-    return jnp.where(jnp.isnan(greatest), jnp.nan, saturated), dead
