@@ -87,10 +87,10 @@ def test_errors(name):
     with pytest.raises(TypeError, match="x is int32; expected a floating dtype: cast with .astype"):
         call(X.astype(jnp.int32))
     for shape in ((), (1,), (5,), (1, 8), (1, 1, 1, 8), (1, 1, 1, 1, 8)):
-        with pytest.raises(ValueError, match="scale has shape .* one number a channel"):
+        with pytest.raises(ValueError, match="scale has shape .* one number per channel"):
             call(X, jnp.ones(shape))
         if name != "rms":
-            with pytest.raises(ValueError, match="bias has shape .* one number a channel"):
+            with pytest.raises(ValueError, match="bias has shape .* one number per channel"):
                 call(X, jnp.ones(8), jnp.ones(shape))
     with pytest.raises(ValueError, match="x is a scalar"):
         call(jnp.float32(1))

@@ -47,7 +47,13 @@ class Difference(NamedTuple):
 
 
 def difference(first: Result, second: Result) -> Difference:
-    """Compare two results. Raises ValueError if they are ranked by different metrics."""
+    """Compare two results. Raises ValueError if they are ranked by different metrics.
+
+    >>> first = Result({"epochs": 1}, "accuracy", True, [{"pooling": "max"}])
+    >>> second = Result({"epochs": 2}, "accuracy", True, [{"pooling": "max"}])
+    >>> difference(first, second).settings
+    {'epochs': (1, 2)}
+    """
     if first.metric.name != second.metric.name:
         raise ValueError(
             f"one study is ranked by {first.metric.name}, the other by {second.metric.name}"

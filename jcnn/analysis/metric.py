@@ -87,6 +87,9 @@ def parse_metric(form: str, task_metric: str, higher_is_better: bool) -> Metric:
 
     Raises UsageError for any other form, with the nearest known ones, and for a target that is not
     a number.
+
+    >>> parse_metric("steps:0.9", "accuracy", True).title
+    'steps to 90% validation accuracy'
     """
     head, colon, _ = form.partition(":")
     if not colon and head in (task_metric, "loss"):

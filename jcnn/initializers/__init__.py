@@ -42,8 +42,10 @@ from jcnn.initializers._random import lecun_untruncated_normal as lecun_untrunca
 from jcnn.initializers._random import normal as normal
 from jcnn.initializers._random import standard_uniform as standard_uniform
 
-kaiming_normal, kaiming_uniform = he_normal, he_uniform
-xavier_normal, xavier_uniform = glorot_normal, glorot_uniform
+kaiming_normal = he_normal
+kaiming_uniform = he_uniform
+xavier_normal = glorot_normal
+xavier_uniform = glorot_uniform
 
 ones = _jax_initializers.ones
 variance_scaling = _jax_initializers.variance_scaling

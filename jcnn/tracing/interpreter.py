@@ -25,7 +25,16 @@ def bind(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
 
 
 def run_equation(equation: Equation, values: Mapping[Var, Any]) -> list[Any]:
-    """Return the outputs of one equation; the rule unless another is given."""
+    """Return the outputs of one equation; the rule unless another is given.
+
+    >>> import jax.numpy as jnp
+    >>> from jcnn.tracing import flatten
+    >>> (sine,) = flatten(jax.make_jaxpr(jnp.sin)(0.0)).equations
+    >>> [float(value) for value in run_equation(sine, {sine.inputs[0]: 0.0})]
+    [0.0]
+    >>> [float(value) for value in bind(sine, [read({0: 0.0}, 0)])]
+    [0.0]
+    """
     return bind(equation, [read(values, atom) for atom in equation.inputs])
 
 

@@ -142,6 +142,14 @@ def equations_between(program: Program, start: Var, stop: Var) -> list[Equation]
     """Return the equations on the paths from `start` to `stop`, in order.
 
     Equations for what they read in addition, such as weights, are not among them.
+
+    >>> import jax, jax.numpy as jnp
+    >>> program = flatten(jax.make_jaxpr(lambda x, w: jnp.sin(x) * jnp.exp(w))(1.0, 2.0))
+    >>> (x, w), product = program.inputs, program.outputs[0]
+    >>> [equation.name for equation in equations_between(program, x, product)]
+    ['sin', 'mul']
+    >>> [equation.name for equation in equations_up_to(program, product, given=x)]
+    ['sin', 'exp', 'mul']
     """
     dependents = program.dependents([start])
     needed = {stop}

@@ -28,7 +28,7 @@ def test_a_dry_run_trains_nothing(tmp_path, capsys, finished_study):
     ]  # fmt: skip
     assert main([*command, "--dry-run", "--json", "--out", str(tmp_path / "x")]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert (plan["runs"], plan["found"], plan["groups"]) == (5, 0, 1)
+    assert (plan["runs"], plan["finished"], plan["groups"]) == (5, 0, 1)
     assert plan["memory"] > 1e6
     assert not (tmp_path / "x").exists()
     assert main(["compare", str(finished_study), "--dry-run", "--out", str(finished_study)]) == 0

@@ -60,7 +60,7 @@ def test_the_ranking_says_why(model, tmp_path, capsys):
     ]
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    assert "what is wrong" in text
+    assert "verdict" in text
     (line,) = [line for line in text.splitlines() if "vanishing" in line]
     assert "sigmoid" in line
     assert main([*arguments, "--json"]) == 0

@@ -110,7 +110,7 @@ def test_when_off_the_program_is_the_same_as_without(monkeypatch):
     def gone(*arguments, **keywords):
         raise AssertionError("measured though it was off")
 
-    monkeypatch.setattr(training.run, "watched", gone)
+    monkeypatch.setattr(training.run, "train_and_watch", gone)
     monkeypatch.setattr("jcnn.study.job.make_watch", gone)
     assert program(study) == before
     with pytest.raises(AssertionError, match="measured"):

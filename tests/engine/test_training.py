@@ -76,7 +76,7 @@ def test_chunks_do_not_change_the_numbers(monkeypatch):
         learning_rates=[0.1],
     )
     whole = study.run().records
-    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 0)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 0.0)
     ticks = []
     parts = study.run(on_progress=ticks.append).records
     assert len(ticks) > 2 * study.epochs
