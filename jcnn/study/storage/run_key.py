@@ -16,12 +16,12 @@ from typing import Any
 
 import jax
 
-import jcnn
 from jcnn import names
 from jcnn.data import Dataset
 from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_defaults
 from jcnn.study.plan import Plan
 
+ROOT = Path(__file__).resolve().parents[2]
 # The modules and packages of jcnn on which every run's numbers depend.
 NUMERIC = (
     "activations",
@@ -142,9 +142,8 @@ def of_value(kind: str, value: Any, alias: str | None = None) -> tuple[Any, bool
     return "own", False
 
 
-def of_sources(packages: Sequence[str]) -> str:
-    """A hash of the sources of these modules and packages of jcnn."""
-    root = Path(jcnn.__file__).resolve().parent
+def of_sources(packages: Sequence[str], root: Path = ROOT) -> str:
+    """A hash of the sources of these modules and packages of jcnn, which lies at `root`."""
     result = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         place = path.relative_to(root)
