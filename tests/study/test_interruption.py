@@ -87,7 +87,7 @@ def shared_out(workers, asked, job):
 
 @pytest.mark.parametrize("every", short_first([45, 1]))
 def test_killed_at_every_write_sync_and_rename(every, workers, whole, tmp_path):
-    """The next start comes to the same bytes; at every second event the write is torn."""
+    """The next start gives byte-identical results; at every second event the write is torn."""
     answer, events = whole
     assert events > 100
 
