@@ -1,5 +1,6 @@
 """Whom the server answers, which files it serves, and how it is started and ended."""
 
+import contextlib
 import json
 import os
 import signal
@@ -88,8 +89,10 @@ def test_ctrl_c_ends_the_server_at_once(tmp_path):
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process,
-        socket_of(json.loads(process.stdout.readline())["address"]) as page,
+        contextlib.ExitStack() as stack,
     ):
+        stack.callback(process.kill)  # if it has not ended by then
+        page = stack.enter_context(socket_of(json.loads(process.stdout.readline())["address"]))
         answer(page, "welcome")
         for side in "ab":  # slow to compile; the server does not wait for it
             send(page, do="show", side=side, choice={"depth": 40, "width": 32})

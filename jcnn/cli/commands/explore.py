@@ -1,13 +1,13 @@
 """`jcnn explore`: a local page to choose the parts of a network, see its signals and train it."""
 
 import argparse
+import json
 import sys
 import threading
 import webbrowser
 from functools import partial
 from typing import Any
 
-from jcnn import strict_json
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.study_arguments import DATA_HELP
 from jcnn.cli.write_report import report_html
@@ -58,7 +58,8 @@ def run(chosen: argparse.Namespace) -> int:
     def ready(address: str) -> None:
         # Started only now: a process that ends while one of its threads compiles crashes.
         threading.Thread(target=warm_up, args=(subject,), name="jcnn warm-up", daemon=True).start()
-        print(strict_json.dumps({"address": address}) if chosen.json else address, flush=True)
+        # One line, which a program can read while the server runs.
+        print(json.dumps({"address": address}) if chosen.json else address, flush=True)
         if not (chosen.quiet or chosen.json):
             print("serving on this machine only; press Ctrl-C to stop", file=sys.stderr, flush=True)
         if not chosen.no_browser:
