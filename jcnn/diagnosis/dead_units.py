@@ -1,14 +1,20 @@
 """Saturated elements and dead units: the flat parts of an activation."""
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+
+from jcnn.activations import Facts
 
 # An element is saturated if the activation's slope is below this share of its greatest slope.
 SATURATED = 0.05
 # A slope that counts as 0: no gradient passes.
 NO_SLOPE = 1e-6
+_QUANTILES = 2001
 
 
 def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
@@ -22,3 +28,19 @@ def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
     dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))
     saturated = jnp.mean((slope < SATURATED * greatest).astype(jnp.float32))
     return jnp.where(jnp.isnan(greatest), jnp.nan, saturated), dead
+
+
+def usual_saturation(function: Callable[..., Array], facts: Facts | None) -> float:
+    """Return the share of elements that an activation saturates for a standard normal input.
+
+    0 unless it levels off at both ends. Shares are over 2,001 quantiles.
+
+    >>> from jcnn.activations import facts
+    >>> usual_saturation(jax.nn.hard_tanh, facts("hard_tanh"))  # P(|z| > 1) = 0.317
+    0.31...
+    """
+    if facts is None or len(facts.saturates) < 2:
+        return 0.0
+    quantiles = jax.scipy.stats.norm.ppf((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    slope = np.abs(np.asarray(jax.vmap(jax.grad(function))(quantiles), np.float64))
+    return float(np.mean(slope < SATURATED * facts.max_derivative))

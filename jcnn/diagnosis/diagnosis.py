@@ -1,23 +1,25 @@
 """The diagnosis of a network: its layers, what is wrong with them, and what would help."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from jcnn import strict_json
 from jcnn.diagnosis.layer_report import LayerInfo, LayerReport
 from jcnn.diagnosis.measure import LayerFigures
-from jcnn.diagnosis.remedies import remedy
+from jcnn.diagnosis.remedies import Remedy, remedy
 from jcnn.diagnosis.singular import SingularValues
-from jcnn.diagnosis.verdicts import Verdict, verdicts
+from jcnn.diagnosis.verdicts import Verdict, graph_of, verdicts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Layers in the order of their calls, what is wrong (nothing: healthy), and what would help.
+    """Layers in the order of their calls, what is wrong with them, and what would help.
 
-    `unseen` are layers with weights that are not among `layers`: not called, or inside a loop.
+    `unseen` are weights that are used only where they cannot be measured: in a loop that is too
+    long to be unrolled, or whose length is not known, or in a branch. `unused` are weights that the
+    model does not use. `changes` are the remedies as factors of a study.
     """
 
     layers: Sequence[LayerReport]
@@ -26,11 +28,15 @@ class Diagnosis:
     loss: float
     singular_values: SingularValues | None = None
     unseen: Sequence[str] = ()
+    unused: Sequence[str] = ()
+    changes: Sequence[Mapping[str, str]] = ()
 
     @property
     def verdict(self) -> str:
-        """The most specific fault, or "healthy"."""
-        return self.verdicts[0].kind if self.verdicts else "healthy"
+        """The most specific fault, "not seen" if some weights are `unseen`, or "healthy"."""
+        if self.verdicts:
+            return self.verdicts[0].kind
+        return "not seen" if self.unseen else "healthy"
 
     @property
     def gradient_ratio(self) -> float:
@@ -50,6 +56,7 @@ class Diagnosis:
             "verdicts": self.verdicts,
             "remedies": self.remedies,
             "unseen": self.unseen,
+            "unused": self.unused,
             "singular_values": self.singular_values,
             "layers": [layer.to_dict() for layer in self.layers],
         }
@@ -67,11 +74,22 @@ def diagnose_figures(
     *,
     effective_ranks: Sequence[float],
     loss: float,
+    later_ranks: Sequence[float] | None = None,
+    input_ranks: Sequence[float] | None = None,
+    off_at_start: Sequence[bool] | None = None,
     unseen: Sequence[str] = (),
+    unused: Sequence[str] = (),
+    normalizations: Collection[str] = (),
 ) -> Diagnosis:
-    """Return the diagnosis of a network from the figures of its layers."""
+    """Return the diagnosis of a network from the figures of its layers.
+
+    `off_at_start`, `later_ranks` and `input_ranks` are as in `LayerReport`, `normalizations` the
+    kinds of normalization in the network.
+    """
     gradients = [float(gradient) for gradient in figures.gradient]
-    above = [*gradients[1:], 0.0]
+    unknown = [math.nan] * len(layers)
+    readers = graph_of(layers).readers
+    above = [max((gradients[j] for j in readers[i]), default=0.0) for i in range(len(layers))]
     reports = [
         LayerReport(
             **asdict(layer),
@@ -88,20 +106,35 @@ def diagnose_figures(
             update_ratio=float(figures.update[i] / weight)
             if (weight := figures.weight[i])
             else 0.0,
+            off_at_start=bool(off_at_start and off_at_start[i]),
+            later_rank=(later_ranks or unknown)[i],
+            input_rank=(input_ranks or unknown)[i],
+            weight_variance=float(figures.weight[i]) ** 2 / layer.units if layer.units else 0.0,
         )
         for i, layer in enumerate(layers)
     ]
     faults = verdicts(reports)
     # Reversed, so that a layer gets the first of the verdicts that start at it.
     kinds = {fault.layer: fault.kind for fault in reversed(faults)}
-    activation = next((layer.activation for layer in layers if layer.activation), None)
+    advice = remedy(faults[0], reports, normalizations) if faults else Remedy("")
     return Diagnosis(
-        layers=[replace(report, verdict=kinds.get(report.name, "healthy")) for report in reports],
+        layers=[
+            replace(report, verdict=kinds.get(report.name, _state(report))) for report in reports
+        ],
         verdicts=faults,
-        remedies=[remedy(fault, activation) for fault in faults[:1]],
+        remedies=[advice.sentence] if faults else [],
+        changes=advice.changes,
         loss=loss,
         unseen=unseen,
+        unused=unused,
     )
+
+
+def _state(report: LayerReport) -> str:
+    """Return what is to be said of a layer at which no verdict starts."""
+    if report.cut_off:
+        return report.cut_off
+    return "off at start" if report.off_at_start and report.gradient == 0 else "healthy"
 
 
 def _none_if_nan(value: float) -> float | None:

@@ -1,7 +1,9 @@
 """The effective rank of a layer's weighted sums over a batch."""
 
 import math
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 # Larger batches of rows are subsampled.
@@ -26,3 +28,18 @@ def effective_rank(sums: np.ndarray) -> float:
         return 1.0
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def input_rank(inputs: Any, fan_in: int) -> float:
+    """Return the effective rank of what a layer reads; NaN if the inputs are not numbers.
+
+    A layer whose weighted sums have more terms than the inputs have features also reads the
+    neighbours along the spatial axes, which count as further features.
+    """
+    if not jnp.issubdtype(inputs.dtype, jnp.floating):
+        return math.nan
+    values = np.asarray(inputs, np.float32)
+    if values.ndim > 2 and fan_in > values.shape[-1]:
+        spatial = range(1, values.ndim - 1)
+        values = np.concatenate([values, *(np.roll(values, 1, axis) for axis in spatial)], axis=-1)
+    return effective_rank(values)

@@ -43,7 +43,8 @@ class LayerHistory:
     `layers` and `activations` are the layers' names and those of the activations after them (None:
     none), `steps` the steps before which was measured. Of each figure, `gradient[i][j]` is that of
     layer `j` at `steps[i]`, as in `jcnn.diagnosis.LayerReport`; NaN if the layer has no such figure
-    or the run had diverged.
+    or the run had diverged. `reads`, `ends`, `cut_off` and `usually_saturated` are what is known of
+    each layer before training, as in `jcnn.diagnosis.LayerInfo`; without them, layers are a chain.
 
     >>> history = LayerHistory(layers=["conv", "dense"], activations=["relu", None])
     >>> history = history.extended([0], {name: [[0.1, 0.2]] for name in FIGURES})
@@ -53,6 +54,10 @@ class LayerHistory:
 
     layers: Sequence[str]
     activations: Sequence[str | None]
+    reads: Sequence[Sequence[int]] = ()
+    ends: Sequence[bool] = ()
+    cut_off: Sequence[str] = ()
+    usually_saturated: Sequence[float] = ()
     steps: Sequence[int] = ()
     std: Rows = ()
     saturated: Rows = ()
@@ -88,9 +93,20 @@ class LayerHistory:
 
     def _report(self, i: int, j: int) -> LayerReport:
         """The figures of layer `j` at the `i`-th step, for the verdicts."""
+        known: dict[str, Any] = {}
+        if self.reads:
+            known = {
+                "reads": tuple(self.reads[j]),
+                "is_end": self.ends[j],
+                "cut_off": self.cut_off[j],
+                "usually_saturated": self.usually_saturated[j],
+            }
         return LayerReport(
             name=self.layers[j],
             activation=self.activations[j],
+            **known,
+            # A gradient that is 0 now and not at another step is not lost.
+            off_at_start=self.gradient[i][j] == 0 and any(row[j] > 0 for row in self.gradient),
             std=self.std[i][j],
             saturated=self.saturated[i][j],
             dead=self.dead[i][j],
@@ -116,6 +132,10 @@ class LayerHistory:
         return cls(
             layers=[str(name) for name in content["layers"]],
             activations=[None if name is None else str(name) for name in content["activations"]],
+            reads=[[int(index) for index in read] for read in content.get("reads", ())],
+            ends=[bool(end) for end in content.get("ends", ())],
+            cut_off=[str(reason) for reason in content.get("cut_off", ())],
+            usually_saturated=[float(share) for share in content.get("usually_saturated", ())],
             steps=[int(step) for step in content["steps"]],
             **figures,
         )

@@ -33,6 +33,12 @@ class LayerInfo:
 
     `shape` is that of the output for one example, `units` its number of features, `fan_in` the
     number of terms of a weighted sum. `trained` says whether all its kernels are `nnx.Param`.
+
+    `reads` are the layers, by index, whose outputs it reads (-1: the batch), and `is_end` says
+    whether the network's output reads it directly (see `jcnn.tracing.LayerGraph`); None stands for
+    a chain. `cut_off` says why no gradient is expected: "unused" if the output does not depend on
+    the layer, "cut off" if `jax.lax.stop_gradient` is on every path to it. `usually_saturated` is
+    the share of elements that the activation saturates for a standard normal input.
     """
 
     name: str
@@ -42,6 +48,10 @@ class LayerInfo:
     units: int = 0
     fan_in: int = 0
     trained: bool = True
+    reads: tuple[int, ...] | None = None
+    is_end: bool = False
+    cut_off: str = ""
+    usually_saturated: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +70,16 @@ class LayerReport(LayerInfo):
     over |W|; `factor` is the gradient here over that of the layer above. Norms are Euclidean;
     `gradient` is the root mean square over examples, each with its own loss.
 
-    `verdict` is the kind of the first verdict that starts at this layer, or "healthy".
+    `weight_variance` is the mean square of a weight times `fan_in`: about 2 for `he_normal`, 1 for
+    `lecun_normal`.
+
+    `off_at_start` says that gradients that are exactly 0 here, or at the weights, become others
+    within a few steps: a branch that begins at zero, or that chance left out. `later_rank` is the
+    effective rank then, of a layer whose output begins constant. `input_rank` is that of the
+    layer's input, measured if the layer's own is near 1.
+
+    `verdict` is the kind of the first verdict that starts at this layer, "off at start", "cut off"
+    or "unused" if its gradient says nothing, or "healthy".
     `singular_values` are those of d output / d input of the layer for one example, if requested.
     """
 
@@ -75,6 +94,10 @@ class LayerReport(LayerInfo):
     parameter_gradient: float = math.nan
     update: float
     update_ratio: float
+    weight_variance: float = math.nan
+    off_at_start: bool = False
+    later_rank: float = math.nan
+    input_rank: float = math.nan
     verdict: str = "healthy"
     singular_values: SingularValues | None = None
 

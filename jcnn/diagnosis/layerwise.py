@@ -19,10 +19,10 @@ from flax import nnx
 from jax import Array
 
 from jcnn.activations import Facts, facts, identity
-from jcnn.diagnosis.dead_units import flat_shares
+from jcnn.diagnosis.dead_units import flat_shares, usual_saturation
 from jcnn.diagnosis.diagnosis import Diagnosis, diagnose_figures
-from jcnn.diagnosis.effective_rank import effective_rank
-from jcnn.diagnosis.examination import default_loss
+from jcnn.diagnosis.effective_rank import effective_rank, input_rank
+from jcnn.diagnosis.examination import default_loss, normalizations_of
 from jcnn.diagnosis.layer_report import LayerInfo
 from jcnn.diagnosis.measure import (
     LayerFigures,
@@ -31,6 +31,7 @@ from jcnn.diagnosis.measure import (
     norm,
     saturating_slope,
 )
+from jcnn.diagnosis.verdicts import COLLAPSED_RANK
 from jcnn.layers import Activation, Learned, Sequential
 
 # Updates are those of plain gradient descent with this learning rate, as in `diagnose`.
@@ -113,11 +114,20 @@ def diagnose_layerwise(
         _figures(chain, layer, values, gradients[layer.output], *norms[layer.weighted])
         for layer in weighted
     ]
+    infos = [_info(chain, layer, values) for layer in weighted]
+    ranks = [effective_rank(np.asarray(values[layer.weighted])) for layer in weighted]
     return LayerwiseDiagnosis(
         diagnosis=diagnose_figures(
-            [_info(chain, layer, values) for layer in weighted],
+            infos,
             _stack_on_host(figures),
-            effective_ranks=[effective_rank(np.asarray(values[i.weighted])) for i in weighted],
+            effective_ranks=ranks,
+            input_ranks=[
+                input_rank(inputs[layer.weighted], info.fan_in)
+                if rank <= COLLAPSED_RANK
+                else math.nan
+                for layer, info, rank in zip(weighted, infos, ranks, strict=True)
+            ],
+            normalizations=normalizations_of(model),
             loss=float(mean_loss),
         ),
         outputs=outputs,
@@ -164,6 +174,9 @@ def _info(chain: Sequence[ChainLayer], layer: WeightedLayer, values: Sequence[Ar
         units=values[layer.weighted].shape[-1],
         fan_in=max(math.prod(kernel.shape[:-1]) for kernel in weighted.kernels()),
         trained=True,  # only kernels that are `nnx.Param` make a layer a weighted one
+        usually_saturated=usual_saturation(layer.activation, activation_facts)
+        if layer.activation
+        else 0.0,
     )
 
 

@@ -13,10 +13,8 @@ from jcnn.arguments import floating
 from jcnn.tracing import (
     Equation,
     Program,
-    TracedLayer,
     TracedModel,
     Var,
-    equations_between,
     flatten,
     run_equations,
     trace,
@@ -90,16 +88,15 @@ def _scalable_layers(traced: TracedModel) -> list[_Layer]:
     """Return the calls whose kernels are scaled, in order."""
     program = traced.program
     positions = program.positions()
-    outputs = {layer.weighted for layer in traced.layers}
+    # Slices of stacked kernels would have to be scaled one by one.
+    layers_called = [layer for layer in traced.layers if layer.is_call and not layer.part]
     scalable = []
     called: set[int] = set()
-    for layer in traced.layers:
+    for layer in layers_called:
         kernels = [index for index in layer.kernels if index in layer.params]
         is_first_call = called.isdisjoint(kernels)
         called.update(kernels)
         if not (kernels and is_first_call) or layer.kind == layers.Pool.__name__:
-            continue
-        if _calls_others(program, layer, outputs):
             continue
         dependents = program.dependents(program.inputs[index] for index in kernels)
         if layer.weighted not in dependents:
@@ -114,20 +111,15 @@ def _scalable_layers(traced: TracedModel) -> list[_Layer]:
                 "kernels; use another initializer, or one module per kernel"
             )
         scalable.append(candidate)
-    seen = {index for layer in traced.layers for index in layer.kernels}
-    if any(traced.leaves[index].ndim >= 2 and index not in seen for index in traced.params):
+    seen = {index for layer in layers_called for index in layer.kernels} | set(traced.held)
+    missed = [i for i in traced.params if traced.leaves[i].ndim >= 2 and i not in seen]
+    if missed:
+        names = dict.fromkeys(traced.names[index] for index in missed)
         raise ValueError(
-            f"lsuv sees no call of {', '.join(traced.unseen)}: call it outside of loops such as "
+            f"lsuv sees no call of {', '.join(names)}: call it outside of loops such as "
             "nnx.scan, remove it if nothing calls it, or use another initializer"
         )
     return scalable
-
-
-def _calls_others(program: Program, layer: TracedLayer, outputs: set[Var]) -> bool:
-    """Whether other layers' outputs are computed inside the layer's call."""
-    equations = equations_between(program, layer.input, layer.weighted)
-    inside = {variable for equation in equations for variable in equation.outputs}
-    return bool(inside.intersection(outputs - {layer.weighted}))
 
 
 def _is_linear(program: Program, layer: _Layer) -> bool:

@@ -67,7 +67,7 @@ def mean_field(
     >>> [round(std, 1) for std in prediction.std[:2]]  # he_normal, relu: sqrt(1 - 1/pi) = 0.83
     [0.8, 0.8]
     """
-    x, labels = jnp.asarray(x), jnp.asarray(labels)
+    x, labels = jax.tree.map(jnp.asarray, (x, labels))
     traced = trace(model, x)
     probe = make_probe(traced)
 
@@ -115,7 +115,9 @@ def _limit(
         return output
 
     def in_limit(values: Mapping[Var, Any]) -> Array:
-        batch = {traced.program.inputs[-1]: values[traced.program.inputs[-1]]}
+        batch = {variable: values[variable] for variable in traced.batch}
+        if not jnp.issubdtype(values[layer.input].dtype, jnp.floating):
+            return call(values[layer.input], {**up, **batch})
 
         @jax.custom_vjp
         def weighted(x: Array) -> Array:

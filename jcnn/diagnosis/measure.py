@@ -15,7 +15,7 @@ from jax import Array
 
 from jcnn.activations import Facts
 from jcnn.diagnosis.dead_units import flat_shares
-from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate, read
+from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate
 
 Loss = Callable[[Array, Array], Array]
 
@@ -67,39 +67,44 @@ def make_probe(traced: TracedModel) -> Probe:
 
 
 class Measurement(NamedTuple):
-    """What one batch shows: the mean loss, each layer's figures, and every value of the program."""
+    """What one batch shows: the mean loss, each layer's figures, and every value of the program.
+
+    `gradients` are those of the trained leaves, by index.
+    """
 
     loss: Array
     figures: LayerFigures
     values: dict[Var, Any]
+    gradients: dict[int, Array]
 
 
 def measure(
     probe: Probe,
     leaves: Sequence[Any],
-    x: Array,
-    labels: Array,
+    x: Any,
+    labels: Any,
     loss: Loss,
     updates: Callable[[dict[int, Array]], Sequence[Array]] | None = None,
     replace: Mapping[Var, Callable[[Mapping[Var, Any]], Any]] | None = None,
 ) -> Measurement:
     """Measure every layer on a batch.
 
-    `loss(outputs, labels)` returns a mean over examples, or one value per example. `updates` maps
+    `x` and `labels` are arrays, or trees of them. `loss(outputs, labels)` returns a mean over
+    examples, or one value per example. `updates` maps
     the gradients of the trained leaves, by index, to the optimizer's change of each (by default,
     the gradients themselves). `replace` is that of `jcnn.tracing.evaluate`.
     """
     traced = probe.traced
     outputs = sorted({layer.output for layer in traced.layers})
+    batch = jax.tree.leaves(x)
 
     def mean_loss(params: list[Array], offsets: list[Array]) -> tuple[Array, dict[Var, Any]]:
         merged = list(leaves)
         for index, value in zip(traced.params, params, strict=True):
             merged[index] = value
         at_outputs = dict(zip(outputs, offsets, strict=True))
-        values = evaluate(traced.program, [*merged, x], offsets=at_outputs, replace=replace)
-        predictions = read(values, traced.program.outputs[0])
-        return jnp.mean(loss(predictions, labels).astype(jnp.float32)), values
+        values = evaluate(traced.program, [*merged, *batch], offsets=at_outputs, replace=replace)
+        return jnp.mean(loss(traced.outputs(values), labels).astype(jnp.float32)), values
 
     avals = [traced.program.avals[variable] for variable in outputs]
     zeros = [jnp.zeros(aval.shape, aval.dtype) for aval in avals]
@@ -110,11 +115,13 @@ def measure(
     output_gradients = dict(zip(outputs, by_outputs, strict=True))
     changes = dict(zip(traced.params, updates(gradients), strict=True)) if updates else gradients
 
-    def norm_of(arrays: Mapping[int, Array], indices: Sequence[int]) -> Array:
-        return norm([arrays[index] for index in indices if index in arrays])
+    def norm_of(
+        arrays: Mapping[int, Array], indices: Sequence[int], part: tuple[int, ...]
+    ) -> Array:
+        return norm([arrays[index][part] for index in indices if index in arrays])
 
     # The gradient of the mean loss is each example's own gradient divided by their number.
-    scale = jnp.float32(x.shape[0] ** 0.5)
+    scale = jnp.float32(len(batch[0]) ** 0.5)
     figures = []
     for layer, facts in zip(traced.layers, probe.facts, strict=True):
         mean, std = mean_and_std(values[layer.output])
@@ -126,13 +133,13 @@ def measure(
                 saturated=saturated,
                 dead=dead,
                 gradient=scale * norm([output_gradients[layer.output]]),
-                weight_gradient=norm_of(gradients, layer.kernels),
-                weight=norm_of(dict(enumerate(leaves)), layer.kernels),
-                update=norm_of(changes, layer.kernels),
-                parameter_gradient=norm_of(gradients, layer.params),
+                weight_gradient=norm_of(gradients, layer.kernels, layer.part),
+                weight=norm_of(dict(enumerate(leaves)), layer.kernels, layer.part),
+                update=norm_of(changes, layer.kernels, layer.part),
+                parameter_gradient=norm_of(gradients, layer.params, layer.part),
             )
         )
-    return Measurement(value, LayerFigures.stack(figures), values)
+    return Measurement(value, LayerFigures.stack(figures), values, gradients)
 
 
 def norm(arrays: Sequence[Array]) -> Array:

@@ -8,6 +8,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from jcnn.diagnosis.examination import layer_infos
 from jcnn.diagnosis.history import FIGURES
 from jcnn.diagnosis.measure import LayerFigures, Loss, make_probe, measure
 from jcnn.tracing import trace
@@ -52,14 +53,20 @@ def make_watch(
         leaves = jax.tree.leaves(merged)
         return _columns(measure(probe, leaves, inputs, targets, loss, updates).figures)
 
-    activations = [layer.activation for layer in traced.layers]
+    infos = layer_infos(probe)
     return Watch(
         every,
         steps,
-        [layer.name for layer in traced.layers],
+        [info.name for info in infos],
         FIGURES,
         measure_step,
-        {"activations": [None if a is None else a.name() for a in activations]},
+        {
+            "activations": [info.activation for info in infos],
+            "reads": [list(info.reads or ()) for info in infos],
+            "ends": [info.is_end for info in infos],
+            "cut_off": [info.cut_off for info in infos],
+            "usually_saturated": [info.usually_saturated for info in infos],
+        },
     )
 
 

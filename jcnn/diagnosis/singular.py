@@ -37,16 +37,25 @@ class SingularValues:
     exact: bool
 
 
-def layer_singular_values(model: nnx.Module, x: Array) -> Sequence[SingularValues]:
+def layer_singular_values(model: nnx.Module, x: Any) -> Sequence[SingularValues | None]:
     """Return those of d output / d input of each layer, for the first example of `x`.
 
-    The other examples keep their values, which matters if a normalization averages over them.
+    None stands for a layer whose inputs are integers. The other examples keep their values, which
+    matters if a normalization averages over them.
     """
-    x = x[:_EXAMPLES]
+    x = jax.tree.map(lambda array: array[:_EXAMPLES], x)
     traced = trace(model, x)
-    values = jax.jit(lambda leaves, x: evaluate(traced.program, [*leaves, x]))(traced.leaves, x)
-    results = []
+
+    @jax.jit
+    def evaluate_all(leaves: Sequence[Any], x: Any) -> dict[Var, Any]:
+        return evaluate(traced.program, [*leaves, *jax.tree.leaves(x)])
+
+    values = evaluate_all(traced.leaves, x)
+    results: list[SingularValues | None] = []
     for layer in traced.layers:
+        if not jnp.issubdtype(values[layer.input].dtype, jnp.floating):
+            results.append(None)
+            continue
         equations = equations_between(traced.program, layer.input, layer.output)
 
         def first_output(
@@ -63,10 +72,17 @@ def layer_singular_values(model: nnx.Module, x: Array) -> Sequence[SingularValue
     return results
 
 
-def model_singular_values(model: nnx.Module, x: Array) -> SingularValues:
-    """Return those of d outputs / d x of the whole model, for the first example."""
+def model_singular_values(model: nnx.Module, x: Any) -> SingularValues | None:
+    """Return those of d outputs / d x of the whole model, for the first example.
+
+    None unless `x` is one array of floating numbers, and the model returns one array.
+    """
+    if not isinstance(x, Array) or not jnp.issubdtype(x.dtype, jnp.floating):
+        return None
     x = x[:_EXAMPLES]
     traced = trace(model, x)
+    if not traced.is_single_output:
+        return None
 
     def first_output(example: Array) -> Array:
         values = evaluate(traced.program, [*traced.leaves, x.at[0].set(example)])

@@ -4,21 +4,31 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jcnn.diagnosis.layer_report import LayerReport
+from jcnn.diagnosis.gradient_paths import Change, exploding, vanishing
+from jcnn.diagnosis.layer_report import LayerInfo, LayerReport
+from jcnn.tracing import BATCH, LayerGraph
 
 # The limits of the figures; docs/diagnosis.md gives the reasons.
-VANISHING = 1e-3
-EXPLODING = 1e4
-SHRINKS, GROWS = 0.6, 1.5
 MOST_DEAD = 0.8
 MOST_SATURATED = 0.25
 COLLAPSED_RANK = 1.1
+# A layer beside the trunk collapses only if its input has at least this rank.
+VARIED_RANK = 2.0
 LEAST_UNITS = 4
-# Stands for a gradient of 0 in logarithms: smaller than any float32.
-_LEAST = 1e-46
+# Fewer units beside the trunk may all be dead by chance.
+FEW_UNITS = 16
 
 # From the most specific cause to what may be a consequence of others.
-ORDER = ("not_finite", "dead", "saturated", "exploding", "vanishing", "collapsed", "not_learning")
+ORDER = (
+    "not_finite",
+    "no_gradient",
+    "dead",
+    "saturated",
+    "exploding",
+    "vanishing",
+    "collapsed",
+    "not_learning",
+)
 
 
 class Verdict(NamedTuple):
@@ -31,15 +41,29 @@ class Verdict(NamedTuple):
 
 
 def verdicts(layers: Sequence[LayerReport]) -> list[Verdict]:
-    """Return everything that is wrong, the most specific first; empty for a healthy network."""
-    faults = _not_finite(layers) or [
-        *_dead(layers),
-        *_saturated(layers),
-        *_vanishing_or_exploding(layers),
-        *_collapsed(layers),
-        *_not_learning(layers),
-    ]
+    """Return everything that is wrong, the most specific first; empty if nothing is."""
+    if not layers:
+        return []
+    graph = graph_of(layers)
+    faults = (
+        _not_finite(layers)
+        or _no_gradient(layers)
+        or [
+            *_dead(layers, graph),
+            *_saturated(layers),
+            *_vanishing_or_exploding(layers, graph),
+            *_collapsed(layers, graph),
+            *_not_learning(layers, graph),
+        ]
+    )
     return sorted(faults, key=lambda fault: ORDER.index(fault.kind))
+
+
+def graph_of(layers: Sequence[LayerInfo]) -> LayerGraph:
+    """Return the graph of layers; a chain if they do not say what they read."""
+    if any(layer.reads is None for layer in layers):
+        return LayerGraph.chain(len(layers))
+    return LayerGraph([layer.reads or () for layer in layers], [layer.is_end for layer in layers])
 
 
 def _not_finite(layers: Sequence[LayerReport]) -> list[Verdict]:
@@ -54,20 +78,38 @@ def _not_finite(layers: Sequence[LayerReport]) -> list[Verdict]:
     return []
 
 
-def _dead(layers: Sequence[LayerReport]) -> list[Verdict]:
-    for layer in layers:
-        if layer.dead is not None and layer.dead >= MOST_DEAD:
-            text = (
-                f"{layer.dead:.0%} of the units of {layer.name} are active for no example, so no "
-                "gradient passes through them"
-            )
-            return [Verdict("dead", layer.name, layer.dead, text)]
+def _no_gradient(layers: Sequence[LayerReport]) -> list[Verdict]:
+    if any(layer.gradient > 0 or layer.off_at_start for layer in layers):
+        return []
+    text = (
+        "no gradient reaches any layer: the loss is constant, or nothing between the weights and "
+        "the loss has a derivative"
+    )
+    return [Verdict("no_gradient", layers[-1].name, 0.0, text)]
+
+
+def _dead(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verdict]:
+    for i, layer in enumerate(layers):
+        if layer.dead is None or not layer.dead >= MOST_DEAD or layer.cut_off:
+            continue
+        if layer.units < FEW_UNITS and layer.units and not graph.is_trunk(i):
+            continue
+        text = (
+            f"{layer.dead:.0%} of the units of {layer.name} are active for no example, so no "
+            "gradient passes through them"
+        )
+        return [Verdict("dead", layer.name, layer.dead, text)]
     return []
 
 
 def _saturated(layers: Sequence[LayerReport]) -> list[Verdict]:
-    shares = {layer.name: layer.saturated for layer in layers if layer.saturated is not None}
-    shares = {name: share for name, share in shares.items() if share >= MOST_SATURATED}
+    shares = {
+        layer.name: layer.saturated
+        for layer in layers
+        if layer.saturated is not None
+        and not layer.cut_off
+        and layer.saturated >= MOST_SATURATED + layer.usually_saturated
+    }
     if not shares:
         return []
     name, share = next(iter(shares.items()))
@@ -77,79 +119,67 @@ def _saturated(layers: Sequence[LayerReport]) -> list[Verdict]:
     return [Verdict("saturated", name, share, text)]
 
 
-def _vanishing_or_exploding(layers: Sequence[LayerReport]) -> list[Verdict]:
-    """Return whether gradients shrink or grow too much between two layers, on the way down."""
-    hidden = [layer for layer in layers if layer.activation is not None] or list(layers[:-1])
-    logs = [math.log(max(layer.gradient, _LEAST)) for layer in hidden]
+def _vanishing_or_exploding(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verdict]:
+    """Return whether gradients shrink or grow too much on the way down.
+
+    Compared are the layers with an activation, if there are any, without those of which it is known
+    why their gradient is 0.
+    """
+    hidden = [i for i, layer in enumerate(layers) if layer.activation is not None] or [
+        i for i in range(len(layers)) if graph.readers[i] or not graph.ends[i]
+    ]
+    gradients = {
+        i: layers[i].gradient
+        for i in hidden
+        if not layers[i].cut_off and (layers[i].gradient > 0 or not layers[i].off_at_start)
+    }
     faults = []
-    for kind, sign, limit in (
-        ("vanishing", -1, -math.log(VANISHING)),
-        ("exploding", 1, math.log(EXPLODING)),
+    for kind, change in (
+        ("vanishing", vanishing(graph, gradients)),
+        ("exploding", exploding(graph, gradients)),
     ):
-        top, bottom, change = _greatest_change(logs, sign)
-        if change < limit:
-            continue
-        threshold = sign * math.log(SHRINKS if sign < 0 else GROWS)
-        start = next(
-            (i for i in range(top - 1, bottom, -1) if sign * (logs[i] - logs[i + 1]) > threshold),
-            bottom,
-        )
-        ratio = hidden[bottom].gradient / hidden[top].gradient if hidden[top].gradient else 0.0
-        # Gradients that float32 has rounded to 0 say nothing about the factor per layer.
-        last = next(i for i in range(bottom, top + 1) if hidden[i].gradient > 0 or i == top)
-        factor = math.exp((logs[last] - logs[top]) / (top - last)) if last < top else 0.0
-        names = hidden[start].name, hidden[start + 1].name, hidden[bottom].name
-        text = _gradient_sentence(sign, factor, ratio, hidden[start].gradient == 0, *names)
-        faults.append(Verdict(kind, hidden[start].name, ratio, text))
+        if change is not None:
+            text = _gradient_sentence(kind, change, layers)
+            faults.append(Verdict(kind, layers[change.start].name, change.ratio, text))
     return faults
 
 
-def _gradient_sentence(
-    sign: int, factor: float, ratio: float, is_zero: bool, start: str, above: str, bottom: str
-) -> str:
-    if is_zero:
+def _gradient_sentence(kind: str, change: Change, layers: Sequence[LayerReport]) -> str:
+    start, above, bottom = (layers[i].name for i in (change.start, change.above, change.bottom))
+    if layers[change.start].gradient == 0:
         return f"no gradient passes from {above} down to {start}"
-    if sign < 0:
-        left = f"{ratio:.1e} of it is left" if ratio else "nothing is left"
+    if kind == "vanishing":
+        left = f"{change.ratio:.1e} of it is left" if change.ratio else "nothing is left"
         return (
-            f"the gradient shrinks by {factor:.2g}x per layer from {above} down: {left} at {bottom}"
+            f"the gradient shrinks by {change.factor:.2g}x per layer from {above} down: {left} at "
+            f"{bottom}"
         )
     return (
-        f"the gradient grows by {factor:.2f}x per layer from {above} down: it is {ratio:.1e} times "
-        f"as large at {bottom}"
+        f"the gradient grows by {change.factor:.2f}x per layer from {above} down: it is "
+        f"{change.ratio:.1e} times as large at {bottom}"
     )
 
 
-def _greatest_change(logs: Sequence[float], sign: int) -> tuple[int, int, float]:
-    """Return the upper and lower layer between which the log gradient changes most in `sign`."""
-    best, top, result = -math.inf, len(logs) - 1, (len(logs) - 1, 0, -math.inf)
-    for i in range(len(logs) - 1, -1, -1):
-        if i < len(logs) - 1 and sign * (logs[i] - logs[top]) > best:
-            best = sign * (logs[i] - logs[top])
-            result = (top, i, best)
-        if sign * logs[i] < sign * logs[top]:
-            top = i
-    return result
-
-
-def _collapsed(layers: Sequence[LayerReport]) -> list[Verdict]:
-    input_varies = True  # nothing is known about the batch
-    for layer in layers[:-1]:
-        is_flat = layer.effective_rank <= COLLAPSED_RANK
+def _collapsed(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verdict]:
+    for i, layer in enumerate(layers):
+        rank = layer.effective_rank if math.isnan(layer.later_rank) else layer.later_rank
         # A layer with few inputs, or inputs in one direction, cannot vary in more directions.
-        if is_flat and input_varies and min(layer.units, layer.fan_in) >= LEAST_UNITS:
+        is_output = graph.ends[i] and not graph.readers[i]
+        if is_output or layer.cut_off or min(layer.units, layer.fan_in) < LEAST_UNITS:
+            continue
+        least = COLLAPSED_RANK if graph.is_trunk(i) else VARIED_RANK
+        if rank <= COLLAPSED_RANK and not layer.input_rank <= least:
             text = (
-                f"effective rank {layer.effective_rank:.2f}: the {layer.units} units of "
-                f"{layer.name} all carry the same signal"
+                f"effective rank {rank:.2f}: the {layer.units} units of {layer.name} all carry the "
+                "same signal"
             )
-            return [Verdict("collapsed", layer.name, layer.effective_rank, text)]
-        input_varies = not is_flat
+            return [Verdict("collapsed", layer.name, rank, text)]
     return []
 
 
-def _not_learning(layers: Sequence[LayerReport]) -> list[Verdict]:
-    for layer in layers:
-        if layer.gradient <= 0:
+def _not_learning(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verdict]:
+    for i, layer in enumerate(layers):
+        if not layer.gradient > 0 or layer.off_at_start or layer.cut_off:
             continue
         text = ""
         if not layer.trained:
@@ -158,6 +188,32 @@ def _not_learning(layers: Sequence[LayerReport]) -> list[Verdict]:
             text = f"a gradient reaches {layer.name}, but not its weights: they are frozen"
         elif layer.update == 0:
             text = f"the optimizer does not change the weights of {layer.name}"
-        if text:
+        if text and not _frozen_on_purpose(i, layers, graph):
             return [Verdict("not_learning", layer.name, 0.0, text)]
     return []
+
+
+def _frozen_on_purpose(i: int, layers: Sequence[LayerReport], graph: LayerGraph) -> bool:
+    """Whether a frozen layer belongs to a frozen first part, or a trained adapter runs beside it.
+
+    An adapter is of lower rank, and reaches what the layer reaches.
+    """
+
+    def is_frozen(layer: LayerReport) -> bool:
+        return not layer.trained or layer.parameter_gradient == 0 or layer.update == 0
+
+    below = graph.below[i] - {BATCH}
+    frozen = [j for j, layer in enumerate(layers) if is_frozen(layer)]
+    if len(frozen) == len(layers):
+        return False
+    if below.issubset(frozen):
+        upper = [j for j in frozen if i in graph.below[j]]
+        if below or any((graph.below[j] - {BATCH}).issubset(frozen) for j in upper):
+            return True
+    return any(
+        layers[j].trained
+        and not is_frozen(layers[j])
+        and 2 * layers[j].fan_in <= min(layers[i].fan_in, layers[i].units)
+        and (graph.readers[j], graph.ends[j]) == (graph.readers[i], graph.ends[i])
+        for j in range(len(layers))
+    )

@@ -21,7 +21,6 @@ from jcnn.diagnosis import (
     summarize,
 )
 from jcnn.diagnosis.examination import with_singular_values
-from jcnn.diagnosis.remedies import CHANGES
 from jcnn.errors import UsageError
 from jcnn.study.job import Job
 from jcnn.study.prepare import Prepared
@@ -117,11 +116,8 @@ def find_rate_first(study: Study, **numbers: Any) -> LearningRateSearch:
 def try_remedies(study: Study, diagnosis: Diagnosis) -> list[Tried]:
     """Train the study's first combination unchanged and with each remedy for the first verdict."""
     changes: list[dict[str, str]] = [{}]
-    for verdict in diagnosis.verdicts[:1]:
-        now = study.combinations[0].names()
-        changes += [
-            dict(change) for change in CHANGES[verdict.kind] if not change.items() <= now.items()
-        ]
+    now = study.combinations[0].names()
+    changes += [dict(change) for change in diagnosis.changes if not change.items() <= now.items()]
     return [_try(study, change) for change in changes]
 
 

@@ -13,6 +13,11 @@ from jcnn.tracing.interpreter import evaluate as evaluate
 from jcnn.tracing.interpreter import read as read
 from jcnn.tracing.interpreter import run_equation as run_equation
 from jcnn.tracing.interpreter import run_equations as run_equations
+from jcnn.tracing.layer_graph import BATCH as BATCH
+from jcnn.tracing.layer_graph import Gradients as Gradients
+from jcnn.tracing.layer_graph import LayerGraph as LayerGraph
+from jcnn.tracing.layer_graph import gradient_paths as gradient_paths
+from jcnn.tracing.layer_graph import layer_graph as layer_graph
 from jcnn.tracing.model import TracedLayer as TracedLayer
 from jcnn.tracing.model import TracedModel as TracedModel
 from jcnn.tracing.model import trace as trace

@@ -12,7 +12,7 @@ from jax import Array
 
 from jcnn.activations import ACTIVATIONS, Facts, facts
 from jcnn.tracing.interpreter import bind, read, run_equations
-from jcnn.tracing.program import Atom, Constant, Equation, Var, custom_jvp_body
+from jcnn.tracing.program import Atom, Constant, Equation, Var, custom_body
 
 _ALIASES = {
     "logistic": "sigmoid",
@@ -61,8 +61,9 @@ class TracedActivation:
             output: Array = run_equations(equations, {**values, self.root: z})[self.output]
             return output
 
-        z = values[self.root]
-        return jax.jvp(function, (z,), (jnp.ones_like(z),))[1]
+        output, pullback = jax.vjp(function, values[self.root])
+        slope: Array = pullback(jnp.ones_like(output))[0]
+        return slope
 
     def facts(self) -> Facts | None:
         """Return the facts of the function; None if it reads a learned parameter."""
@@ -107,7 +108,7 @@ def _run_elementwise(equation: Equation, values: Mapping[Var, Any]) -> Sequence[
     inputs = [scalar(atom) for atom in equation.inputs]
     if equation.name in ("broadcast_in_dim", "reshape", "squeeze"):
         return [inputs[0]]
-    body = custom_jvp_body(equation)
+    body = custom_body(equation)
     if body is not None:
         inside = dict(zip(body.inputs, inputs, strict=True))
         inside = run_equations(body.equations, inside, _run_elementwise)

@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.tracing.activation import TracedActivation
+from jcnn.tracing.calls import is_mark
 from jcnn.tracing.program import (
     Atom,
     Constant,
     Equation,
     Program,
     Var,
-    custom_jvp_body,
+    custom_body,
     equations_up_to,
 )
 
@@ -35,9 +36,9 @@ _AUXILIARY = frozenset((
 ))
 _CHARACTERISTIC = frozenset((
     "acos", "acosh", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clamp",
-    "cos", "cosh", "custom_jvp_call", "eq", "erf", "erf_inv", "erfc", "expm1", "floor", "ge", "gt",
-    "le", "lgamma", "log1p", "logistic", "lt", "max", "min", "ne", "not", "or", "rem", "round",
-    "select_n", "sin", "sinh", "tan", "tanh", "xor",
+    "cos", "cosh", "custom_jvp_call", "custom_vjp_call", "eq", "erf", "erf_inv", "erfc", "expm1",
+    "floor", "ge", "gt", "le", "lgamma", "log1p", "logistic", "lt", "max", "min", "ne", "not", "or",
+    "rem", "round", "select_n", "sin", "sinh", "tan", "tanh", "xor",
 ))
 _NONLINEAR = _AUXILIARY | _CHARACTERISTIC
 _MOVES = frozenset((
@@ -76,7 +77,7 @@ def find_activations(program: Program, data: Sequence[Var]) -> list[TracedActiva
 
     for equation in program.equations:
         (output, *others) = equation.outputs
-        if others:
+        if others or is_mark(equation):
             continue
         varying = [atom for atom in equation.inputs if not is_scalar(atom)]
         if not varying:
@@ -99,7 +100,7 @@ def find_activations(program: Program, data: Sequence[Var]) -> list[TracedActiva
 
 
 def _is_elementwise(equation: Equation) -> bool:
-    body = custom_jvp_body(equation)
+    body = custom_body(equation)
     if body is not None:
         return len(equation.outputs) == 1 and all(map(_is_elementwise, body.equations))
     return equation.name in _LINEAR or equation.name in _NONLINEAR

@@ -1,20 +1,23 @@
 """The weighted layers of any `nnx.Module` in its traced program, and the activations after them.
 
-The model is traced once, unchanged; its layers' calls are named in the program on the way
-(`jcnn.tracing.calls`).
+The model is traced once, unchanged; its layers' calls are marked in the program on the way
+(`jcnn.tracing.calls`). Parameters that are used without a call of their layer, by a method of
+another name or in a function, are found by the equations that read them.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from jcnn.tracing.activation import TracedActivation
-from jcnn.tracing.calls import Call, Path, recorded_calls
+from jcnn.tracing.calls import marked_calls
 from jcnn.tracing.find_activations import find_activations
+from jcnn.tracing.interpreter import read
+from jcnn.tracing.parameters import find_parameters
 from jcnn.tracing.program import Program, Var, flatten
+from jcnn.tracing.uses import Use, find_uses
 
 
 class TracedLayer(NamedTuple):
@@ -22,7 +25,9 @@ class TracedLayer(NamedTuple):
 
     `input`, `weighted` and `output` are variables of the program: the layer's input, its output,
     and the output of the activation (`weighted` again if there is none). `kernels` and `params`
-    are indices of the model's leaves: its arrays of two or more axes, and its `nnx.Param`s.
+    are indices of the model's leaves: its arrays of two or more axes, and its `nnx.Param`s. Inside
+    a scan over stacked layers, `part` is the index along the leaves' first axes. `is_call` is false
+    for weights that are used without a call of their layer.
     """
 
     name: str
@@ -33,30 +38,64 @@ class TracedLayer(NamedTuple):
     activation: TracedActivation | None
     kernels: Sequence[int]
     params: Sequence[int]
+    part: tuple[int, ...] = ()
+    is_call: bool = True
 
 
 class TracedModel(NamedTuple):
     """A model's program for one batch, and its layers in the order of their calls.
 
-    The inputs of the program are `leaves`, those of the model's state, then the batch. `params` are
-    the indices of all leaves that are trained (`nnx.Param`). `unseen` are the paths of layers with
-    weights that are not called, or only inside a loop.
+    The inputs of the program are `leaves`, those of the model's state, then `batch`. `params` are
+    the indices of all leaves that are trained (`nnx.Param`), `held` those of kernels in modules
+    that call other layers. `unseen` are the names of weights that are only used where the program
+    cannot be read: in a long or dynamic loop, or in a branch; `unused` are those that are not used
+    at all. `output_shapes` has the shapes of what the model returns, `names` those of the leaves.
     """
 
     program: Program
     layers: Sequence[TracedLayer]
     leaves: Sequence[Any]
     params: Sequence[int]
+    held: Sequence[int]
     unseen: Sequence[str]
+    unused: Sequence[str]
+    output_shapes: Any
+    names: Sequence[str]
+
+    @property
+    def batch(self) -> Sequence[Var]:
+        """The inputs of the program that are the batch."""
+        return self.program.inputs[len(self.leaves) :]
+
+    @property
+    def is_single_output(self) -> bool:
+        """Whether the model returns one array."""
+        return hasattr(self.output_shapes, "shape")
+
+    def outputs(self, values: Mapping[Var, Any]) -> Any:
+        """Return what the model returns, given the values of its program."""
+        leaves = [read(values, atom) for atom in self.program.outputs]
+        return jax.tree.unflatten(jax.tree.structure(self.output_shapes), leaves)
+
+    def require_single_output(self) -> None:
+        """Raise ValueError if the model does not return one array."""
+        if not self.is_single_output:
+            raise ValueError(
+                f"the model returns a {type(self.output_shapes).__name__}; expected one array of "
+                "outputs (batch, ...): wrap the model in one that returns only them, or give a loss"
+                " that takes what the model returns"
+            )
 
 
 def trace(model: nnx.Module, x: Any, *, activations: bool = True) -> TracedModel:
     """Trace `model(x)` for a batch `x`, or for its shape and dtype.
 
-    If `activations` is false, none is searched for: every layer ends with its own output.
+    A tuple `x` is passed as several arguments. If `activations` is false, none is searched for:
+    every layer ends with its own output.
 
-    Raises ValueError if the model does not return a single array, or has no layer with weights.
+    Raises ValueError if the model has no layer with weights that its program shows.
 
+    >>> import jax.numpy as jnp
     >>> model = nnx.Sequential(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), nnx.relu)
     >>> (layer,) = trace(model, jnp.ones((2, 4))).layers
     >>> layer.name, layer.kind, layer.activation.name()
@@ -64,107 +103,87 @@ def trace(model: nnx.Module, x: Any, *, activations: bool = True) -> TracedModel
     """
     graph, state = nnx.split(model)
     leaves, structure = jax.tree.flatten(state)
-    kernels, params = _variables(model, state)
-    calls: list[Call] = []
+    parameters = find_parameters(model, state)
 
     def forward(leaves: Sequence[Any], x: Any) -> Any:
         copy = nnx.merge(graph, jax.tree.unflatten(structure, leaves))
-        with recorded_calls(copy, kernels.keys()) as recorded:
-            output = copy(x)
-        calls[:] = recorded
-        return output
+        with marked_calls(copy, parameters.kernels.keys()):
+            return copy(*x) if isinstance(x, tuple) else copy(x)
 
-    closed, shape = jax.make_jaxpr(forward, return_shape=True)(leaves, x)
-    if not hasattr(shape, "shape"):
+    closed, shapes = jax.make_jaxpr(forward, return_shape=True)(leaves, x)
+    program = flatten(closed)
+    found = find_uses(program, parameters)
+    if not found.uses and not found.unseen:
         raise ValueError(
-            f"the model returns a {type(shape).__name__}; expected one array of outputs "
-            "(batch, ...): wrap the model in one that returns only them"
-        )
-    if not calls:
-        raise ValueError(
-            "the model calls no layer with weights (an nnx.Module with a variable of two or more "
+            "the model uses no layer with weights (an nnx.Module with a variable of two or more "
             "axes), so there is nothing to diagnose"
         )
-    program = flatten(closed)
-    layers = _layers(program, calls, kernels, params, activations)
-    seen = {tuple(layer.kernels) for layer in layers}
-    unseen = [
-        ".".join(map(str, path)) for path, indices in kernels.items() if tuple(indices) not in seen
-    ]
-    trained = sorted(index for indices in params.values() for index in indices)
-    return TracedModel(program, layers, leaves, trained, unseen)
+    return TracedModel(
+        program=program,
+        layers=_layers(program, found.uses, program.inputs[len(leaves) :] if activations else ()),
+        leaves=leaves,
+        params=sorted(index for indices in parameters.params.values() for index in indices),
+        held=found.held,
+        unseen=found.unseen,
+        unused=found.unused,
+        output_shapes=shapes,
+        names=parameters.names,
+    )
 
 
-def _variables(
-    model: nnx.Module, state: Any
-) -> tuple[dict[Path, list[int]], dict[Path, list[int]]]:
-    """Return the indices of kernels (two axes or more), and of `nnx.Param`s, by module path."""
-    kernels: dict[Path, list[int]] = {}
-    params: dict[Path, list[int]] = {}
-    no_weights = (nnx.BatchStat, nnx.RngState)
-    modules = [path for path, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
-    flat, _ = jax.tree.flatten_with_path(state, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
-    for index, (keys, variable) in enumerate(flat):
-        path = tuple(getattr(key, "key", getattr(key, "name", None)) for key in keys)
-        # Parameters in a list or mapping belong to the module that holds it.
-        holder = max((m for m in modules if path[: len(m)] == m and _callable(model, m)), key=len)
-        value = variable.get_value() if isinstance(variable, nnx.Variable) else variable
-        floating = jnp.issubdtype(value.dtype, jnp.floating)
-        if floating and value.ndim >= 2 and not isinstance(variable, no_weights):
-            kernels.setdefault(holder, []).append(index)
-        if floating and isinstance(variable, nnx.Param):
-            params.setdefault(holder, []).append(index)
-    return kernels, params
-
-
-def _callable(model: nnx.Module, path: Path) -> bool:
-    """Whether the module at `path` can be called (an `nnx.List` or `nnx.Dict` cannot)."""
-    node: Any = model
-    for key in path:
-        node = node[key] if isinstance(node, (nnx.List, nnx.Dict)) else getattr(node, key)
-    return callable(node)
-
-
-def _layers(
-    program: Program,
-    calls: Sequence[Call],
-    kernels: Mapping[Path, Sequence[int]],
-    params: Mapping[Path, Sequence[int]],
-    activations: bool,
-) -> list[TracedLayer]:
-    variables = program.named_variables()
+def _layers(program: Program, uses: Sequence[Use], data: Sequence[Var]) -> list[TracedLayer]:
+    """Return the layers with their activations; `data` are the inputs that these depend on."""
     positions = program.positions()
-    # A call inside a loop or a branch is not an equation of the flat program.
-    outer = {call: variables[call.output_name] for call in calls if call.output_name in variables}
-    outer = dict(sorted(outer.items(), key=lambda item: positions[item[1]]))
-    starts = [*(positions[weighted] for weighted in outer.values()), len(program.equations)]
-    candidates = find_activations(program, [program.inputs[-1]]) if activations else []
+    candidates = find_activations(program, data) if data else []
+    counts: dict[tuple[str, tuple[int, ...]], int] = {}
     layers = []
-    for (call, weighted), start, end in zip(outer.items(), starts, starts[1:], strict=False):
-        dependents = program.dependents([weighted])
-        activation = next(
-            (
-                candidate
-                for candidate in candidates
-                if start < positions[candidate.output] < end
-                and candidate.output in dependents
-                and _same_features(candidate.shape, program.avals[weighted].shape)
-            ),
-            None,
-        )
+    for use in uses:
+        activation = _activation(program, use, uses, candidates, positions)
+        number = counts[use.label, use.part] = counts.get((use.label, use.part), 0) + 1
+        part = "".join(f"[{index}]" for index in use.part)
         layers.append(
             TracedLayer(
-                name=call.label,
-                kind=call.kind,
-                input=variables[call.input_name],
-                weighted=weighted,
-                output=activation.output if activation else weighted,
+                name=use.label + part + (f" (call {number})" if number > 1 else ""),
+                kind=use.kind,
+                input=use.input,
+                weighted=use.output,
+                output=activation.output if activation else use.output,
                 activation=activation,
-                kernels=kernels[call.path],
-                params=params.get(call.path, []),
+                kernels=use.kernels,
+                params=use.params,
+                part=use.part,
+                is_call=use.is_call,
             )
         )
     return layers
+
+
+def _activation(
+    program: Program,
+    use: Use,
+    uses: Sequence[Use],
+    candidates: Sequence[TracedActivation],
+    positions: Mapping[Var, int],
+) -> TracedActivation | None:
+    """Return the first activation that depends on a layer, before another layer reads it."""
+    if not candidates:
+        return None
+    dependents = program.dependents([use.output])
+    end = min(
+        (other.start for other in uses if other.start > use.end and other.input in dependents),
+        default=len(program.equations),
+    )
+    shape = program.avals[use.output].shape
+    return next(
+        (
+            candidate
+            for candidate in candidates
+            if use.end < positions[candidate.output] < end
+            and candidate.output in dependents
+            and _same_features(candidate.shape, shape)
+        ),
+        None,
+    )
 
 
 def _same_features(shape: Sequence[int], weighted: Sequence[int]) -> bool:

@@ -131,10 +131,44 @@ class InALoop(nnx.Module):
         return self.out(layers(x, self.stack))
 
 
-def test_layers_in_a_loop_are_reported_as_unseen():
-    diagnosis = diagnose(InALoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
+def test_the_layers_in_a_scan_are_those_of_the_scan_written_out():
+    model = InALoop(nnx.Rngs(0))
+    diagnosis = diagnose(model, inputs(32, 8), LABELS)
+    assert [layer.name for layer in diagnosis.layers] == ["stack[0]", "stack[1]", "stack[2]", "out"]
+    kernels, biases = model.stack.kernel[...], model.stack.bias[...]
+    linear = [nnx.Linear(8, 8, rngs=nnx.Rngs(0)) for _ in range(3)]
+    for layer, kernel, bias in zip(linear, kernels, biases, strict=True):
+        layer.kernel[...], layer.bias[...] = kernel, bias
+    written_out = nnx.Sequential(
+        *(part for layer in linear for part in (layer, jnp.tanh)), model.out
+    )
+    for scanned, plain in zip(
+        diagnosis.layers, diagnose(written_out, inputs(32, 8), LABELS).layers, strict=True
+    ):
+        for name in ("std", "gradient", "weight_gradient", "update_ratio", "effective_rank"):
+            assert getattr(scanned, name) == pytest.approx(getattr(plain, name), rel=1e-4), name
+
+
+class InAWhileLoop(nnx.Module):
+    """Layers in a loop of unknown length."""
+
+    def __init__(self, rngs):
+        self.inner = nnx.Linear(8, 8, rngs=rngs)
+        self.out = nnx.Linear(8, 10, rngs=rngs)
+
+    def __call__(self, x):
+        kernel = self.inner.kernel[...]
+        steps = 3 + (x[0, 0] > 100).astype(jnp.int32)
+        x = x + jax.lax.stop_gradient(
+            jax.lax.fori_loop(0, steps, lambda _, h: jnp.tanh(h @ kernel), x)
+        )
+        return self.out(x)
+
+
+def test_weights_in_a_loop_of_unknown_length_are_not_called_healthy():
+    diagnosis = diagnose(InAWhileLoop(nnx.Rngs(0)), inputs(32, 8), LABELS)
     assert [layer.name for layer in diagnosis.layers] == ["out"]
-    assert diagnosis.unseen == ["stack"]
+    assert (diagnosis.verdict, diagnosis.unseen) == ("not seen", ["inner"])
 
 
 def test_an_activation_with_a_learned_slope_is_not_in_the_catalogue():

@@ -113,8 +113,11 @@ def test_a_layer_with_few_inputs_is_not_collapsed():
 
 
 class TwoOutputs(nnx.Module):
+    def __init__(self):
+        self.layer = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+
     def __call__(self, x):
-        return x, x
+        return self.layer(x), x
 
 
 class Nothing(nnx.Module):

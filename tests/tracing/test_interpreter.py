@@ -172,7 +172,7 @@ def test_named_variables_readers_and_dependents():
         return hidden + jnp.cos(hidden), jnp.exp(x)
 
     program = program_of(function, X)
-    hidden = program.named_variables()["hidden"]
+    hidden = program.equations[1].outputs[0]
     assert sorted(e.name for e in program.readers()[hidden]) == ["add", "cos"]
     dependents = program.dependents([hidden])
     assert variable_of(program, "cos") in dependents

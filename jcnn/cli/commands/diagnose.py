@@ -140,8 +140,11 @@ def _print(terminal: "Console", diagnosis: "Diagnosis", singular_values: bool) -
         )
     if diagnosis.unseen:
         terminal.print(
-            "not measured separately (in a loop, or not called): " + ", ".join(diagnosis.unseen)
+            "not seen (in a loop that cannot be unrolled, or in a branch): "
+            + ", ".join(diagnosis.unseen)
         )
+    if diagnosis.unused:
+        terminal.print("not used by the model: " + ", ".join(diagnosis.unused))
     verdicts = [f"{each.kind} at {each.layer}: {each.sentence}" for each in diagnosis.verdicts]
     for line in verdicts or ["healthy: nothing is wrong with its signals and gradients"]:
         terminal.print(line)

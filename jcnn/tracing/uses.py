@@ -1,0 +1,174 @@
+"""Where a model's program uses its weights: in calls of layers, or directly in equations."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from jcnn.tracing.calls import Call, find_calls
+from jcnn.tracing.parameters import Parameters
+from jcnn.tracing.program import Equation, Program, Var
+
+# Equations by which parameters act on data as a layer's weights.
+_WEIGHTED = ("conv_general_dilated", "dot_general", "gather", "jcnn_conv")
+# Equations that hold programs which are not inlined.
+_OPAQUE = ("cond", "custom_jvp_call", "custom_vjp_call", "scan", "shard_map", "while")
+
+
+class Use(NamedTuple):
+    """One use of weights, from the equation `start` to `end`.
+
+    `kernels` and `params` are leaves of the model; inside a scan that slices them, `part` is the
+    index along their first axes. `is_call` says whether a layer was called.
+    """
+
+    label: str
+    kind: str
+    input: Var
+    output: Var
+    start: int
+    end: int
+    kernels: Sequence[int]
+    params: Sequence[int]
+    part: tuple[int, ...]
+    is_call: bool
+
+
+class Uses(NamedTuple):
+    """All uses in order of execution, and the weights that no use shows.
+
+    `held` are the kernels of modules that call other layers. `unseen` are the names of weights that
+    are only used inside equations that hold other programs, `unused` of those that nothing reads.
+    """
+
+    uses: Sequence[Use]
+    held: Sequence[int]
+    unseen: Sequence[str]
+    unused: Sequence[str]
+
+
+def find_uses(program: Program, parameters: Parameters) -> Uses:
+    """Return the uses of weights in a model's program; its first inputs are the model's leaves."""
+    calls = find_calls(program, parameters.kernels.keys())
+    inner = [call for call in calls if not any(_contains(call, other) for other in calls)]
+    held = {i for call in calls if call not in inner for i in parameters.kernels[call.path]}
+    owners = _owners(program, len(parameters.names))
+    uses = [_use_of(program, parameters, call) for call in inner]
+    # A stack of normalizations has no kernels, although its scales have two axes.
+    plain = {index for use in uses if not use.kernels for index in use.params}
+    uses = [use for use in uses if use.kernels]
+    uses += _direct_uses(program, parameters, uses, owners)
+    shown = {index for use in uses for index in use.kernels}
+    kernels = {index for indices in parameters.kernels.values() for index in indices}
+    hidden = {
+        index
+        for equation in program.equations
+        if equation.name in _OPAQUE
+        for variable in equation.variables()
+        for index in owners.get(variable, ())
+    }
+    readers = program.readers()
+    unused = {index for index in kernels if program.inputs[index] not in readers}
+    return Uses(
+        uses=sorted(uses, key=lambda use: use.end),
+        held=sorted(held),
+        unseen=_names(parameters, (hidden & kernels) - shown - plain),
+        unused=_names(parameters, unused),
+    )
+
+
+def _use_of(program: Program, parameters: Parameters, call: Call) -> Use:
+    stacked = parameters.kernels[call.path]
+    part = _part(program, stacked, call.iteration)
+    # Stacked biases have two axes as well.
+    axes = [len(program.avals[program.inputs[index]].shape) - len(part) for index in stacked]
+    return Use(
+        label=".".join(map(str, call.path)) or call.kind,
+        kind=call.kind,
+        input=call.input,
+        output=call.output,
+        start=call.start,
+        end=call.end,
+        kernels=[index for index, count in zip(stacked, axes, strict=True) if count >= 2],
+        params=parameters.params.get(call.path, []),
+        part=part,
+        is_call=True,
+    )
+
+
+def _contains(outer: Call, inner: Call) -> bool:
+    return outer.start < inner.start and inner.end < outer.end and outer.path != inner.path
+
+
+def _owners(program: Program, leaves: int) -> dict[Var, frozenset[int]]:
+    """Return, for each variable that is computed from leaves alone, the indices of these."""
+    data = program.dependents(program.inputs[leaves:])
+    owners: dict[Var, frozenset[int]] = {
+        variable: frozenset([index]) for index, variable in enumerate(program.inputs[:leaves])
+    }
+    for equation in program.equations:
+        if data.isdisjoint(equation.variables()):
+            own = frozenset().union(*(owners.get(v, ()) for v in equation.variables()))
+            owners.update(dict.fromkeys(equation.outputs, own))
+    return owners
+
+
+def _direct_uses(
+    program: Program,
+    parameters: Parameters,
+    calls: Sequence[Use],
+    owners: dict[Var, frozenset[int]],
+) -> list[Use]:
+    kernels = {index for indices in parameters.kernels.values() for index in indices}
+    holders = {index: path for path, indices in parameters.kernels.items() for index in indices}
+    uses = []
+    for position, equation in enumerate(program.equations):
+        if equation.name not in _WEIGHTED:
+            continue
+        weights, data = _operands(equation, owners)
+        own = sorted(weights & kernels)
+        inside = any(
+            call.start <= position <= call.end and weights.intersection(call.kernels)
+            for call in calls
+        )
+        if not own or data is None or inside:
+            continue
+        trained = parameters.params.get(holders[own[0]], [])
+        uses.append(
+            Use(
+                label=parameters.names[own[0]],
+                kind=equation.name,
+                input=data,
+                output=equation.outputs[0],
+                start=position,
+                end=position,
+                kernels=own,
+                params=[index for index in trained if index in weights],
+                part=_part(program, own, equation.iteration),
+                is_call=False,
+            )
+        )
+    return uses
+
+
+def _operands(
+    equation: Equation, owners: dict[Var, frozenset[int]]
+) -> tuple[frozenset[int], Var | None]:
+    """Return the leaves that an operand is computed from, and the operand that is data."""
+    first, second = (atom if isinstance(atom, Var) else None for atom in equation.inputs[:2])
+    if equation.name != "gather" and first not in owners:
+        first, second = second, first
+    weights = frozenset() if first is None else owners.get(first, frozenset())
+    return weights, None if second in owners else second
+
+
+def _part(program: Program, kernels: Sequence[int], iteration: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index of the slice of all kernels that an iteration of a scan reads."""
+    prefixes = [iteration[:length] for length in range(len(iteration), 0, -1)]
+    parts = {
+        next((p for at in prefixes if (p := program.slices.get((program.inputs[i], at)))), ())
+        for i in kernels
+    }
+    return parts.pop() if len(parts) == 1 else ()
+
+
+def _names(parameters: Parameters, indices: Collection[int]) -> list[str]:
+    return list(dict.fromkeys(parameters.names[index] for index in sorted(indices)))
