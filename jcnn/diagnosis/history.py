@@ -132,10 +132,11 @@ class LayerHistory:
         return cls(
             layers=[str(name) for name in content["layers"]],
             activations=[None if name is None else str(name) for name in content["activations"]],
-            reads=[[int(index) for index in read] for read in content.get("reads", ())],
-            ends=[bool(end) for end in content.get("ends", ())],
-            cut_off=[str(reason) for reason in content.get("cut_off", ())],
-            usually_saturated=[float(share) for share in content.get("usually_saturated", ())],
+            reads=[[int(index) for index in read] for read in content.get("reads", ())] or (),
+            ends=[bool(end) for end in content.get("ends", ())] or (),
+            cut_off=[str(reason) for reason in content.get("cut_off", ())] or (),
+            usually_saturated=[float(share) for share in content.get("usually_saturated", ())]
+            or (),
             steps=[int(step) for step in content["steps"]],
             **figures,
         )

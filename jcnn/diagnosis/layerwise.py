@@ -114,7 +114,7 @@ def diagnose_layerwise(
         _figures(chain, layer, values, gradients[layer.output], *norms[layer.weighted])
         for layer in weighted
     ]
-    infos = [_info(chain, layer, values) for layer in weighted]
+    infos = [_info(chain, weighted, i, values) for i in range(len(weighted))]
     ranks = [effective_rank(np.asarray(values[layer.weighted])) for layer in weighted]
     return LayerwiseDiagnosis(
         diagnosis=diagnose_figures(
@@ -159,8 +159,10 @@ def split_chain(model: nnx.Module) -> tuple[list[ChainLayer], list[WeightedLayer
     return chain, weighted
 
 
-def _info(chain: Sequence[ChainLayer], layer: WeightedLayer, values: Sequence[Array]) -> LayerInfo:
-    weighted = chain[layer.weighted]
+def _info(
+    chain: Sequence[ChainLayer], layers: Sequence[WeightedLayer], i: int, values: Sequence[Array]
+) -> LayerInfo:
+    layer, weighted = layers[i], chain[layers[i].weighted]
     activation_facts = layer.facts()
     if activation_facts is None:
         name = getattr(layer.activation, "__name__", "own")
@@ -174,6 +176,8 @@ def _info(chain: Sequence[ChainLayer], layer: WeightedLayer, values: Sequence[Ar
         units=values[layer.weighted].shape[-1],
         fan_in=max(math.prod(kernel.shape[:-1]) for kernel in weighted.kernels()),
         trained=True,  # only kernels that are `nnx.Param` make a layer a weighted one
+        reads=(i - 1,),
+        is_end=i == len(layers) - 1,
         usually_saturated=usual_saturation(layer.activation, activation_facts)
         if layer.activation
         else 0.0,

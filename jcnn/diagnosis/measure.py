@@ -5,7 +5,7 @@ Pure functions of the model's state and a batch, which can be compiled into a tr
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import jax
@@ -45,6 +45,8 @@ class LayerFigures:
     @classmethod
     def stack(cls, layers: "Sequence[LayerFigures]") -> "LayerFigures":
         """Return the figures of several layers, each with scalars, as one."""
+        if not layers:
+            return cls(**{field.name: jnp.zeros(0) for field in fields(cls)})
         stacked: LayerFigures = jax.tree.map(lambda *values: jnp.stack(values), *layers)
         return stacked
 

@@ -102,11 +102,22 @@ def singular_values(function: Callable[[Array], Array], x: Array) -> SingularVal
     x = x.astype(jnp.float32)
     shape = jax.eval_shape(function, x).shape
     inputs, outputs = math.prod(x.shape), math.prod(shape)
-    _, forward = jax.linearize(lambda flat: function(flat.reshape(x.shape)).reshape(-1), x.ravel())
-    _, back = jax.vjp(lambda flat: function(flat.reshape(x.shape)).reshape(-1), x.ravel())
+    flat, pullback = jax.vjp(lambda z: function(z.reshape(x.shape)).reshape(-1), x.ravel())
+
+    def back(u: Array) -> Array:
+        product: Array = pullback(u)[0]
+        return product
+
+    # The forward product as a transpose: functions with a `custom_vjp` have no other.
+    transpose = jax.linear_transpose(back, flat)
+
+    def forward(v: Array) -> Array:
+        product: Array = transpose(v)[0]
+        return product
+
     if min(inputs, outputs) > EXACT:
-        return _by_products(jax.jit(forward), jax.jit(lambda u: back(u)[0]), inputs, outputs)
-    product, size = (forward, inputs) if inputs <= outputs else (lambda u: back(u)[0], outputs)
+        return _by_products(jax.jit(forward), jax.jit(back), inputs, outputs)
+    product, size = (forward, inputs) if inputs <= outputs else (back, outputs)
     columns = jax.jit(lambda basis: jax.lax.map(product, basis, batch_size=64))(jnp.eye(size))
     values = np.linalg.svd(np.asarray(columns, np.float64), compute_uv=False)
     largest, smallest = float(values[0]), float(values[-1])

@@ -79,10 +79,14 @@ def _not_finite(layers: Sequence[LayerReport]) -> list[Verdict]:
 
 
 def _no_gradient(layers: Sequence[LayerReport]) -> list[Verdict]:
-    if any(layer.gradient > 0 or layer.off_at_start for layer in layers):
+    if any(
+        layer.off_at_start
+        or (layer.gradient > 0 and not (layer.trained and layer.parameter_gradient == 0))
+        for layer in layers
+    ):
         return []
     text = (
-        "no gradient reaches any layer: the loss is constant, or nothing between the weights and "
+        "no gradient reaches any weights: the loss is constant, or nothing between the weights and "
         "the loss has a derivative"
     )
     return [Verdict("no_gradient", layers[-1].name, 0.0, text)]

@@ -21,7 +21,8 @@ _ALIASES = {
     "swish": "silu",
 }
 # Where two functions are compared.
-_GRID = np.linspace(-6, 6, 49, dtype=np.float32)
+_FAR = np.array([7, 8, 10, 15, 20], np.float32)
+_GRID = np.concatenate([-_FAR[::-1], np.linspace(-6, 6, 49, dtype=np.float32), _FAR])
 # Raised for a function that cannot be applied to the grid: it reads a learned parameter, say.
 _NOT_APPLICABLE = (ValueError, TypeError, KeyError)
 

@@ -106,7 +106,9 @@ def marked_calls(model: nnx.Module, paths: Collection[Path]) -> Iterator[None]:
         # The `__call__` that each class itself defines; None if it inherits one.
         originals: dict[type, Any] = {}
         for path, node in nnx.iter_graph(model):
-            if isinstance(node, nnx.Module) and path in paths:
+            # A bridge takes every attribute for a variable.
+            is_bridge = isinstance(node, nnx.bridge.ToNNX)
+            if isinstance(node, nnx.Module) and path in paths and not is_bridge:
                 vars(node)[_PATH] = path
                 originals.setdefault(type(node), type(node).__dict__.get("__call__"))
         try:

@@ -89,7 +89,10 @@ def find_activations(program: Program, data: Sequence[Var]) -> list[TracedActiva
         if len(variables) < len(varying) or len({source.root for source in operands}) != 1:
             continue
         root = next(iter(operands)).root
-        if root not in dependents or program.avals[output].shape != program.avals[root].shape:
+        aval = program.avals[root]
+        if root not in dependents or program.avals[output].shape != aval.shape:
+            continue
+        if not jnp.issubdtype(aval.dtype, jnp.floating):
             continue
         if _is_elementwise(equation):
             scales = equation.name == "div" and is_scalar(equation.inputs[1])

@@ -171,4 +171,7 @@ def _part(program: Program, kernels: Sequence[int], iteration: tuple[int, ...]) 
 
 
 def _names(parameters: Parameters, indices: Collection[int]) -> list[str]:
-    return list(dict.fromkeys(parameters.names[index] for index in sorted(indices)))
+    """Return the names of the modules that hold leaves; of leaves, where that is the model."""
+    holders = {i: path for path, leaves in parameters.kernels.items() for i in leaves}
+    names = (".".join(map(str, holders[i])) or parameters.names[i] for i in sorted(indices))
+    return list(dict.fromkeys(names))

@@ -321,9 +321,7 @@ def skip_init(rngs):
             alpha=nnx.Param(jnp.zeros((1,))),
         )  # fmt: skip
 
-    return Classifier(
-        [block() for _ in range(4)], rngs, stem=conv(1, WIDTH, rngs), end=nnx.relu
-    )
+    return Classifier([block() for _ in range(4)], rngs, stem=conv(1, WIDTH, rngs), end=nnx.relu)
 
 
 def nf_net(rngs):
@@ -386,9 +384,7 @@ def patches(rngs, width):
         return y + self.position[...]
 
     position = 0.02 * jax.random.normal(rngs.params(), (1, 16, width))
-    return Block(
-        call, conv=conv(1, width, rngs, 2, strides=2), position=nnx.Param(position)
-    )
+    return Block(call, conv=conv(1, width, rngs, 2, strides=2), position=nnx.Param(position))
 
 
 class ViT(nnx.Module):
@@ -406,7 +402,8 @@ class ViT(nnx.Module):
         return Block(
             call, norm1=nnx.LayerNorm(width, rngs=rngs), norm2=nnx.LayerNorm(width, rngs=rngs),
             attention=nnx.MultiHeadAttention(2, width, decode=False, rngs=rngs),
-            up=nnx.Linear(width, 2 * width, rngs=rngs), down=nnx.Linear(2 * width, width, rngs=rngs),
+            up=nnx.Linear(width, 2 * width, rngs=rngs),
+            down=nnx.Linear(2 * width, width, rngs=rngs),
         )  # fmt: skip
 
     def __call__(self, x):
@@ -464,7 +461,7 @@ def gru(rngs):
 
 
 class WaveNet(nnx.Module):
-    """Gated, dilated convolutions in one dimension, whose sum is read (van den Oord et al. 2016)."""
+    """Gated, dilated convolutions over rows, of which a sum is read (van den Oord et al. 2016)."""
 
     def __init__(self, rngs):
         def one(inputs, outputs, size, **options):

@@ -83,8 +83,9 @@ class Looped(nnx.Module):
 
     def __call__(self, x):
         graph, state = nnx.split(self.layer)
-        x = self.first(x)
-        return jax.lax.fori_loop(0, 2, lambda _, x: nnx.merge(graph, state)(x), x)
+        return jax.lax.while_loop(
+            lambda x: x[0, 0] < 0, lambda x: nnx.merge(graph, state)(x), self.first(x)
+        )
 
 
 @pytest.mark.parametrize(
