@@ -138,7 +138,7 @@ class Job:
     def model(self, m: int, seed: int) -> nnx.Module:
         """The initial model of a member's run from this seed."""
         build = self._builder(m)
-        return engine.first_model(build, seed, engine.first_examples([build], self.data))
+        return engine.first_model(build, seed, engine.sampled_examples([build], self.data))
 
     def _recipe(self, m: int) -> training.Recipe:
         """The recipe; with `diagnose`, layers are measured, which are the same in all members."""
@@ -206,7 +206,7 @@ class Job:
 
     def _check_model(self, m: int) -> None:
         member, build = self.members[m], self._builder(m)
-        few = engine.first_examples([build], self.data)
+        few = engine.sampled_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
         try:
             outputs = jax.eval_shape(
