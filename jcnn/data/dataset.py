@@ -20,7 +20,8 @@ class Dataset:
     are for that.
 
     Targets are int32 `(n,)`, indices into `classes`, for classification; with `classes=None` they
-    are float32 `(n,)` or `(n, k)` for regression. `source` is the place where the data was found.
+    are float32 `(n,)` or `(n, k)` for regression. `source` is the place where the data was found,
+    and `remarks` say what a reader left out there, in one line that is empty if it read everything.
 
     Raises DataError if shapes, dtypes, lengths or labels disagree, or a float is not finite.
 
@@ -39,6 +40,7 @@ class Dataset:
     test_targets: np.ndarray
     classes: tuple[str, ...] | None
     source: str
+    remarks: str = ""
 
     def __post_init__(self) -> None:
         """Check everything, then keep read-only views, so that the digest stays valid."""
