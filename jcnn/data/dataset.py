@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from jcnn.data.errors import DataError
+from jcnn.data.items import check_text
 
 _CHUNK_ELEMENTS = 2**22
 
@@ -150,6 +151,8 @@ class Dataset:
     def _check_labels(self, field: str, labels: np.ndarray, classes: tuple[str, ...]) -> None:
         if len(classes) < 2 or len(set(classes)) != len(classes):
             raise self._fail("classes", f"is {classes}, expected at least two different names")
+        for name in classes:
+            check_text(str(name), f"data set {self.name!r}")
         if labels.dtype != np.int32 or labels.ndim != 1:
             raise self._fail(
                 field,

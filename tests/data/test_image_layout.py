@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, load, load_image_archive
+from jcnn.data import DataError, from_arrays, load, load_image_archive
 from jcnn.study import Study
 from tests.hanging import must_end  # noqa: F401
 
@@ -185,3 +185,9 @@ def test_names_in_an_archive_are_refused_too(tmp_path: Path) -> None:
             archive.addfile(info, io.BytesIO(picture.getvalue()))
     with pytest.raises(DataError, match=r"'\\udce9/0.png' is a path too long or not printable"):
         load(tmp_path / "a.tar")
+
+
+def test_names_of_classes_given_with_arrays_are_refused_too() -> None:
+    x, y = np.zeros((20, 4, 4)), np.arange(20) % 2
+    with pytest.raises(DataError, match=r"data set 'arrays': the name '\\udce9' is not UTF-8"):
+        from_arrays(x, y, classes=("a", "\udce9"))

@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from jcnn import engine
+from jcnn.cli.main import main
 from jcnn.errors import UsageError
 from jcnn.study.storage import ledger as module
 from jcnn.study.storage.atomic_files import StorageError
@@ -131,6 +132,12 @@ def test_a_pipe_in_place_of_another_file_of_a_study_is_refused(name, tmp_path):
     with pytest.raises(UsageError, match=r"results.json"):
         read_result(tmp_path)
     assert summary(tmp_path)["state"] == "damaged"
+
+
+def test_a_pipe_in_place_of_the_study_file_of_a_directory_is_refused(tmp_path, capsys):
+    os.mkfifo(tmp_path / "study.toml")
+    assert main(["compare", str(tmp_path)]) == 1
+    assert "study.toml is not a regular file; remove it" in capsys.readouterr().err
 
 
 def test_a_ledger_that_another_process_keeps_locked_is_refused(tmp_path, monkeypatch):
