@@ -101,8 +101,7 @@ def lookup(kind: str, name: str) -> Any:
     if name in table:
         return _resolve(table[name])
     if kind == "augmentation" and "+" in name:
-        chain = _resolve("jcnn.data.augmentation:chain")
-        return chain(*(lookup(kind, part) for part in name.split("+")))
+        return _chained(name)
     head, _, tail = name.partition(":")
     if tail and head in PARAMETRIC.get(kind, {}):
         return _with_number(kind, head, tail)
@@ -165,7 +164,19 @@ def _resolve(place: str) -> Any:
     return value() if place.endswith("()") else value
 
 
+def _chained(name: str) -> Any:
+    parts = [lookup("augmentation", part) for part in name.split("+")]
+    if NONE in parts:
+        raise UsageError(f"augmentation {name}: none cannot be joined with others; leave it out")
+    return _resolve("jcnn.data.augmentation:chain")(*parts)
+
+
 def _with_number(kind: str, head: str, tail: str) -> Any:
+    if kind == "augmentation" and not (tail.isascii() and tail.isdecimal()):
+        raise UsageError(
+            f"{kind} {head}:{tail}: expected a whole number of pixels after the colon, such as "
+            f"{head}:2"
+        )
     try:
         number = int(tail) if tail.isdecimal() else float(tail)
     except ValueError:

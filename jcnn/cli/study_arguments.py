@@ -141,7 +141,12 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def study_file(path: str) -> Path:
     """Return the path of the study file: `path`, or the file in it if it is a directory."""
-    return Path(path) / "study.toml" if Path(path).is_dir() else Path(path)
+    if not Path(path).is_dir():
+        return Path(path)
+    from jcnn.study.storage.atomic_files import check_regular
+
+    check_regular(Path(path) / "study.toml")
+    return Path(path) / "study.toml"
 
 
 def parse_levels(

@@ -17,6 +17,7 @@ from jcnn.data.npz import load_npz as load_npz
 from jcnn.data.registry import Entry as Entry
 from jcnn.data.registry import available as available
 from jcnn.data.registry import load as load
+from jcnn.data.sampling import sample_indices as sample_indices
 from jcnn.data.shapeset import shapeset as shapeset
 from jcnn.data.split import split_validation as split_validation
 from jcnn.public import public_names

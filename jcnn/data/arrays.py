@@ -9,6 +9,9 @@ from jcnn.data.dataset import Dataset
 from jcnn.data.errors import DataError
 from jcnn.data.split import split_validation
 
+# Of images that are displayed: grey, grey and opacity, RGB, RGB and opacity.
+_MOST_CHANNELS = 4
+
 
 def from_arrays(
     inputs: ArrayLike,
@@ -21,16 +24,19 @@ def from_arrays(
     test_fraction: float = 0.2,
     seed: int = 0,
     source: str = "arrays in memory",
+    remarks: str = "",
 ) -> Dataset:
     """Check arrays and return a Dataset, splitting off test examples if none are given.
 
     `inputs` are `(n, features)`, `(n, height, width)` (a channel axis of 1 is added) or
     `(n, *spatial, channels)` with two or more spatial axes; a signal with one spatial axis is
     written `(n, length, 1, channels)` or passed to `Dataset` directly. uint8 stays uint8; every
-    other dtype becomes float32.
+    other dtype becomes float32. Images with channels first are refused.
 
     Integer targets `(n,)` or `(n, 1)` mean classification: they are indices into `classes`, or,
-    without `classes`, the sorted distinct values are the classes. Float targets mean regression.
+    without `classes`, the sorted distinct values are the classes. Float targets mean regression;
+    floats that are all 0 or 1, such as one-hot rows, are labels in another form and are refused.
+    `Dataset` takes such arrays as they are.
 
     Without test arrays, `test_fraction` of the examples, of each class alike, is split off with
     `seed`.
@@ -47,12 +53,13 @@ def from_arrays(
     if test_inputs is None and test_targets is None:
         names, (y,) = _encode(name, [y], classes)
         train, test = split_validation(y, test_fraction, seed=seed, stratify=names is not None)
-        return Dataset(name, x[train], y[train], x[test], y[test], classes=names, source=source)
+        parts = x[train], y[train], x[test], y[test]
+        return Dataset(name, *parts, classes=names, source=source, remarks=remarks)
     if test_inputs is None or test_targets is None:
         raise DataError(f"{name}: test_inputs and test_targets go together; give both or neither")
     test_x, test_y = _pair(name, "test_", test_inputs, test_targets)
     names, (y, test_y) = _encode(name, [y, test_y], classes)
-    return Dataset(name, x, y, test_x, test_y, classes=names, source=source)
+    return Dataset(name, x, y, test_x, test_y, classes=names, source=source, remarks=remarks)
 
 
 def _pair(
@@ -65,9 +72,19 @@ def _pair(
             f"{name}: {prefix}inputs of shape {x.shape} and {prefix}targets of shape {y.shape} do "
             "not match; expected (n, ...) with n targets"
         )
+    if _has_channels_first(x.shape):
+        raise DataError(
+            f"{name}: {prefix}inputs of shape {x.shape} have {x.shape[1]} channels first; expected "
+            f"channels last: np.moveaxis({prefix}inputs, 1, -1)"
+        )
     if x.ndim == 3:
         x = x[..., None]
     return (x if x.dtype == np.uint8 else _float32(x)), y
+
+
+def _has_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether the second axis, and no later one, is as short as an axis of channels."""
+    return len(shape) > 3 and shape[1] <= _MOST_CHANNELS < min(shape[2:])
 
 
 def _numbers(name: str, field: str, values: ArrayLike) -> np.ndarray:
@@ -95,6 +112,8 @@ def _encode(
             raise DataError(
                 f"{name}: targets are floats, but classes are given; use integer labels"
             )
+        for part in targets:
+            _refuse_indicators(name, part)
         return None, [_float32(part) for part in targets]
     if any(part.dtype.kind == "f" for part in targets):
         raise DataError(f"{name}: targets are integers in one part and floats in the other")
@@ -110,11 +129,31 @@ def _one_label_each(name: str, labels: np.ndarray) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
+        _refuse_indicators(name, labels)
         raise DataError(
-            f"{name}: integer targets have shape {labels.shape}, expected one label per example; "
-            "turn one-hot rows into indices with targets.argmax(axis=1)"
+            f"{name}: integer targets have shape {labels.shape}, expected one label per example, "
+            "(n,) or (n, 1); for a regression, pass floats"
         )
     return labels
+
+
+def _refuse_indicators(name: str, targets: np.ndarray) -> None:
+    """Raise DataError for labels in another form: targets that are all 0 or 1, and both occur."""
+    zeros, ones = targets == 0, targets == 1
+    if not (zeros | ones).all() or zeros.all() or ones.all():
+        return
+    is_row = targets.ndim == 2 and targets.shape[1] > 1
+    if not is_row:
+        form, remedy = "all 0.0 or 1.0", "for two classes, pass targets.astype(int)"
+    elif (ones.sum(axis=1) == 1).all():
+        form, remedy = "one-hot rows", "pass the labels, targets.argmax(axis=1)"
+    else:
+        form = "rows of 0 and 1, several labels per example"
+        remedy = "jcnn trains one label per example: pass one column, targets[:, 0].astype(int)"
+    raise DataError(
+        f"{name}: targets of shape {targets.shape} are {form}; {remedy} (for a regression on them, "
+        "make a jcnn.data.Dataset of float32 targets)"
+    )
 
 
 def _indices(name: str, labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jcnn.arguments import is_integer
+
 Augmentation = Callable[[Array, Array], Array]
 
 
@@ -39,7 +41,9 @@ def chain(*augmentations: Augmentation) -> Augmentation:
 def random_shift(key: Array, images: ArrayLike, *, max_shift: int) -> Array:
     """Shift each example by whole pixels, uniform in `[-max_shift, max_shift]` per spatial axis.
 
-    Pixels shifted in at the border are 0.
+    Pixels shifted in at the border are 0. An axis of length 1, such as that of a signal `(n,
+    length, 1, channels)`, is not shifted. ValueError if `max_shift` is not a whole number, or as
+    long as a longer axis, so that nothing of an example could be left.
 
     >>> import jax, jax.numpy as jnp
     >>> from jcnn.data.augmentation import random_shift
@@ -47,12 +51,13 @@ def random_shift(key: Array, images: ArrayLike, *, max_shift: int) -> Array:
     (5, 8, 8, 1)
     """
     images = _checked(images)
-    if max_shift < 0:
-        raise ValueError(f"max_shift is {max_shift}, expected 0 or more pixels")
-    spatial = images.ndim - 2
-    margins = [(0, 0), *[(max_shift, max_shift)] * spatial, (0, 0)]
-    padded = jnp.pad(images, margins)
-    starts = jax.random.randint(key, (images.shape[0], spatial), 0, 2 * max_shift + 1)
+    lengths = images.shape[1:-1]
+    shortest = min((length for length in lengths if length > 1), default=0)
+    _check_pixels("max_shift", max_shift, shortest, lengths)
+    margins = [max_shift if length > 1 else 0 for length in lengths]
+    padded = jnp.pad(images, [(0, 0), *[(margin, margin) for margin in margins], (0, 0)])
+    starts = jax.random.randint(key, (images.shape[0], len(lengths)), 0, 2 * max_shift + 1)
+    starts = jnp.where(jnp.array([[length > 1 for length in lengths]]), starts, 0)
 
     def window(example: Array, start: Array) -> Array:
         corner = (*start, jnp.zeros((), start.dtype))
@@ -78,7 +83,8 @@ def cutout(key: Array, images: ArrayLike, *, size: int) -> Array:
     """Set a square (cube) of `size` pixels per spatial axis around a random pixel to 0.
 
     The pixel is uniform. The square is clipped at the border, so its area varies, as in DeVries and
-    Taylor 2017 (arXiv:1708.04552).
+    Taylor 2017 (arXiv:1708.04552). ValueError if `size` is not a whole number, or as long as the
+    longest axis, so that nothing of an example could be left.
 
     >>> import jax, jax.numpy as jnp
     >>> from jcnn.data.augmentation import cutout
@@ -86,8 +92,7 @@ def cutout(key: Array, images: ArrayLike, *, size: int) -> Array:
     (5, 8, 8, 1)
     """
     images = _checked(images)
-    if size < 0:
-        raise ValueError(f"size is {size}, expected 0 or more pixels")
+    _check_pixels("size", size, max(images.shape[1:-1]), images.shape[1:-1])
     inside = jnp.ones((1,) * images.ndim, dtype=bool)
     for axis, axis_key in enumerate(jax.random.split(key, images.ndim - 2), start=1):
         length = images.shape[axis]
@@ -98,6 +103,17 @@ def cutout(key: Array, images: ArrayLike, *, size: int) -> Array:
         shape[axis] = length
         inside = inside & along.reshape(shape)
     return jnp.where(inside, jnp.zeros_like(images), images)
+
+
+def _check_pixels(name: str, value: object, length: int, lengths: tuple[int, ...]) -> None:
+    """Raise ValueError unless `value` is a whole number from 0 to below `length`."""
+    if not is_integer(value) or value < 0:
+        raise ValueError(f"{name} is {value}, expected a whole number of pixels, 0 or more")
+    if value >= length > 1:
+        raise ValueError(
+            f"{name} is {value}, expected less than {length} for images of "
+            f"{'x'.join(map(str, lengths))} pixels, so that some of each image stays"
+        )
 
 
 def _checked(images: ArrayLike) -> Array:

@@ -8,8 +8,8 @@ from jcnn.data.archive import archive_stem, open_archive
 from jcnn.data.dataset import Dataset
 from jcnn.data.directories import check_directories, common_places, given_places, place_for
 from jcnn.data.errors import DataError
-from jcnn.data.images import Item, dataset_of_images
-from jcnn.data.reading import MAX_BYTES
+from jcnn.data.images import dataset_of_images
+from jcnn.data.items import Item
 
 CIFAR10 = "cifar10"
 CLASSES = (
@@ -59,7 +59,7 @@ def load_cifar10(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     for part in ("train", "test"):
         if not (root / part).is_dir():
             raise DataError(f"{root / part}: folder is missing; {where_to_put_cifar10(data_dir)}")
-    data = dataset_of_images(root, name=CIFAR10, source=str(path), max_bytes=MAX_BYTES)
+    data = dataset_of_images(root, name=CIFAR10, source=str(path), max_bytes=None)
     if data.classes != CLASSES or data.input_shape != _SHAPE:
         raise DataError(
             f"{path}: classes are {', '.join(data.classes or ())} and images {data.input_shape}, "

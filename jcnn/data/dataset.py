@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from jcnn.data.errors import DataError
+from jcnn.data.items import check_text
 
 _CHUNK_ELEMENTS = 2**22
 
@@ -20,7 +21,8 @@ class Dataset:
     are for that.
 
     Targets are int32 `(n,)`, indices into `classes`, for classification; with `classes=None` they
-    are float32 `(n,)` or `(n, k)` for regression. `source` is the place where the data was found.
+    are float32 `(n,)` or `(n, k)` for regression. `source` is the place where the data was found,
+    and `remarks` say what a reader left out there, in one line that is empty if it read everything.
 
     Raises DataError if shapes, dtypes, lengths or labels disagree, or a float is not finite.
 
@@ -39,6 +41,7 @@ class Dataset:
     test_targets: np.ndarray
     classes: tuple[str, ...] | None
     source: str
+    remarks: str = ""
 
     def __post_init__(self) -> None:
         """Check everything, then keep read-only views, so that the digest stays valid."""
@@ -148,6 +151,8 @@ class Dataset:
     def _check_labels(self, field: str, labels: np.ndarray, classes: tuple[str, ...]) -> None:
         if len(classes) < 2 or len(set(classes)) != len(classes):
             raise self._fail("classes", f"is {classes}, expected at least two different names")
+        for name in classes:
+            check_text(str(name), f"data set {self.name!r}")
         if labels.dtype != np.int32 or labels.ndim != 1:
             raise self._fail(
                 field,

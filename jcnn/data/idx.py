@@ -10,19 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from jcnn.data.errors import DataError
-from jcnn.data.reading import DEFLATE_LIMIT, MAX_BYTES, check_budget, fill, reading
+from jcnn.data.reading import (
+    DEFLATE_LIMIT,
+    check_budget,
+    check_expansion,
+    check_file,
+    fill,
+    reading,
+)
 
 _ELEMENT_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_DIMENSIONS = 32
 
 
-def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> np.ndarray:
     """Read an IDX file, plain or gzipped, as an array of native byte order.
 
     The format is two zero bytes, a type byte, the number of dimensions, each size as a big-endian
     32-bit number, then the elements in C order (http://yann.lecun.com/exdb/mnist). All six element
-    types are supported. Sizes are checked against the size of the file, and against `max_bytes`,
-    before memory is allocated.
+    types are supported. Sizes are checked against the size of the file, and against `max_bytes`
+    (by default, 8 GiB and 200 times the bytes of the file), before memory is allocated.
 
     Raises DataError with the file and the invalid field.
 
@@ -36,12 +43,10 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
     [7, 8, 9]
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: not a file, expected an IDX file")
+    held = check_file(path, "IDX file")
     with reading(path, "IDX file"), path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        held = os.fstat(raw.fileno()).st_size
         stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
         dtype, shape = _read_header(path, stream)
         needed = math.prod(shape) * dtype.itemsize
@@ -49,6 +54,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
         room = held * DEFLATE_LIMIT if packed else held - 4 - 4 * len(shape)
         if needed > room:
             raise _truncated(path, shape, needed, f"holds at most {max(room, 0):,}")
+        check_expansion(path, f"sizes {shape} of {dtype.name}", needed, held, max_bytes)
         array = np.empty(shape, dtype)
         filled = fill(stream, array)
         if filled < needed:

@@ -12,6 +12,7 @@ from jcnn.data.digits import INSIDE, MADE, digits, digits_rotated, moving_digits
 from jcnn.data.directories import check_directories
 from jcnn.data.errors import DataError, UnknownDataError
 from jcnn.data.images import load_image_folder
+from jcnn.data.items import check_text
 from jcnn.data.mnist import (
     IDX_SOURCES,
     find_idx_set,
@@ -21,6 +22,7 @@ from jcnn.data.mnist import (
     where_to_put,
 )
 from jcnn.data.npz import load_npz
+from jcnn.data.reading import check_file
 from jcnn.data.shapeset import FOUND, shapeset
 from jcnn.errors import hint
 
@@ -168,11 +170,14 @@ def load(
 
 
 def _load_path(name: str) -> Dataset:
+    check_text(name, "the path of the data")
     path = Path(name)
     if os.path.isdir(name):
         return load_idx_folder(path) if has_idx_files(path) else load_image_folder(path)
     if path.suffix == ".npz":
         return load_npz(path)
+    if os.path.exists(name):
+        check_file(path, "file")
     if archive_stem(path) and os.path.isfile(name):
         return load_image_archive(path)
     if os.path.exists(name):

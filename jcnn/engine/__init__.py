@@ -11,8 +11,8 @@ from jcnn.engine._group import Group as Group
 from jcnn.engine._group import Run as Run
 from jcnn.engine._initialization import Builder as Builder
 from jcnn.engine._initialization import Fitted as Fitted
-from jcnn.engine._initialization import first_examples as first_examples
 from jcnn.engine._initialization import first_model as first_model
+from jcnn.engine._initialization import sampled_examples as sampled_examples
 from jcnn.engine._pacing import Pacer as Pacer
 from jcnn.engine._pacing import TimedCall as TimedCall
 from jcnn.engine._prepare import prepare as prepare

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jcnn.data import sample_indices
 from jcnn.training.run import Data, Recipe, RunState, Structure, normalize, split_model, start
 
 Builder = Callable[[nnx.Rngs], nnx.Module]
 
-# The number of training examples, the first ones, that initial values may be fitted to.
+# The number of training examples that initial values may be fitted to.
 EXAMPLES = 128
 
 
@@ -21,7 +22,8 @@ EXAMPLES = 128
 class Fitted:
     """A builder whose model is fitted to data: `fit(model, x)` returns the model that trains.
 
-    `x` holds the first 128 training examples, normalized, the same for every seed.
+    `x` holds 128 training examples (`jcnn.data.sample_indices`), normalized, the same for every
+    seed.
     """
 
     build: Builder
@@ -40,7 +42,7 @@ _compiled: dict[str, jax.stages.Compiled] = {}
 class Initialization:
     """The initial states of runs: run i starts as `builders[assigned[i]]`'s model from `seeds[i]`.
 
-    Every builder gets the same key for a seed. `Fitted` builders get the first examples of `data`.
+    Every builder gets the same key for a seed. `Fitted` builders get a sample of `data`.
     Constructing this traces and compiles but runs nothing, so it is safe in any thread.
     """
 
@@ -71,7 +73,7 @@ class Initialization:
             return states
 
         self.seeds = [np.array([seeds[i] for i in share], np.uint32) for share in shares]
-        self._examples = first_examples(builders, data)
+        self._examples = sampled_examples(builders, data)
         self._program = _compile(stacked, self.seeds, self._examples)
         self.structure = structures[0]
 
@@ -86,21 +88,22 @@ class Initialization:
         return states
 
 
-def first_examples(builders: Sequence[Builder], data: Data) -> Data | None:
+def sampled_examples(builders: Sequence[Builder], data: Data) -> Data | None:
     """Return the examples that `Fitted` builders fit to, or None if no builder is `Fitted`."""
     if not any(isinstance(build, Fitted) for build in builders):
         return None
-    return Data(data.inputs[:EXAMPLES], *[None] * 5, mean=data.mean, std=data.std)
+    chosen = sample_indices(data.targets, EXAMPLES)
+    return Data(data.inputs[chosen], *[None] * 5, mean=data.mean, std=data.std)
 
 
 def first_model(build: Builder, seed: jax.Array | int, examples: Data | None) -> nnx.Module:
-    """Return a run's model before the first step; `examples` is from `first_examples`.
+    """Return a run's model before the first step; `examples` is from `sampled_examples`.
 
     >>> from jcnn import data, diagnosis, engine, models
     >>> def build(rngs):
     ...     return models.mlp((8, 8, 1), 10, hidden=(8,), rngs=rngs)
     >>> fitted = Fitted(build, diagnosis.lsuv)
-    >>> examples = first_examples([fitted], engine.prepare(data.load("digits"), 0.2))
+    >>> examples = sampled_examples([fitted], engine.prepare(data.load("digits"), 0.2))
     >>> x = normalize(jnp.asarray(examples.inputs), examples)
     >>> len(x), round(float(first_model(fitted, 0, examples)(x).std()), 3)
     (128, 1.0)

@@ -8,7 +8,7 @@ from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jcnn.engine._devices import RUNS
-from jcnn.engine._initialization import Builder, first_examples, first_state
+from jcnn.engine._initialization import Builder, first_state, sampled_examples
 from jcnn.training.run import Data, Hyperparameters, Recipe, RunState, Structure, advance
 
 
@@ -64,7 +64,7 @@ def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) ->
         structures.append(structure)
         return state
 
-    drawn = jax.jit(initial).lower(jnp.uint32(0), first_examples([build], data))
+    drawn = jax.jit(initial).lower(jnp.uint32(0), sampled_examples([build], data))
 
     # These functions' names are part of the text, and so of the keys of runs already on disk.
     def one(state: RunState, values: Hyperparameters, batches: Array, data: Data) -> Any:

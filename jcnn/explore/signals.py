@@ -18,7 +18,7 @@ from jcnn.layers import Sequential
 # Draws of the weights that a prediction averages over, and feature maps shown per layer.
 DRAWS = 4
 MAPS = 8
-# The number of examples that can be chosen, the first of the batch.
+# The number of examples that can be chosen: the first of the batch, which begins with each class.
 SHOWN = 12
 
 

@@ -24,7 +24,7 @@ VALIDATION = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Labelled images, and the batch whose signals are shown.
+    """Labelled images, and the batch whose signals are shown: a sample of each class.
 
     `named` is the data's name on the command line. `directory` is the directory of a study, if one
     is explored; `start` is then its best combination.
@@ -44,13 +44,13 @@ class Subject:
             )
         split = engine.prepare(self.dataset, VALIDATION)
         count = int(np.clip(_PIXELS // np.prod(self.input_shape[:-1]), *_EXAMPLES))
-        count = min(count, len(split.inputs))
+        chosen = datasets.sample_indices(split.targets, count)
         on_device = jax.device_put(split)
-        shown = training.normalize(jnp.asarray(split.inputs[:count]), split)
+        shown = training.normalize(jnp.asarray(split.inputs[chosen]), split)
         object.__setattr__(self, "data", on_device)
         object.__setattr__(self, "x", shown)
-        object.__setattr__(self, "labels", jnp.asarray(split.targets[:count]))
-        object.__setattr__(self, "images", split.inputs[:count])
+        object.__setattr__(self, "labels", jnp.asarray(split.targets[chosen]))
+        object.__setattr__(self, "images", split.inputs[chosen])
 
     data: training.Data = field(init=False)
     x: Array = field(init=False)

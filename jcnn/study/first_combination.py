@@ -10,6 +10,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn.analysis.labels import label
+from jcnn.data import sample_indices
 from jcnn.diagnosis import (
     Diagnosis,
     Examination,
@@ -50,12 +51,13 @@ class _First(NamedTuple):
     model: nnx.Module
 
     def batch(self, examples: int) -> tuple[Array, Array]:
-        """Training examples, normalized, and their targets."""
+        """A sample of training examples, normalized, and their targets."""
         if examples < 2:
             raise UsageError(f"examples={examples}; expected at least 2")
         data = self.prepared.data
-        x = normalize(jnp.asarray(data.inputs[:examples]), data)
-        return x, jnp.asarray(data.targets[:examples])
+        chosen = sample_indices(data.targets, examples)
+        x = normalize(jnp.asarray(data.inputs[chosen]), data)
+        return x, jnp.asarray(data.targets[chosen])
 
 
 def _first(study: Study) -> _First:
@@ -70,8 +72,9 @@ def _first(study: Study) -> _First:
 def diagnose_first(
     study: Study, *, examples: int = 256, singular_values: bool = False
 ) -> Diagnosis:
-    """Diagnose the study's first combination at its first seed, on training examples.
+    """Diagnose the study's first combination at its first seed, on a sample of training examples.
 
+    The sample is that of `jcnn.data.sample_indices`: equally many examples of each class.
     Updates are those of the study's optimizer at its first learning rate. Raises UsageError if the
     combination cannot be built.
     """
@@ -102,9 +105,11 @@ def find_rate_first(study: Study, **numbers: Any) -> LearningRateSearch:
     `numbers` are keyword arguments of `jcnn.diagnosis.find_learning_rate`.
     """
     first = _first(study)
+    data = first.prepared.data
     return find_learning_rate(
         first.model,
-        *first.batch(len(first.prepared.data.inputs)),
+        normalize(jnp.asarray(data.inputs), data),
+        data.targets,
         first.prepared.task.loss,
         optimizer=first.job.optimizer_at(0),
         batch_size=first.job.batch_size,

@@ -14,7 +14,7 @@ from jax import Array
 from jcnn.analysis.labels import short_label
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
-from jcnn.data import Dataset
+from jcnn.data import Dataset, sample_indices
 from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 from jcnn.errors import UsageError
 from jcnn.study.first_combination import diagnose_first, predict_first
@@ -106,7 +106,8 @@ def inspect_model(study: Study, result: Result) -> ModelInspection:
     row, seed = rows[0], study.seed_values[0]
     prepared = study.prepare()
     dataset, data = prepared.dataset, prepared.data
-    inputs = normalize(jnp.asarray(dataset.train_inputs[:_RECORDED]), data)
+    recorded = sample_indices(dataset.train_targets, _RECORDED)
+    inputs = normalize(jnp.asarray(dataset.train_inputs[recorded]), data)
     recorder = _LayerRecorder(inputs)
     samples: list[Sequence[np.ndarray]] = []
     model = train_one(

@@ -138,7 +138,7 @@ class Job:
     def model(self, m: int, seed: int) -> nnx.Module:
         """The initial model of a member's run from this seed."""
         build = self._builder(m)
-        return engine.first_model(build, seed, engine.first_examples([build], self.data))
+        return engine.first_model(build, seed, engine.sampled_examples([build], self.data))
 
     def _recipe(self, m: int) -> training.Recipe:
         """The recipe; with `diagnose`, layers are measured, which are the same in all members."""
@@ -206,8 +206,9 @@ class Job:
 
     def _check_model(self, m: int) -> None:
         member, build = self.members[m], self._builder(m)
-        few = engine.first_examples([build], self.data)
+        few = engine.sampled_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
+        self._check_augmentation()
         try:
             outputs = jax.eval_shape(
                 lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
@@ -231,6 +232,25 @@ class Job:
                     if takes
                     else "add the argument `outputs`"
                 )
+            )
+
+    def _check_augmentation(self) -> None:
+        augment = self.recipe.augmentation
+        if augment is None:
+            return
+        inputs = self.dataset.train_inputs
+        batch = jax.ShapeDtypeStruct((self.batch_size, *inputs.shape[1:]), inputs.dtype)
+        try:
+            changed = jax.eval_shape(lambda seed, x: augment(jax.random.key(seed), x), 0, batch)
+        except Exception as error:
+            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            reason = " ".join(str(error).split())[:400]
+            raise ModelError(f"augmentation: {kind}{reason}") from error
+        shape = getattr(changed, "shape", type(changed).__name__)
+        if shape != batch.shape:
+            raise ModelError(
+                f"the augmentation maps images of shape {batch.shape} to {shape}; expected "
+                "the same shape"
             )
 
     def _builder(self, m: int) -> engine.Builder:

@@ -78,6 +78,8 @@ class Study(Plan):
         rates: dict[int, Sequence[float]] = {}
         jobs = self.jobs(prepared, rates)
         keep, stored = _open(directory, jobs)
+        if dataset.remarks:
+            keep.notes.append(f"{dataset.name}: {dataset.remarks}")
         ran = environment() | {"runs_loaded": stored, "runs_trained": 0}
         empty = Result(
             self.describe(dataset),

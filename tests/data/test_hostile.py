@@ -33,10 +33,17 @@ def npz(save: Callable = np.savez) -> bytes:
     return buffer.getvalue()
 
 
-def image(form: str) -> bytes:
+def image(form: str, mode: str = "RGB", **options: object) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(buffer, form)
+    picture = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
+    picture.convert(mode).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
 
 
 def tar() -> bytes:
@@ -56,6 +63,9 @@ VALID = {
     "compressed.npz": npz(np.savez_compressed),
     "png": image("PNG"),
     "jpg": image("JPEG"),
+    "turned.jpg": image("JPEG", exif=turned(), progressive=True),
+    "turned.png": image("PNG", exif=turned()),
+    "palette.png": image("PNG", "P", transparency=255),
     "tar": tar(),
     "tar.xz": lzma.compress(tar()),
 }

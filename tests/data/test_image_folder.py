@@ -83,7 +83,7 @@ def spoil_end(root: Path) -> None:
     [
         (spoil_size, r"3.png: image is 5x4 color, but .*0.png is 6x4 color"),
         (spoil_mode, "3.png: image is 6x4 grey"),
-        (spoil_depth, "3.png: image has Pillow mode I"),
+        (spoil_depth, "3.png: image has 16 bits per channel, expected 8"),
         (spoil_content, "3.png: not a readable image"),
         (spoil_end, "3.png: not a readable image"),
     ],

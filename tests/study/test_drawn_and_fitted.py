@@ -14,6 +14,7 @@ from jax.experimental import io_callback
 
 import jcnn
 from jcnn import engine, initializers, layers, pooling
+from jcnn.data import sample_indices
 from jcnn.study import Study, inspect_model
 from jcnn.study.storage import run_key
 from jcnn.training.run import advance, normalize
@@ -186,7 +187,7 @@ def weighted_sums(params, run, x):
     return [first, signal @ kernels[1]]
 
 
-def test_lsuv_is_fitted_to_the_first_training_examples():
+def test_lsuv_is_fitted_to_a_sample_of_the_training_examples():
     factors = {"kernel_init": ["lsuv", "orthogonal", "he_normal"]}
     one = study(factors=factors, seeds=2)
     assert one.compilations == 1
@@ -194,7 +195,7 @@ def test_lsuv_is_fitted_to_the_first_training_examples():
     job = one.jobs(prepared)[0]
     states = job.compile().initialization.states()
     data = prepared.data
-    x = normalize(jnp.asarray(data.inputs[:128]), data)
+    x = normalize(jnp.asarray(data.inputs[sample_indices(data.targets, 128)]), data)
     assert len(data.inputs) > 128
     for run, planned in enumerate(job.runs):
         stds = [float(jnp.std(sums)) for sums in weighted_sums(states.params, run, x)]

@@ -9,6 +9,18 @@ class StorageError(OSError):
     """Raised when a study's directory cannot be read or written; stored runs are unaffected."""
 
 
+def check_regular(path: Path) -> None:
+    """Raise StorageError if the path exists and is no file: opening a pipe would wait forever."""
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{path} is not a regular file; remove it")
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError if it cannot be read or is not a regular file."""
+    check_regular(path)
+    return path.read_bytes()
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Write text as UTF-8; see `write_atomic_bytes`."""
     write_atomic_bytes(path, text.encode())

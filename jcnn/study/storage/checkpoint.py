@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from jcnn.engine import Snapshot
-from jcnn.study.storage.atomic_files import sync_directory, sync_tree, write_atomic
+from jcnn.study.storage.atomic_files import (
+    read_regular,
+    sync_directory,
+    sync_tree,
+    write_atomic,
+)
 from jcnn.study.storage.run_key import digest
 
 GENERATIONS = 2
@@ -66,7 +71,7 @@ class Checkpoints:
 
     def _generations(self) -> list[tuple[str, str, dict[str, Any]]]:
         try:
-            content = json.loads((self.path / _MANIFEST).read_bytes())
+            content = json.loads(read_regular(self.path / _MANIFEST))
             if digest(content["generations"]) != content["digest"]:
                 return []
             return [(name, check, place) for name, check, place in content["generations"]]

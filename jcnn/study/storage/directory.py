@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from jcnn.analysis.result import Result
 from jcnn.engine import Outcome
 from jcnn.errors import UsageError
-from jcnn.study.storage.atomic_files import write_atomic
+from jcnn.study.storage.atomic_files import read_regular, write_atomic
 from jcnn.study.storage.checkpoint import Checkpoints
 from jcnn.study.storage.ledger import NAME, Ledger
 from jcnn.study.storage.run_key import digest
@@ -130,7 +130,7 @@ class StudyDirectory:
 def read_environment(directory: Path) -> dict[str, Any]:
     """The versions, device, command and times of a study; empty if they cannot be read."""
     try:
-        content = json.loads((directory / ENVIRONMENT).read_bytes())
+        content = json.loads(read_regular(directory / ENVIRONMENT))
     except (OSError, ValueError):
         return {}
     # Only these two are read by code; everything else is just displayed.

@@ -5,29 +5,41 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from jcnn.engine import Outcome
-from jcnn.study.storage.atomic_files import StorageError, sync_directory
+from jcnn.study.storage.atomic_files import StorageError, check_regular, sync_directory
 from jcnn.study.storage.run_key import digest
 
 NAME = "ledger.sqlite"
 DAMAGED = "ledger.damaged.sqlite"
-_SCHEMA = """create table if not exists runs (
+_TABLE = """runs (
     key text primary key,
     run text not null,
     outcome text not null,
     digest text not null
 )"""
+_SCHEMA = [
+    ("table", "runs", f"CREATE TABLE {_TABLE}"),
+    ("index", "sqlite_autoindex_runs_1", None),
+]
+_COUNT = "select count(*) from runs"
 # What SQLite raises for a damaged file: its own errors, or text that cannot be decoded.
 _DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 # The least number of bytes of a row: its key and its digest.
 _LEAST_ROW = 128
-# The time that a reader waits for a writing process.
+# The time that a process waits for another one that writes.
 _WAIT_SECONDS = 60
+# Values are no longer than the file, or than this.
+_LEAST_LENGTH = 10**6
+# The most instructions of SQLite's virtual machine that reading may take, and how many of them are
+# between two checks. Reading an intact ledger takes 0.1 per byte; what damaged bytes demand is
+# unbounded (pages that refer to each other, a view in place of the table).
+_LEAST_INSTRUCTIONS, _INSTRUCTIONS_PER_BYTE, _CHECKED_EVERY = 10**6, 10, 10**4
 
 
 class Ledger:
@@ -45,6 +57,7 @@ class Ledger:
         """Open or create the ledger; if it is damaged, rebuild it from the rows that verify."""
         self.path = directory / NAME
         self.notes: list[str] = []
+        check_regular(self.path)
         if read_only:
             return
         with self._locked():
@@ -81,14 +94,23 @@ class Ledger:
         """The rows that verify, and whether they are all the rows that the file should hold."""
         rows: dict[str, tuple[str, str]] = {}
         try:
-            with _transaction(self.path, "begin") as file:
+            with _transaction(self.path, write=False) as file:
                 whole = file.execute("pragma integrity_check").fetchall() == [("ok",)]
+                schema = file.execute("select type, name, sql from sqlite_schema limit 3")
+                whole = schema.fetchall() == _SCHEMA and whole
                 (last,) = file.execute("select max(rowid) from runs").fetchone()
-                return rows, _read(file, last or 0, rows) and whole
+                # Rows are numbered from 1, but a damaged number can be any.
+                most = min(last or 0, self.path.stat().st_size // _LEAST_ROW)
+                whole = _read(file, most, rows) and whole
+                # Counting takes no instructions, so it is safe only in a file without faults.
+                whole = whole and file.execute(_COUNT).fetchone() == (len(rows),)
+                return rows, whole
         except _DAMAGE as error:
             if _is_storage(error, self.path):
                 raise StorageError(f"cannot read {self.path}: {error}") from error
             return rows, False
+        except FileNotFoundError as error:
+            raise StorageError(f"{self.path} was removed; nothing can be read from it") from error
 
     def _salvaged(self) -> dict[str, tuple[str, str]]:
         """The rows that verify in a file that SQLite may refuse to open.
@@ -107,7 +129,7 @@ class Ledger:
         temporary.write_bytes(repaired)
         rows: dict[str, tuple[str, str]] = {}
         try:
-            with _transaction(temporary, "begin") as file:
+            with _transaction(temporary, write=False) as file:
                 _read(file, len(repaired) // _LEAST_ROW, rows)
         except _DAMAGE:
             pass  # the rows that were read before the error are used
@@ -139,7 +161,12 @@ class Ledger:
     def _locked(self) -> Iterator[None]:
         lock = FileLock(self.path.with_name(".ledger.lock"))
         try:
-            lock.acquire()
+            lock.acquire(timeout=_WAIT_SECONDS)
+        except Timeout as error:
+            raise StorageError(
+                f"cannot write in {self.path.parent}: another process has kept {lock.lock_file} "
+                f"locked for {_WAIT_SECONDS} s; end or resume it"
+            ) from error
         except OSError as error:
             raise StorageError(f"cannot write in {self.path.parent}: {error.strerror}") from error
         try:
@@ -150,8 +177,8 @@ class Ledger:
 
 def _insert(path: Path, rows: Mapping[str, tuple[str, str]]) -> None:
     try:
-        with _transaction(path, "begin immediate") as file:
-            file.execute(_SCHEMA)
+        with _transaction(path, write=True) as file:
+            file.execute(f"create table if not exists {_TABLE}")
             file.executemany(
                 "insert or ignore into runs values (?, ?, ?, ?)",
                 [(key, *texts, digest((key, *texts))) for key, texts in rows.items()],
@@ -163,13 +190,24 @@ def _insert(path: Path, rows: Mapping[str, tuple[str, str]]) -> None:
 
 
 @contextmanager
-def _transaction(path: Path, begin: str) -> Iterator[sqlite3.Connection]:
+def _transaction(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
     """A connection in one transaction, which is rolled back if the block raises."""
+    size = path.stat().st_size if not write else 0
     with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as file:
+        if not write:
+            _bound(file, size)
         file.execute("pragma synchronous = extra")
-        file.execute(begin)
+        file.execute("begin immediate" if write else "begin")
         yield file
         file.execute("commit")
+
+
+def _bound(file: sqlite3.Connection, size: int) -> None:
+    """Make statements fail that take more time or memory than a file of `size` bytes needs."""
+    checks = (_LEAST_INSTRUCTIONS + _INSTRUCTIONS_PER_BYTE * size) // _CHECKED_EVERY
+    # A function of C: in one of Python a signal would be handled, and its exception lost.
+    file.set_progress_handler(chain(repeat(0, checks), repeat(1)).__next__, _CHECKED_EVERY)
+    file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, _LEAST_LENGTH))
 
 
 def _is_storage(error: Exception, path: Path) -> bool:
@@ -183,7 +221,7 @@ def _is_storage(error: Exception, path: Path) -> bool:
 def _is_writable(path: Path) -> bool:
     """Whether SQLite can write the file; a damaged one may claim to be read-only."""
     try:
-        with _transaction(path, "begin immediate") as file:
+        with _transaction(path, write=True) as file:
             file.execute("delete from runs where false")
             return True
     except _DAMAGE as error:
@@ -192,19 +230,21 @@ def _is_writable(path: Path) -> bool:
         return False
 
 
-def _read(file: sqlite3.Connection, last: int, rows: dict[str, tuple[str, str]]) -> bool:
-    """Add the rows that verify to `rows`; return whether all did.
+def _read(file: sqlite3.Connection, most: int, rows: dict[str, tuple[str, str]]) -> bool:
+    """Add those of the first `most` rows that verify to `rows`; return whether all did.
 
     Each row is looked up separately, so that a damaged page does not hide rows on other pages.
     """
     whole = True
-    for rowid in range(1, last + 1):
+    for rowid in range(1, most + 1):
         try:
             row = file.execute(
                 "select key, run, outcome, digest from runs where rowid = ?", (rowid,)
             ).fetchone()
-        except _DAMAGE:
+        except _DAMAGE as error:
             whole = False
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                break
             continue
         if row is None:
             continue

@@ -10,6 +10,7 @@ from typing import Any
 from jcnn.analysis.result import Result, RunRecord
 from jcnn.engine import Outcome
 from jcnn.errors import UsageError
+from jcnn.study.storage.atomic_files import read_regular
 from jcnn.study.storage.directory import ENVIRONMENT, read_environment
 from jcnn.study.storage.ledger import NAME, Ledger
 
@@ -45,7 +46,7 @@ def summary(directory: Path) -> dict[str, Any]:
     """
     content: dict[str, Any] = {"directory": str(directory)}
     try:
-        content["study"] = tomllib.loads((directory / "study.toml").read_text(encoding="utf-8"))
+        content["study"] = tomllib.loads(read_regular(directory / "study.toml").decode())
     except (OSError, ValueError):
         content["study"] = {}
     try:
@@ -69,7 +70,7 @@ def summary(directory: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
 
