@@ -104,7 +104,8 @@ def advance(
     compilation. An epoch or an evaluation may be cut into any number of calls: the order of its
     sums does not change. The sums of training restart at row 0, those of an evaluation at the first
     call after training. `state.diverged_at` is the first step whose loss is not finite; the run
-    ends there, and from then on its means are NaN.
+    ends there, and from then on its means are NaN. A held-out mean of which nothing has been
+    evaluated since the last training step is 0.
 
     >>> from flax import nnx
     >>> from jcnn import data, engine, models, training
@@ -159,7 +160,7 @@ def _train(
         indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
         inputs, targets = _batch(recipe, state, data, indices)
         numbers = watch.measure(structure, state, optimizer, inputs, targets)
-        numbers = jnp.where(state.diverged_at == NEVER, numbers, jnp.nan)
+        numbers = jnp.where(state.diverged_at == NEVER, numbers, 0)
         return state._replace(watched=watch.store(state.watched, i, numbers))
 
     if recipe.watch is None:
@@ -168,7 +169,8 @@ def _train(
 
 
 def _history(task: Task, state: RunState, steps: int) -> History:
-    held = state.held_sums[:, :-1] / state.held_sums[:, -1:]
+    weights = state.held_sums[:, -1:]
+    held = state.held_sums[:, :-1] / jnp.where(weights > 0, weights, 1)
     means = jnp.stack([state.sums / steps, *held])
     means = jnp.where(state.diverged_at == NEVER, means, jnp.nan)
     train, validation, test = (dict(zip(task.metrics, row, strict=True)) for row in means)
