@@ -5,6 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from jcnn.training.watch import UNKNOWN
+
 # An element is saturated if the activation's slope is below this share of its greatest slope.
 SATURATED = 0.05
 # A slope that counts as 0: no gradient passes.
@@ -15,10 +17,11 @@ def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
     """Return the shares of saturated elements and dead units, given an activation's slopes.
 
     Saturated elements are counted relative to the activation's `greatest` slope; their share is
-    NaN if that is. A unit is a feature (the last axis); it is dead if its slope is 0 everywhere.
+    `UNKNOWN` if that is 0. A unit is a feature (the last axis); it is dead if its slope is 0
+    everywhere.
     """
     slope = jnp.abs(slope.astype(jnp.float32))
     largest = jnp.max(slope, axis=tuple(range(slope.ndim - 1)))
     dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))
     saturated = jnp.mean((slope < SATURATED * greatest).astype(jnp.float32))
-    return jnp.where(jnp.isnan(greatest), jnp.nan, saturated), dead
+    return jnp.where(greatest > 0, saturated, UNKNOWN), dead
