@@ -4,8 +4,11 @@ They differ from Optax's in that half precision is computed and returned in floa
 labels are checked, `0 * log 0` is 0, and losses with a vector per example average over it.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -29,10 +32,11 @@ def cross_entropy(
     `logits` are `(*batch, classes)`; `labels` are integers `(*batch,)`, or probabilities (such as
     one-hot) of the shape of the logits. With `label_smoothing` a, t becomes
     `(1 - a) t + a / classes`. The gradient for the logits is `softmax(logits) - t`. A class with
-    logit -inf and t = 0 adds nothing. An integer label outside `[0, classes)` gives NaN for the
-    loss and the gradient (compiled code cannot raise).
+    logit -inf and t = 0 adds nothing. In compiled code, which cannot raise, an integer label
+    outside `[0, classes)` gives NaN for the loss and the gradient.
 
-    Raises ValueError if the shapes do not match.
+    Raises ValueError if the shapes do not match, if there is one class (`binary_cross_entropy` is
+    for that), and outside of compiled code for labels that are out of range or no probabilities.
 
     >>> import jax.numpy as jnp
     >>> round(float(cross_entropy(jnp.zeros(10), jnp.int32(3))), 4)
@@ -41,14 +45,24 @@ def cross_entropy(
     logits, labels = _float32(logits), jnp.asarray(labels)
     _has_last_axis("logits", logits)
     classes = logits.shape[-1]
+    if classes == 1:
+        raise ValueError(
+            f"logits have shape {logits.shape}, one column, whose softmax is always 1; use "
+            "jcnn.losses.binary_cross_entropy(logits[..., 0], labels) for labels 0 and 1, or "
+            "logits with two columns"
+        )
+    _between("label_smoothing", label_smoothing, 0, 1)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
         # A small integer dtype cannot represent the number of classes.
         labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+        _between("labels", labels, 0, classes - 1, f" for {classes} columns of logits")
         valid = ((labels >= 0) & (labels < classes))[..., None]
         one_hot = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
         target = jnp.where(valid, one_hot, jnp.nan)
     elif labels.shape == logits.shape:
         target = labels.astype(logits.dtype)
+        _between("labels", target, 0, 1, "; labels of the shape of the logits are probabilities")
+        _between("the sum of the labels over classes", jnp.sum(target, -1), 0.99, 1.01)
     else:
         raise ValueError(
             f"labels are {labels.dtype} of shape {labels.shape}; expected integers of shape "
@@ -65,7 +79,8 @@ def binary_cross_entropy(
 
     `logits` and `labels` (0 or 1, or probabilities) have the same shape, which the result has too.
     The gradient for a logit is `sigmoid(z) - label`; the loss of an infinite logit with the sign of
-    the label is 0. Raises ValueError if the shapes differ.
+    the label is 0. Raises ValueError if the shapes differ, and outside of compiled code for labels
+    that are not between 0 and 1.
 
     >>> import jax.numpy as jnp
     >>> [round(float(v), 3) for v in binary_cross_entropy(jnp.array([0.0, 4.0]), jnp.array([1, 1]))]
@@ -73,6 +88,7 @@ def binary_cross_entropy(
     """
     logits, labels = _float32(logits), _float32(labels)
     _same_shape("logits", logits, "labels", labels)
+    _between("labels", labels, 0, 1)
     one = _product(labels, jax.nn.log_sigmoid(logits))
     zero = _product(1 - labels, jax.nn.log_sigmoid(-logits))
     return _reduce(-one - zero, reduction)
@@ -106,7 +122,7 @@ def huber(
 
     The loss is `e^2 / 2` if `|e| <= delta`, else `delta (|e| - delta / 2)` (Huber 1964); the
     gradient for a prediction is `clip(e, -delta, delta) / k`. Raises ValueError if the shapes
-    differ or are `()`.
+    differ or are `()`, or if `delta` is negative.
 
     >>> import jax.numpy as jnp
     >>> huber(jnp.array([[0.5], [10.0]]), jnp.zeros((2, 1))).tolist()
@@ -115,6 +131,7 @@ def huber(
     predictions, targets = _float32(predictions), _float32(targets)
     _same_shape("predictions", predictions, "targets", targets)
     _has_last_axis("predictions", predictions)
+    _between("delta", delta, 0, math.inf)
     error = predictions - targets
     inside = jnp.clip(error, -delta, delta)
     return _reduce(jnp.mean(inside * (error - inside / 2), axis=-1), reduction)
@@ -130,6 +147,18 @@ def _product(weight: Array, log_probability: Array) -> Array:
     """Return `weight * log_probability`, which is 0 for weight 0 even if the probability is 0."""
     impossible = (weight == 0) & jnp.isneginf(log_probability)
     return weight * jnp.where(impossible, 0, log_probability)
+
+
+def _between(
+    name: str, value: ArrayLike, low: float | int, high: float | int, why: str = ""
+) -> None:
+    """Raise ValueError for a value outside `[low, high]`, or NaN; traced values are not known."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    values = np.asarray(value).reshape(-1)
+    outside = values[~((values >= low) & (values <= high))]
+    if outside.size:
+        raise ValueError(f"{name}: {outside[0]} is not between {low} and {high}{why}")
 
 
 def _has_last_axis(name: str, value: Array) -> None:

@@ -36,8 +36,14 @@ def convolve(x: Array, kernel: Array, geometry: Geometry) -> Array:
 
 
 @conv_p.def_impl
-@partial(jax.jit, static_argnames=("result", "geometry"))
 def _run_eagerly(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
+    # Without jit, the implementation would bind the primitive again, and call itself.
+    with jax.disable_jit(False):
+        return _run_compiled(a, b, result=result, geometry=geometry)
+
+
+@partial(jax.jit, static_argnames=("result", "geometry"))
+def _run_compiled(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
     return conv_p.bind(a, b, result=result, geometry=geometry)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from jcnn.activations import Facts
+from jcnn.training.watch import UNKNOWN
 
 # An element is saturated if the activation's slope is below this share of its greatest slope.
 SATURATED = 0.05
@@ -21,13 +22,14 @@ def flat_shares(slope: Array, greatest: Any) -> tuple[Array, Array]:
     """Return the shares of saturated elements and dead units, given an activation's slopes.
 
     Saturated elements are counted relative to the activation's `greatest` slope; their share is
-    NaN if that is. A unit is a feature (the last axis); it is dead if its slope is 0 everywhere.
+    `UNKNOWN` if that is 0. A unit is a feature (the last axis); it is dead if its slope is 0
+    everywhere.
     """
     slope = jnp.abs(slope.astype(jnp.float32))
     largest = jnp.max(slope, axis=tuple(range(slope.ndim - 1)))
     dead = jnp.mean((largest <= NO_SLOPE).astype(jnp.float32))
     saturated = jnp.mean((slope < SATURATED * greatest).astype(jnp.float32))
-    return jnp.where(jnp.isnan(greatest), jnp.nan, saturated), dead
+    return jnp.where(greatest > 0, saturated, UNKNOWN), dead
 
 
 def usual_saturation(function: Callable[..., Array], facts: Facts | None) -> float:
@@ -36,8 +38,9 @@ def usual_saturation(function: Callable[..., Array], facts: Facts | None) -> flo
     0 unless it levels off at both ends. Shares are over 2,001 quantiles.
 
     >>> from jcnn.activations import facts
-    >>> usual_saturation(jax.nn.hard_tanh, facts("hard_tanh"))  # P(|z| > 1) = 0.317
-    0.31...
+    >>> share = usual_saturation(jax.nn.hard_tanh, facts("hard_tanh"))  # P(|z| > 1) = 0.317
+    >>> round(share, 2)
+    0.32
     """
     if facts is None or len(facts.saturates) < 2:
         return 0.0

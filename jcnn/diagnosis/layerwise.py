@@ -30,9 +30,11 @@ from jcnn.diagnosis.measure import (
     mean_and_std,
     norm,
     saturating_slope,
+    without_marks,
 )
 from jcnn.diagnosis.verdicts import COLLAPSED_RANK
 from jcnn.layers import Activation, Learned, Sequential
+from jcnn.training.watch import UNKNOWN
 
 # Updates are those of plain gradient descent with this learning rate, as in `diagnose`.
 LEARNING_RATE = 0.1
@@ -214,16 +216,16 @@ def _stack_on_host(figures: Sequence[LayerFigures]) -> LayerFigures:
     stacked: LayerFigures = jax.tree.map(
         lambda *values: np.array(values, np.float64), *jax.device_get(list(figures))
     )
-    return stacked
+    return without_marks(stacked)
 
 
 def _flat_shares_of(
     chain: Sequence[ChainLayer], layer: WeightedLayer, values: Sequence[Array]
 ) -> tuple[Any, Any]:
-    """Return the shares of saturated elements and dead units; NaN if the activation has none."""
+    """Return the shares of saturated elements and dead units; UNKNOWN if it has none."""
     activation_facts = layer.facts()
     if activation_facts is None or not activation_facts.saturates:
-        return math.nan, math.nan
+        return UNKNOWN, UNKNOWN
     activation = chain[layer.output]
     return _flat_shares(
         activation.graph,

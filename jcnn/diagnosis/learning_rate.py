@@ -18,8 +18,10 @@ from flax import nnx
 from jax import Array
 
 from jcnn.diagnosis.examination import default_loss
-from jcnn.training.optimizers import sgd
+from jcnn.training.model import apply_train
+from jcnn.training.optimizers import in_float32, sgd
 from jcnn.training.schedules import Schedule
+from jcnn.training.state import Structure
 
 # The losses of this last share of a training's steps count.
 _LAST = 0.25
@@ -91,18 +93,19 @@ def find_learning_rate(
     graph, first, rest = nnx.split(model, nnx.Param, ...)
 
     def loss_of(params: Any, rest: Any, x: Array, y: Array) -> tuple[Array, Any]:
-        copy = nnx.merge(graph, params, rest, copy=True)
-        value = jnp.mean(batch_loss(copy(x), y).astype(jnp.float32))
-        return value, nnx.split(copy, nnx.Param, ...)[2]
+        outputs, rest = apply_train(Structure(graph, graph), params, rest, x)
+        return jnp.mean(batch_loss(outputs, y).astype(jnp.float32)), rest
 
     def train(rate: Array, batches: Array) -> Array:
-        transformation = make_optimizer(lambda step: rate)
+        transformation = in_float32(make_optimizer(lambda step: rate))
 
         def step(state: Any, indices: Array) -> tuple[Any, Array]:
             params, rest, optimizer_state = state
             x, y = jnp.take(inputs, indices, axis=0), jnp.take(targets, indices, axis=0)
             (value, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, rest, x, y)
             updates, optimizer_state = transformation.update(gradients, optimizer_state, params)
+            # A rate that is too large is a result, and no NaN for `jax_debug_nans` to report.
+            value = jnp.where(jnp.isnan(value), jnp.inf, value)
             return (optax.apply_updates(params, updates), rest, optimizer_state), value
 
         start = (first, rest, transformation.init(first))

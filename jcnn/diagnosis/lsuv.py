@@ -49,7 +49,7 @@ def lsuv(model: Model, x: Any) -> Model:
     does both. `jcnn.initializers.lsuv` is the same for the kernels of any function.
 
     Raises ValueError for a layer whose output is not linear in its kernels, for kernels that are
-    not used by any visible call of their layer (only in a loop that cannot be unrolled, for example),
+    not used by any visible call of their layer (only in a loop that is not unrolled, for example),
     and for an empty batch.
 
     >>> from jcnn import initializers, models

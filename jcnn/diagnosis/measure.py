@@ -3,9 +3,8 @@
 Pure functions of the model's state and a batch, which can be compiled into a training step.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ from jax import Array
 from jcnn.activations import Facts
 from jcnn.diagnosis.dead_units import flat_shares
 from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate
+from jcnn.training.watch import UNKNOWN
 
 Loss = Callable[[Array, Array], Array]
 
@@ -26,7 +26,8 @@ class LayerFigures:
     """What one batch does in each layer: arrays with one value per layer, in order of the calls.
 
     `mean` and `std` are those of the layer's output; `saturated` and `dead` are shares of elements
-    and of units (NaN if the activation cannot saturate or die). `gradient` is the root mean square
+    and of units (UNKNOWN on the device and NaN on the host if the activation cannot saturate or
+    die). `gradient` is the root mean square
     over examples of the norm of dL/dh at the output, for each example's own loss.
     `weight_gradient`, `weight` and `update` are norms over the layer's kernels: of dL/dW, of W, and
     of the optimizer's change; `parameter_gradient` is that of the gradient of all its parameters.
@@ -51,8 +52,19 @@ class LayerFigures:
         return stacked
 
     def to_host(self) -> "LayerFigures":
-        """Return the figures as NumPy arrays of float64."""
-        return jax.tree.map(lambda value: np.asarray(value, np.float64), jax.device_get(self))
+        """Return the figures as NumPy arrays of float64, with NaN for UNKNOWN."""
+        return without_marks(
+            jax.tree.map(lambda value: np.asarray(value, np.float64), jax.device_get(self))
+        )
+
+
+def without_marks(figures: LayerFigures) -> LayerFigures:
+    """Return figures on the host with NaN for UNKNOWN."""
+    shares = {
+        name: np.where(getattr(figures, name) == UNKNOWN, np.nan, getattr(figures, name))
+        for name in ("saturated", "dead")
+    }
+    return replace(figures, **shares)
 
 
 class Probe(NamedTuple):
@@ -169,12 +181,12 @@ def _scale(maxima: Sequence[Array]) -> Array:
 def _flat_shares_of(
     activation: TracedActivation | None, values: Mapping[Var, Any], facts: Facts | None
 ) -> tuple[Array, Array]:
-    """Return the shares of saturated elements and dead units; NaN if the activation has none."""
+    """Return the shares of saturated elements and dead units; UNKNOWN if it has none."""
     if activation is None or facts is None or not facts.saturates:
-        return jnp.float32(jnp.nan), jnp.float32(jnp.nan)
+        return jnp.float32(UNKNOWN), jnp.float32(UNKNOWN)
     return flat_shares(activation.slope(values), saturating_slope(facts))
 
 
 def saturating_slope(facts: Facts) -> float:
-    """Return the greatest slope of an activation that levels off at both ends; else NaN."""
-    return facts.max_derivative if len(facts.saturates) == 2 else math.nan
+    """Return the greatest slope of an activation that levels off at both ends; else 0."""
+    return facts.max_derivative if len(facts.saturates) == 2 else 0.0

@@ -159,7 +159,9 @@ def _receptive_fields(model: nnx.Module, input_shape: tuple[int, ...]) -> list[t
             example += 1
     bounds = np.cumsum((0, *spatial))
     fields = []
-    for values in _outputs_with_nan(traced, x):
+    with jax.debug_nans(False):  # which would report them
+        outputs = _outputs_with_nan(traced, x)
+    for values in outputs:
         middle = values
         for size in values.shape[1:-1]:
             middle = middle[:, size // 2]

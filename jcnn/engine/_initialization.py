@@ -10,7 +10,8 @@ import numpy as np
 from flax import nnx
 
 from jcnn.data import sample_indices
-from jcnn.training.run import Data, Recipe, RunState, Structure, normalize, split_model, start
+from jcnn.training.model import split_model
+from jcnn.training.run import Data, Recipe, RunState, Structure, normalize, start
 
 Builder = Callable[[nnx.Rngs], nnx.Module]
 

@@ -1,5 +1,6 @@
 """The training of a compiled group, from its initial values or a snapshot to the end."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -20,6 +21,7 @@ from jcnn.engine._snapshot import (
 )
 from jcnn.training import Watch
 from jcnn.training.run import History
+from jcnn.training.watch import UNKNOWN
 
 # The target duration of a call: the interval of progress reports, and what an interruption loses.
 SECONDS_PER_CALL = 1.0
@@ -117,7 +119,8 @@ class Training:
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Add the epoch's means and measurements to the outcomes."""
         if self._history is not None:
-            _record_means(outcomes, self._history, np.asarray(self._states.diverged_at))
+            held = np.asarray(self._states.held_sums)[:, :, -1] > 0
+            _record_means(outcomes, self._history, np.asarray(self._states.diverged_at), held)
         watch = self._compiled.group.recipe.watch
         if watch is not None:
             first = self._epoch * self._compiled.steps_per_epoch
@@ -135,21 +138,34 @@ class Training:
         return self._history
 
 
-def _record_means(outcomes: Sequence[Outcome], history: History, diverged: np.ndarray) -> None:
+def _record_means(
+    outcomes: Sequence[Outcome], history: History, diverged: np.ndarray, held: np.ndarray
+) -> None:
+    """Add the means; NaN where `held` says that no example was evaluated (validation, test)."""
     for i, outcome in enumerate(outcomes):
         outcome.diverged_at = None if diverged[i] < 0 else int(diverged[i])
+        validated, tested = held[i]
         for name in history.train:
-            for part, values in (("train", history.train), ("validation", history.validation)):
-                outcome.curves.setdefault(f"{part}_{name}", []).append(float(values[name][i]))
-            outcome.test[name] = float(history.test[name][i])
+            train, validation, test = (float(part[name][i]) for part in history)
+            outcome.curves.setdefault(f"train_{name}", []).append(train)
+            outcome.curves.setdefault(f"validation_{name}", []).append(
+                validation if validated else math.nan
+            )
+            outcome.test[name] = test if tested else math.nan
 
 
 def _record_measurements(
     outcomes: Sequence[Outcome], watch: Watch, first: int, measured: np.ndarray
 ) -> None:
-    """Add what the watch measured of each run in the epoch that starts at step `first`."""
+    """Add what the watch measured of each run in the epoch that starts at step `first`.
+
+    NaN stands for what a run did not reach because it diverged, and for what a layer does not have.
+    """
     steps = range(first, first + watch.steps, watch.every)
-    for outcome, values in zip(outcomes, measured, strict=False):
+    for outcome, numbers in zip(outcomes, measured, strict=False):
+        end = math.inf if outcome.diverged_at is None else outcome.diverged_at
+        reached = np.array([step <= end for step in steps])[:, None, None]
+        values = np.where(reached & (numbers != UNKNOWN), numbers, np.nan)
         # Four digits are enough to judge a layer, and take a fifth of the space.
         rows = {
             column: [[float(f"{value:.4g}") for value in row] for row in values[:, :, i]]

@@ -1,4 +1,4 @@
-"""Flax's normalization modules with the dtype of the input kept, and factories with CNN defaults.
+"""Flax's normalization modules, accurate and with the dtype of the input kept, and factories.
 
 The factories are called as `factory(num_features, rngs=rngs)` by models: `batch_norm` averages over
 10 steps instead of 100, and `group_norm` chooses a number of groups that divides the channels.
@@ -16,8 +16,15 @@ from jcnn.arguments import floating
 Normalization = Callable[..., Callable[[Array], Array]]
 
 
-class _SameDtype:
-    """Normalize half precision in float32 and return the dtype of the input, unlike Flax."""
+class _Accurate:
+    """Normalize in at least float32, return the dtype of the input, and compute variances exactly.
+
+    Unlike Flax by default, the variance is the mean of `(x - mean)^2`: as `mean(x^2) - mean(x)^2`
+    it has no correct digit where the mean is some thousand times the standard deviation.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"use_fast_variance": False} | options)
 
     def __call__(self, x: Array, **options: Any) -> Array:
         x = floating(x)
@@ -26,8 +33,8 @@ class _SameDtype:
         return y.astype(x.dtype)
 
 
-class BatchNorm(_SameDtype, nnx.BatchNorm):
-    """`flax.nnx.BatchNorm` with the output in the dtype of the input.
+class BatchNorm(_Accurate, nnx.BatchNorm):
+    """`flax.nnx.BatchNorm` with accurate variances and the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([[1.0, 10.0], [3.0, 30.0]], jnp.bfloat16)
@@ -37,8 +44,8 @@ class BatchNorm(_SameDtype, nnx.BatchNorm):
     """
 
 
-class LayerNorm(_SameDtype, nnx.LayerNorm):
-    """`flax.nnx.LayerNorm` with the output in the dtype of the input.
+class LayerNorm(_Accurate, nnx.LayerNorm):
+    """`flax.nnx.LayerNorm` with accurate variances and the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> y = LayerNorm(2, rngs=nnx.Rngs(0))(jnp.array([[1.0, 3.0], [10.0, 30.0]], jnp.bfloat16))
@@ -47,7 +54,7 @@ class LayerNorm(_SameDtype, nnx.LayerNorm):
     """
 
 
-class RMSNorm(_SameDtype, nnx.RMSNorm):
+class RMSNorm(_Accurate, nnx.RMSNorm):
     """`flax.nnx.RMSNorm` with the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
@@ -57,8 +64,8 @@ class RMSNorm(_SameDtype, nnx.RMSNorm):
     """
 
 
-class GroupNorm(_SameDtype, nnx.GroupNorm):
-    """`flax.nnx.GroupNorm` with the output in the dtype of the input.
+class GroupNorm(_Accurate, nnx.GroupNorm):
+    """`flax.nnx.GroupNorm` with accurate variances and the output in the dtype of the input.
 
     >>> import jax.numpy as jnp
     >>> layer = GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0))
@@ -68,8 +75,8 @@ class GroupNorm(_SameDtype, nnx.GroupNorm):
     """
 
 
-class InstanceNorm(_SameDtype, nnx.InstanceNorm):
-    """`flax.nnx.InstanceNorm` with the output in the dtype of the input.
+class InstanceNorm(_Accurate, nnx.InstanceNorm):
+    """`flax.nnx.InstanceNorm` with accurate variances and the output in the dtype of the input.
 
     An input `(batch, features)` has no spatial axes to normalize over and is returned unchanged.
 

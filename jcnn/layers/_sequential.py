@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from flax import nnx
 from jax import Array
 
@@ -87,10 +88,14 @@ class _Function(nnx.Module):
         return self.function(x)
 
 
+# gelu is jcnn's own, and users pass that of jax.nn and flax.nnx.
+_ACTIVATIONS = (*activations.ACTIVATIONS.values(), jax.nn.gelu)
+
+
 def _as_module(layer: Callable[[Array], Array]) -> nnx.Module:
     if isinstance(layer, nnx.Module):
         return layer
-    elementwise = any(layer is function for function in activations.ACTIVATIONS.values())
+    elementwise = any(layer is function for function in _ACTIVATIONS)
     return Activation(layer) if elementwise or isinstance(layer, Learned) else _Function(layer)
 
 

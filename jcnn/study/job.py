@@ -94,6 +94,10 @@ class Job:
         """The same group with the runs of one combination only."""
         return self._with([run for run in self.runs if self.indices[run.member] == combination])
 
+    def alone(self) -> list["Job"]:
+        """Split the group by combination."""
+        return [self.only(self.indices[m]) for m in sorted({run.member for run in self.runs})]
+
     def halves(self) -> tuple["Job", "Job"]:
         """Split the group into two with half of the runs each."""
         middle = len(self.runs) // 2
@@ -188,7 +192,16 @@ class Job:
             self._checks(m)
             if self.indices[m] in self.failures:
                 raise ModelError
-            return engine.program_text(self._builder(m), self.recipe, self.batch_size, self.data)
+            try:
+                return engine.program_text(
+                    self._builder(m), self.recipe, self.batch_size, self.data
+                )
+            except Exception as error:
+                self.failures[self.indices[m]] = (
+                    f"the training step of the model raised {_described(error)} with "
+                    f"{_label(self.members[m])}: {_reason(error)}"
+                )
+                raise ModelError from error
 
         try:
             return run_key.of_combination(self.plan, self.members[m], self.dataset, program_text)
@@ -206,6 +219,7 @@ class Job:
 
     def _check_model(self, m: int) -> None:
         member, build = self.members[m], self._builder(m)
+        self._arguments(member)  # a factor that the model does not take concerns the whole study
         few = engine.sampled_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
         self._check_augmentation()
@@ -213,13 +227,10 @@ class Job:
             outputs = jax.eval_shape(
                 lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
             )
-        except UsageError:
-            raise
         except (Exception, SystemExit) as error:
-            reason = " ".join(str(error).split())[:400]
             raise ModelError(
-                f"the model raised {type(error).__name__}{_place(error)} with "
-                f"{_label(member)} on inputs of shape {batch.shape}: {reason}"
+                f"the model raised {_described(error)} with {_label(member)} on inputs of shape "
+                f"{batch.shape}: {_reason(error)}"
             ) from error
         shape = getattr(outputs, "shape", type(outputs).__name__)
         if shape != (self.batch_size, self.outputs):
@@ -259,6 +270,13 @@ class Job:
         return engine.Fitted(build, lsuv) if fitted else build
 
     def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
+        model = self.plan.build_model(**self._arguments(member, rngs))
+        if not isinstance(model, nnx.Module):
+            raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
+        return model
+
+    def _arguments(self, member: Combination, rngs: nnx.Rngs | None = None) -> dict[str, Any]:
+        """The model's arguments. Raises UsageError if it does not take one that the study sets."""
         context: dict[str, Any] = {
             "input_shape": self.dataset.input_shape,
             "outputs": self.outputs,
@@ -269,10 +287,7 @@ class Job:
         arguments = model_arguments(self.plan.build_model, member, context)
         if self.dtype is not None and "dtype" not in arguments:
             raise UsageError("the model does not take dtype; add the argument, or drop the setting")
-        model = self.plan.build_model(**arguments)
-        if not isinstance(model, nnx.Module):
-            raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
-        return model
+        return arguments
 
     def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
         return training.Hyperparameters(
@@ -290,6 +305,14 @@ def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
 
 def _label(member: Combination) -> str:
     return label(member.names()) or "no factors"
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}{_place(error)}"
 
 
 def _place(error: BaseException) -> str:

@@ -54,8 +54,7 @@ def run_jobs(
             except StorageError:
                 raise
             except Exception as error:
-                kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-                job.fail(kind + " ".join(str(error).split())[-400:])  # the cause comes last
+                job.fail(_reason(error))
             finally:
                 lock.release()
             yield job
@@ -102,31 +101,53 @@ def _train(
     notes: list[str],
     show: Show,
 ) -> None:
-    """Train a job and store its runs; if the device runs out of memory, split it and retry."""
+    """Train a job and store its runs.
+
+    If the device runs out of memory, the job is split in halves. If anything else fails, each
+    combination is trained alone, so that only those at fault fail.
+    """
     checkpoints = keep.checkpoints([run.key for run in job.runs])
     try:
         training = _training(job, compiled(), checkpoints, notes)
         _advance(job, training, checkpoints, notes, show)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        if len(job.runs) == 1:
-            job.fail(
-                f"out of memory: a single run of {job.label} does not fit the device; use a "
-                "smaller batch_size or a narrower model"
-            )
-            return
+    except StorageError:
+        raise
+    except Exception as error:
+        parts = _smaller(job, error, notes)
     else:
         keep.add(job.rows(training.outcomes))
         if checkpoints is not None:
             checkpoints.remove()
         return
-    notes.append(
-        f"{job.label}: {len(job.runs)} runs together did not fit the device's memory, so they "
-        "were trained as two groups"
-    )
-    for half in job.halves():
-        _train(half, half.compile, keep, notes, show)
+    for part in parts:
+        _train(part, part.compile, keep, notes, show)
+
+
+def _smaller(job: Job, error: Exception, notes: list[str]) -> Sequence[Job]:
+    """The jobs to train instead of one that failed; none if it cannot be split, and has failed."""
+    memory = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    if memory and len(job.runs) > 1:
+        notes.append(
+            f"{job.label}: {len(job.runs)} runs together did not fit the device's memory, so they "
+            "were trained as two groups"
+        )
+        return job.halves()
+    combinations = job.alone()
+    if len(combinations) > 1:
+        return combinations
+    if memory:
+        job.fail(
+            f"out of memory: a single run of {job.label} does not fit the device; use a "
+            "smaller batch_size or a narrower model"
+        )
+    else:
+        job.fail(_reason(error))
+    return ()
+
+
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())[-400:]  # the cause comes last
 
 
 def _training(

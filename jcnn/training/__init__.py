@@ -3,10 +3,10 @@
 from jcnn.public import public_names
 from jcnn.training import optimizers as optimizers
 from jcnn.training import schedules as schedules
+from jcnn.training.model import split_model as split_model
 from jcnn.training.predict import predict as predict
 from jcnn.training.run import Recipe as Recipe
 from jcnn.training.run import advance as advance
-from jcnn.training.run import split_model as split_model
 from jcnn.training.run import start as start
 from jcnn.training.state import Data as Data
 from jcnn.training.state import History as History

@@ -148,6 +148,35 @@ def adapt(
     raise UsageError(f"{label} is not an optimizer: {problem}; {_EXPECTED}")
 
 
+def in_float32(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Return the optimizer with half-precision gradients, parameters and state in float32.
+
+    In half precision small changes of the state are lost, and Adam's epsilon is 0 in float16.
+    `optax.apply_updates` rounds to the dtype of the parameters.
+
+    >>> params = {"kernel": jnp.ones(2, jnp.float16)}
+    >>> in_float32(optax.adam(0.1)).init(params)[0].nu["kernel"].dtype.name
+    'float32'
+    """
+
+    def wide(tree: Any) -> Any:
+        return jax.tree.map(_wide, tree)
+
+    def init(params: Any) -> Any:
+        return optimizer.init(wide(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        changes, state = optimizer.update(wide(updates), state, wide(params))
+        return changes, state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _wide(leaf: Array) -> Array:
+    half = jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.itemsize < 4
+    return leaf.astype(jnp.float32) if half else leaf
+
+
 def _takes(
     label: str, parameters: Mapping[str, inspect.Parameter], number: str, passed: bool
 ) -> bool:

@@ -1,7 +1,7 @@
 """One training run as pure functions of state, hyperparameters and data.
 
-A model is split once into its static part and its state. The functions here merge it again inside,
-so they work under `jax.jit`, `vmap`, `lax.map` and `shard_map`, with NNX graph mode on or off.
+The functions work under `jax.jit`, `vmap`, `lax.map` and `shard_map`, with NNX graph mode on or
+off.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 from jax import Array
 
-from jcnn.training.optimizers import Optimizer
+from jcnn.training.model import apply_eval, apply_train
+from jcnn.training.optimizers import Optimizer, in_float32
 from jcnn.training.schedules import Schedule, learning_rate_schedule
 from jcnn.training.state import (
     NEVER,
@@ -60,31 +60,15 @@ class Recipe:
         )
 
 
-def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
-    """Return `(structure, params, rest)` of a model.
-
-    `rest` is the state that is not `nnx.Param`: batch statistics, random keys and so on.
-
-    >>> from jcnn import models
-    >>> _, params, rest = split_model(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0)))
-    >>> sorted(params)
-    ['dense_hidden1', 'output']
-    """
-    model.eval()
-    evaluate, *_ = nnx.split(model, nnx.Param, ...)
-    model.train()
-    train, params, rest = nnx.split(model, nnx.Param, ...)
-    return Structure(train, evaluate), params, rest
-
-
 def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
     """Return the state before the first step.
 
     The optimizer's state is initialized with all hyperparameters 0.
 
+    >>> from flax import nnx
     >>> from jcnn import models, training
     >>> recipe = Recipe(training.classification(), training.optimizers.sgd, "constant", 10, 0, None)
-    >>> _, params, rest = split_model(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0)))
+    >>> _, params, rest = training.split_model(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0)))
     >>> int(start(recipe, params, rest, 0).step)
     0
     """
@@ -120,14 +104,16 @@ def advance(
     compilation. An epoch or an evaluation may be cut into any number of calls: the order of its
     sums does not change. The sums of training restart at row 0, those of an evaluation at the first
     call after training. `state.diverged_at` is the first step whose loss is not finite; the run
-    ends there, and from then on its means are NaN.
+    ends there, and from then on its means are NaN. A held-out mean of which nothing has been
+    evaluated since the last training step is 0.
 
+    >>> from flax import nnx
     >>> from jcnn import data, engine, models, training
     >>> from jcnn.training import optimizers
     >>> digits = engine.prepare(data.load("digits"), 0.2)
     >>> recipe = Recipe(training.classification(), optimizers.sgd, "constant", 20, 0, None)
     >>> model = models.mlp((8, 8, 1), 10, hidden=(32,), rngs=nnx.Rngs(0))
-    >>> structure, params, rest = split_model(model)
+    >>> structure, params, rest = training.split_model(model)
     >>> state, history = advance(
     ...     structure, recipe, start(recipe, params, rest, 0), Hyperparameters(0.1, 0.0, 0.0),
     ...     jnp.arange(20 * 32).reshape(20, 32), digits, jnp.array([0, 20, 0, 1]),
@@ -174,7 +160,7 @@ def _train(
         indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
         inputs, targets = _batch(recipe, state, data, indices)
         numbers = watch.measure(structure, state, optimizer, inputs, targets)
-        numbers = jnp.where(state.diverged_at == NEVER, numbers, jnp.nan)
+        numbers = jnp.where(state.diverged_at == NEVER, numbers, 0)
         return state._replace(watched=watch.store(state.watched, i, numbers))
 
     if recipe.watch is None:
@@ -183,7 +169,8 @@ def _train(
 
 
 def _history(task: Task, state: RunState, steps: int) -> History:
-    held = state.held_sums[:, :-1] / state.held_sums[:, -1:]
+    weights = state.held_sums[:, -1:]
+    held = state.held_sums[:, :-1] / jnp.where(weights > 0, weights, 1)
     means = jnp.stack([state.sums / steps, *held])
     means = jnp.where(state.diverged_at == NEVER, means, jnp.nan)
     train, validation, test = (dict(zip(task.metrics, row, strict=True)) for row in means)
@@ -193,9 +180,9 @@ def _history(task: Task, state: RunState, steps: int) -> History:
 def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
     rate = recipe.learning_rate(values.learning_rate)
     optimizer = recipe.optimizer(rate, momentum=values.momentum, weight_decay=values.weight_decay)
-    if recipe.gradient_clip is None:
-        return optimizer
-    return optax.chain(optax.clip_by_global_norm(recipe.gradient_clip), optimizer)
+    if recipe.gradient_clip is not None:
+        optimizer = optax.chain(optax.clip_by_global_norm(recipe.gradient_clip), optimizer)
+    return in_float32(optimizer)
 
 
 def _make_step(
@@ -204,9 +191,7 @@ def _make_step(
     task = recipe.task
 
     def loss_of(params: Any, rest: Any, inputs: Array, targets: Array) -> tuple[Array, Any]:
-        model = nnx.merge(structure.train, params, rest, copy=True)
-        outputs = model(inputs)
-        _, _, rest = nnx.split(model, nnx.Param, ...)
+        outputs, rest = apply_train(structure, params, rest, inputs)
         metrics = jnp.stack([jnp.mean(f(outputs, targets)) for f in task.metrics.values()])
         return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
 
@@ -245,13 +230,13 @@ def _evaluate(
     structure: Structure, task: Task, state: RunState, data: Data, first: Array, stop: Array
 ) -> Array:
     """Return `state.held_sums` with the held-out batches from `first` to `stop` added."""
-    model = nnx.merge(structure.evaluate, state.params, state.rest, copy=True)
 
     def add(i: Array, sums: Array) -> Array:
         inputs = jax.lax.dynamic_index_in_dim(data.held_inputs, i, keepdims=False)
         targets = jax.lax.dynamic_index_in_dim(data.held_targets, i, keepdims=False)
         weights = jax.lax.dynamic_index_in_dim(data.held_weights, i, keepdims=False)
-        outputs = model(normalize(inputs, data))
+        # Merged inside the loop, so that the model may change its state at this trace level.
+        outputs = apply_eval(structure, state.params, state.rest, normalize(inputs, data))
         columns = [metric(outputs, targets) for metric in task.metrics.values()]
         values = jnp.stack([jnp.sum(weights * jnp.where(weights > 0, c, 0)) for c in columns])
         row = jnp.concatenate([values, jnp.sum(weights)[None]])

@@ -10,13 +10,18 @@ from jax import Array
 
 State = TypeVar("State")
 
+# What a measurement returns for a number that a layer does not have; others are at least 0. Not
+# NaN, which `jax_debug_nans` would report.
+UNKNOWN = -1.0
+
 
 @dataclass(frozen=True)
 class Watch:
     """Numbers per layer, measured every `every` steps of an epoch, from its first step.
 
     `measure(structure, state, optimizer, inputs, targets)` is called before such a step, with that
-    step's batch, and returns float32 `(len(layers), len(columns))`. An epoch has `steps` steps.
+    step's batch, and returns float32 `(len(layers), len(columns))`, which are at least 0, or
+    `UNKNOWN` for a number that a layer does not have. An epoch has `steps` steps.
     `facts` are further properties of the layers, stored with the numbers.
     """
 
@@ -28,9 +33,12 @@ class Watch:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def empty(self) -> Array:
-        """Return the array for an epoch's numbers, filled with NaN."""
+        """Return the array for an epoch's numbers, filled with zeros.
+
+        Which numbers have been measured follows from the step that the run has reached.
+        """
         rows = -(-self.steps // self.every)
-        return jnp.full((rows, len(self.layers), len(self.columns)), jnp.nan, jnp.float32)
+        return jnp.zeros((rows, len(self.layers), len(self.columns)), jnp.float32)
 
     def store(self, epoch: Array, step: Array, numbers: Array) -> Array:
         """Return an epoch's numbers with those of `step` added."""

@@ -83,9 +83,7 @@ class Looped(nnx.Module):
 
     def __call__(self, x):
         graph, state = nnx.split(self.layer)
-        return jax.lax.while_loop(
-            lambda x: x[0, 0] < 0, lambda x: nnx.merge(graph, state)(x), self.first(x)
-        )
+        return jax.lax.while_loop(lambda x: x[0, 0] < 0, nnx.merge(graph, state), self.first(x))
 
 
 @pytest.mark.parametrize(
