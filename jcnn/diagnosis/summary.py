@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,24 +13,32 @@ from flax import nnx
 from jax import Array
 
 from jcnn.tracing import (
+    Equation,
     TracedLayer,
     TracedModel,
+    Var,
+    count_operations,
     equations_up_to,
     evaluate,
     read,
+    run_equation,
     run_equations,
     trace,
 )
+
+# Receptive fields are found with batches of at most this many elements.
+_PROBED_ELEMENTS = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSummary:
     """One call of a layer with weights, for one example.
 
-    `flops` are the multiplications and additions of the call (without what follows it), as XLA
-    counts them in its compiled program. `activation_bytes` is the size of the output.
+    `flops` are the multiplications and additions of the call (without what follows it), padding
+    not counted (`jcnn.tracing.count_operations`). `activation_bytes` is the size of the output.
     `receptive_field` is the extent, along each spatial axis, of the inputs within the image that
-    the middle unit of the output depends on; empty for inputs without spatial axes.
+    the middle unit of the output depends on; empty for inputs without spatial axes, and for layers
+    that are called in training only.
     """
 
     name: str
@@ -68,12 +76,13 @@ def summarize(model: nnx.Module, input_shape: Sequence[int], *, batch_size: int 
     >>> [(layer.name, layer.parameters, layer.receptive_field) for layer in summary.layers][:2]
     [('conv1', 160, (3, 3)), ('conv2', 4640, (7, 7))]
     """
-    x = jax.ShapeDtypeStruct((batch_size, *input_shape), jnp.float32)
-    traced = trace(model, x)
-    fields = _receptive_fields(model, tuple(input_shape))
+    dtype = _dtype(model)
+    x = jax.ShapeDtypeStruct((batch_size, *input_shape), dtype)
+    traced = trace(model, x, activations=False)
+    fields = _receptive_fields(model, tuple(input_shape), dtype)
     first_call: dict[tuple[int, ...], str] = {}
     layers = []
-    for layer, field in zip(traced.layers, fields, strict=True):
+    for layer in traced.layers:
         params = tuple(layer.params)
         is_first_call = first_call.setdefault(params, layer.name) == layer.name
         output = traced.program.avals[layer.weighted]
@@ -83,24 +92,24 @@ def summarize(model: nnx.Module, input_shape: Sequence[int], *, batch_size: int 
                 kind=layer.kind,
                 shape=tuple(output.shape[1:]),
                 parameters=_count(traced, params) if is_first_call else 0,
-                flops=_layer_flops(traced, layer) / batch_size,
+                flops=_layer_operations(traced, layer) / batch_size,
                 activation_bytes=math.prod(output.shape[1:]) * output.dtype.itemsize,
-                receptive_field=field,
+                receptive_field=fields.get(layer.name, ()),
             )
         )
     leaves = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in traced.leaves]
 
-    def forward(leaves: Sequence[Any], x: Array) -> Array:
+    def total_output(leaves: Sequence[Any], x: Array) -> Array:
         values = evaluate(traced.program, [*leaves, x])
-        outputs: Array = read(values, traced.program.outputs[0])
-        return outputs
+        outputs = jax.tree.leaves(traced.outputs(values))
+        return sum((jnp.sum(output.astype(jnp.float32)) for output in outputs), jnp.float32(0))
 
     def gradient(trained: Sequence[Array], leaves: Sequence[Any], x: Array) -> Any:
         def total(trained: Sequence[Array]) -> Array:
             merged = list(leaves)
             for index, value in zip(traced.params, trained, strict=True):
                 merged[index] = value
-            return jnp.sum(forward(merged, x).astype(jnp.float32))
+            return total_output(merged, x)
 
         return jax.grad(total)(trained)
 
@@ -109,65 +118,61 @@ def summarize(model: nnx.Module, input_shape: Sequence[int], *, batch_size: int 
     return Summary(
         layers=layers,
         parameters=_count(traced, traced.params),
-        flops=_flops(forward, leaves, x) / batch_size,
+        flops=count_operations(traced.program) / batch_size,
         batch_size=batch_size,
         step_bytes=int(getattr(step, "temp_size_in_bytes", 0)),
     )
+
+
+def _dtype(model: nnx.Module) -> Any:
+    """Return the dtype of a model's parameters: that of most of their elements."""
+    sizes: dict[Any, int] = {}
+    for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            sizes[leaf.dtype] = sizes.get(leaf.dtype, 0) + leaf.size
+    return max(sizes, key=lambda dtype: sizes[dtype]) if sizes else jnp.float32
 
 
 def _count(traced: TracedModel, indices: Sequence[int]) -> int:
     return sum(math.prod(traced.leaves[index].shape) for index in indices)
 
 
-def _flops(function: Any, *arguments: Any) -> float:
-    costs = jax.jit(function).lower(*arguments).compile().cost_analysis()
-    return float((costs or {}).get("flops", math.nan))
+def _layer_operations(traced: TracedModel, layer: TracedLayer) -> float:
+    equations = equations_up_to(traced.program, layer.weighted, given=layer.input)
+    return count_operations(traced.program, equations)
 
 
-def _layer_flops(traced: TracedModel, layer: TracedLayer) -> float:
-    program = traced.program
-    equations = equations_up_to(program, layer.weighted, given=layer.input)
-    needed = {variable for equation in equations for variable in equation.variables()}
-    inputs = sorted(needed.intersection({*program.inputs, layer.input}))
-
-    def call(arguments: Sequence[Any]) -> Any:
-        values = dict(zip(inputs, arguments, strict=True))
-        return run_equations(equations, values)[layer.weighted]
-
-    avals = [program.avals[variable] for variable in inputs]
-    return _flops(call, [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals])
-
-
-def _receptive_fields(model: nnx.Module, input_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _receptive_fields(
+    model: nnx.Module, input_shape: tuple[int, ...], dtype: Any
+) -> dict[str, tuple[int, ...]]:
     """Return, for each layer, how many inputs along each axis its middle unit depends on.
 
     Each example of a batch is NaN at one position of one axis; the NaNs reach whatever depends on
-    that position.
+    that position. Layers are those that are called in evaluation.
     """
     spatial = input_shape[:-1]
     copy = nnx.clone(model)
     copy.eval()
-    total = max(sum(spatial), 1)
-    traced = trace(copy, jax.ShapeDtypeStruct((total, *input_shape), jnp.float32))
+    places = [(axis, position) for axis, size in enumerate(spatial) for position in range(size)]
+    count = max(1, min(len(places), _PROBED_ELEMENTS // math.prod(input_shape)))
+    traced = trace(copy, jax.ShapeDtypeStruct((count, *input_shape), dtype))
     if not spatial:
-        return [() for _ in traced.layers]
-    x = np.zeros((total, *input_shape), np.float32)
-    example = 0
-    for axis, size in enumerate(spatial):
-        for position in range(size):
-            np.moveaxis(x[example], axis, 0)[position] = np.nan
-            example += 1
-    bounds = np.cumsum((0, *spatial))
-    fields = []
+        return {layer.name: () for layer in traced.layers}
+    reached = _reach(traced)
+    rows = []
     with jax.debug_nans(False):  # which would report them
-        outputs = _outputs_with_nan(traced, x)
-    for values in outputs:
-        middle = values
-        for size in values.shape[1:-1]:
-            middle = middle[:, size // 2]
-        reached = np.isnan(middle).any(axis=-1)
-        fields.append(tuple(_extent(reached[a:b]) for a, b in itertools.pairwise(bounds)))
-    return fields
+        for start in range(0, len(places), count):
+            x = np.zeros((count, *input_shape), np.float32)
+            for example, (axis, position) in enumerate(places[start : start + count]):
+                np.moveaxis(x[example], axis, 0)[position] = np.nan
+            rows.append(np.asarray(reached(jnp.asarray(x, dtype))))
+    bounds = np.cumsum((0, *spatial))
+    return {
+        layer.name: tuple(_extent(by_place[a:b]) for a, b in itertools.pairwise(bounds))
+        for layer, by_place in zip(
+            traced.layers, np.concatenate(rows, axis=1)[:, : len(places)], strict=True
+        )
+    }
 
 
 def _extent(reached: np.ndarray) -> int:
@@ -175,10 +180,13 @@ def _extent(reached: np.ndarray) -> int:
     return int(positions[-1] - positions[0] + 1) if len(positions) else 0
 
 
-def _outputs_with_nan(traced: TracedModel, x: np.ndarray) -> list[np.ndarray]:
-    """Return each layer's output; activations, which may stop a NaN, are skipped."""
+def _reach(traced: TracedModel) -> Callable[[Array], Array]:
+    """Return `x -> (layers, examples)`: whether NaNs of an example reach a layer's middle unit.
+
+    Activations, which may stop a NaN, are skipped, and maxima over windows replaced by sums.
+    """
     skipped = {
-        layer.output: lambda values, root=layer.activation.root: values[root]
+        layer.output: layer.activation.root
         for layer in traced.layers
         if layer.activation is not None
     }
@@ -186,11 +194,26 @@ def _outputs_with_nan(traced: TracedModel, x: np.ndarray) -> list[np.ndarray]:
         jnp.ones(leaf.shape, leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
         for leaf in traced.leaves
     ]
-    outputs = [layer.weighted for layer in traced.layers]
+
+    def rule(equation: Equation, values: Mapping[Var, Any]) -> Sequence[Any]:
+        if equation.outputs[0] in skipped:
+            return [values[skipped[equation.outputs[0]]]]
+        if equation.name in ("reduce_window_max", "reduce_window_min"):
+            (x,) = (read(values, atom) for atom in equation.inputs)
+            zero = jnp.zeros((), x.dtype)
+            return [jax.lax.reduce_window(x, zero, jax.lax.add, **equation.params)]
+        return run_equation(equation, values)
 
     @jax.jit
-    def run(leaves: Sequence[Any], x: Array) -> list[Array]:
-        values = evaluate(traced.program, [*leaves, x], replace=skipped)
-        return [values[variable].astype(jnp.float32) for variable in outputs]
+    def reached(x: Array) -> Array:
+        inputs = dict(zip(traced.program.inputs, [*leaves, x], strict=True))
+        values = run_equations(traced.program.equations, inputs, rule)
+        return jnp.stack([_middle_is_nan(values[layer.weighted]) for layer in traced.layers])
 
-    return [np.asarray(values) for values in run(leaves, jnp.asarray(x))]
+    return reached
+
+
+def _middle_is_nan(values: Array) -> Array:
+    for size in values.shape[1:-1]:
+        values = values[:, size // 2]
+    return jnp.any(jnp.isnan(values), axis=-1)

@@ -44,6 +44,7 @@ class Conv(nnx.Module):
         padding: Padding = "SAME",
         kernel_dilation: int | Sequence[int] = 1,
         feature_group_count: int = 1,
+        groups: int | None = None,
         use_bias: bool = True,
         kernel_init: Initializer = default_kernel_init,
         bias_init: Initializer = initializers.zeros,
@@ -51,6 +52,7 @@ class Conv(nnx.Module):
         param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ) -> None:
+        feature_group_count = feature_group_count if groups is None else groups
         if feature_group_count < 1 or in_features % feature_group_count:
             raise ValueError(
                 f"feature_group_count={feature_group_count} must be positive and divide "

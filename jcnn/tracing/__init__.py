@@ -21,6 +21,7 @@ from jcnn.tracing.layer_graph import layer_graph as layer_graph
 from jcnn.tracing.model import TracedLayer as TracedLayer
 from jcnn.tracing.model import TracedModel as TracedModel
 from jcnn.tracing.model import trace as trace
+from jcnn.tracing.operations import count_operations as count_operations
 from jcnn.tracing.program import Atom as Atom
 from jcnn.tracing.program import Constant as Constant
 from jcnn.tracing.program import Equation as Equation
