@@ -1,6 +1,6 @@
 """The entry point: parses the command line, runs a command, and turns errors into exit codes.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage, 130 or 143 interrupted.
+Exit codes: 0 success, 1 failure or a fault found, 2 wrong usage, 130 or 143 interrupted.
 """
 
 import argparse

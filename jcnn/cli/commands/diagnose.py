@@ -11,6 +11,9 @@ from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
 from jcnn.errors import UsageError
 
+# What is said of layers whose gradient says nothing about them.
+NOTES = ("off at start", "cut off", "unused")
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -29,7 +32,8 @@ def add(commands: Any) -> None:
         "diagnose",
         help="find out why a network does not train: each layer, verdict, remedies",
         description="Send one batch through a network at initialization, measure signals and "
-        "gradients in each layer with weights, and say what is wrong and what would help.",
+        "gradients in each layer with weights, and say what is wrong and what would help. The exit "
+        "code is 0 if the network is healthy, and 1 if a fault is found or weights are not seen.",
     )
     add_model_arguments(parser)
     parser.add_argument(
@@ -77,7 +81,7 @@ def add(commands: Any) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Print the diagnosis; the exit code does not depend on it."""
+    """Print the diagnosis; the exit code is 0 only if the network is healthy."""
     if chosen.heat_map and not chosen.follow:
         raise UsageError("--heat-map plots a training; add --follow EPOCHS")
     study = study_of_model(chosen, learning_rates=[chosen.learning_rate])
@@ -99,6 +103,8 @@ def run(chosen: argparse.Namespace) -> int:
         if chosen.heat_map:
             title = f"{study.model}, learning rate {chosen.learning_rate:g}"
             _plot_layers(trained, title, chosen.heat_map)
+    exit_code = 0 if diagnosis.verdict == "healthy" else 1
+    terminal = console()
     if chosen.json:
         further: dict[str, Any] = {"tried": tried}
         if predicted is not None:
@@ -106,8 +112,7 @@ def run(chosen: argparse.Namespace) -> int:
         if trained is not None:
             further["history"] = trained.history(trained.ranking()[0])
         print(strict_json.dumps(diagnosis.to_dict() | further))
-        return 0
-    terminal = console()
+        return exit_code
     _print(terminal, diagnosis, chosen.singular_values)
     if predicted is not None:
         _print_predicted(terminal, diagnosis, predicted)
@@ -116,7 +121,7 @@ def run(chosen: argparse.Namespace) -> int:
         terminal.print(_tried_table(tried, terminal.width))
     if trained is not None:
         _print_training(terminal, trained)
-    return 0
+    return exit_code
 
 
 def _plot_layers(trained: "Result", title: str, path: str) -> None:
@@ -145,9 +150,12 @@ def _print(terminal: "Console", diagnosis: "Diagnosis", singular_values: bool) -
         )
     if diagnosis.unused:
         terminal.print("not used by the model: " + ", ".join(diagnosis.unused))
-    verdicts = [f"{each.kind} at {each.layer}: {each.sentence}" for each in diagnosis.verdicts]
-    for line in verdicts or ["healthy: nothing is wrong with its signals and gradients"]:
-        terminal.print(line)
+    for each in diagnosis.verdicts:
+        terminal.print(f"{each.kind} at {each.layer}: {each.sentence}", style="red")
+    if diagnosis.verdict == "not seen":
+        terminal.print("not seen: nothing is wrong with what was measured", style="yellow")
+    elif diagnosis.verdict == "healthy":
+        terminal.print("healthy: nothing is wrong with its signals and gradients", style="green")
     for line in diagnosis.remedies:
         terminal.print(line)
 
@@ -173,6 +181,9 @@ def _layers_table(diagnosis: "Diagnosis", singular_values: bool, width: int) -> 
         numbers["largest"] = [f"{each.largest:.2g}" if each else "" for each in values]
         numbers["smallest"] = [f"{each.smallest:.2g}" if each else "" for each in values]
     columns = [Column(head, cells, numeric=True) for head, cells in numbers.items()]
+    notes = [layer.verdict if layer.verdict in NOTES else "" for layer in layers]
+    if any(notes):
+        columns.append(Column("note", notes))
     return table([Column("layer", [layer.name for layer in layers]), *columns], width)
 
 
@@ -222,8 +233,15 @@ def _tried_table(tried: list["Tried"], width: int) -> "RenderableType":
 
 def _print_training(terminal: "Console", trained: "Result") -> None:
     (row,) = trained.ranking()
+    steps = trained.why(row)
     terminal.print()
-    terminal.print(steps_table(trained.why(row), terminal.width))
+    terminal.print(steps_table(steps, terminal.width))
+    if steps and steps[0].verdict == "healthy" != steps[-1].verdict:
+        terminal.print(
+            f"healthy before training, {steps[-1].verdict} after: lower the learning rate "
+            f"({row.learning_rate:g})",
+            style="red",
+        )
     terminal.print(
         f"gradient: |dL/dh| at the first layer over that at the last hidden one; final test "
         f"{trained.metric.name} {trained.metric.show(row.mean)}"
