@@ -70,7 +70,7 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     """`x Phi(x)`, where Phi is the standard normal distribution function (Hendrycks et al. 2016).
 
     If `approximate`, Phi(x) is `sigmoid(2 u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is
-    `jax.nn.gelu` without its overflow: there the derivative is NaN where `x^3` is infinite (from
+    `jax.nn.gelu` without its overflow: there the derivative is NaN where `3 x^2` is infinite (from
     |x| = 148 in float16). Half precision is computed in float32.
 
     >>> jax.vmap(jax.grad(gelu))(jnp.array([-300.0, 300.0], jnp.float16)).tolist()

@@ -83,7 +83,11 @@ class Answer:
         if not self.metric.tested:
             return frozenset()
         pairs = zip(self.rows[1:], self.comparisons, strict=True)
-        return frozenset(row.combination for row, comparison in pairs if comparison.real)
+        return frozenset(
+            row.combination
+            for row, comparison in pairs
+            if comparison.real and comparison.difference > 0
+        )
 
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
@@ -136,5 +140,6 @@ class Answer:
 
     @property
     def _values(self) -> list[list[float]]:
-        """The values of each row, larger being better."""
-        return [[self.metric.sign * value for value in row.values] for row in self.rows]
+        """The values of each row, larger being better; the worst for a seed that diverged."""
+        counted = [self.metric.counted(row.values) for row in self.rows]
+        return [[self.metric.sign * value for value in values] for values in counted]

@@ -29,6 +29,11 @@ class LevelEffect:
         finite = self.values[np.isfinite(self.values)]
         return float(finite.mean()) if len(finite) else math.nan
 
+    @property
+    def lost(self) -> bool:
+        """Whether seeds diverged, and the metric has no finite value to count them as."""
+        return not np.isfinite(self.values).all()
+
     @cached_property
     def interval(self) -> Interval:
         """The 95% bootstrap interval of the mean."""
@@ -61,11 +66,14 @@ def effect(
     with_runs = {row.levels[factor] for row in rows}
     trained = tuple(name for name in names if name in with_runs)
     untrained = tuple(name for name in names if name not in with_runs)
-    values = _values_by_level(factor, trained, rows)
+    values = _values_by_level(factor, trained, rows, metric)
     if not values:
         return Effect(factor, (), trained, untrained)
     means = {name: LevelEffect(name, values[name], None).mean for name in trained}
-    best, *others = sorted(trained, key=lambda name: metric.badness(means[name]))
+    best, *others = sorted(
+        trained,
+        key=lambda name: (metric.badness(values[name].mean()), metric.badness(means[name])),
+    )
     comparisons = compare(
         [(metric.sign * values[best], metric.sign * values[name]) for name in others],
         family=len(trained) * (len(trained) - 1) // 2,
@@ -79,15 +87,17 @@ def effect(
 
 
 def _values_by_level(
-    factor: str, names: Sequence[str], rows: Sequence[Row]
+    factor: str, names: Sequence[str], rows: Sequence[Row], metric: Metric
 ) -> dict[str, np.ndarray]:
     """Each level's values by seed, averaged over the settings that all levels share.
 
-    Empty if there is no such setting.
+    A seed that diverged counts as the worst value. Empty if there is no such setting.
     """
     table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
         name: {
-            tuple(level for other, level in row.levels.items() if other != factor): row.values
+            tuple(level for other, level in row.levels.items() if other != factor): metric.counted(
+                row.values
+            )
             for row in rows
             if row.levels[factor] == name and math.isfinite(row.mean)
         }

@@ -5,7 +5,7 @@ chosen, which never uses the test set.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,17 @@ class Metric:
         if not math.isfinite(value):
             return math.inf
         return -value if self.higher_is_better else value
+
+    @property
+    def worst(self) -> float:
+        """The worst value that there is: 0 for a share that should be large, else infinite."""
+        if not self.higher_is_better:
+            return math.inf
+        return 0.0 if self.percent else -math.inf
+
+    def counted(self, values: Sequence[float]) -> list[float]:
+        """Values by seed, with the worst value for a seed that diverged."""
+        return [value if math.isfinite(value) else self.worst for value in values]
 
     def show(self, value: float) -> str:
         """Format a value."""

@@ -39,6 +39,11 @@ class Row:
     working: Sequence[float]
     missed: int = 0
 
+    @property
+    def lost(self) -> int:
+        """The number of seeds without a finite value: they diverged at the chosen rate."""
+        return sum(not math.isfinite(value) for value in self.values)
+
     @cached_property
     def interval(self) -> Interval:
         """The 95% bootstrap interval of the mean."""
@@ -58,6 +63,9 @@ def rank(
 ) -> tuple[Row, ...]:
     """Rank the combinations that have finished runs from best to worst by their mean.
 
+    A seed that diverged counts as the worst value of the metric: 0 for an accuracy. A worst loss is
+    infinite, so by a loss combinations without diverged seeds come first.
+
     The learning rate of a combination is the one with the best mean validation value over seeds
     (the smaller rate on a tie). A rate at which a run diverged is chosen only if every rate has a
     diverged run.
@@ -70,7 +78,13 @@ def rank(
         _row(index, combinations[index], by_combination[index], metric)
         for index in sorted(by_combination)
     ]
-    return tuple(sorted(rows, key=lambda row: metric.badness(row.mean)))
+    return tuple(sorted(rows, key=lambda row: _order(row, metric)))
+
+
+def _order(row: Row, metric: Metric) -> tuple[float, int, float]:
+    """The badness of the mean with the worst value for diverged seeds; ties by their number."""
+    counted = float(np.mean(metric.counted(row.values)))
+    return metric.badness(counted), row.lost, metric.badness(row.mean)
 
 
 def _row(

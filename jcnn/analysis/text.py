@@ -22,7 +22,26 @@ def verdict(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metr
     """
     if len(rows) < 2 or not math.isfinite(rows[0].mean):
         return ""
+    return _compared(rows, comparisons, metric) + _lost(rows, metric)
+
+
+def _lost(rows: Sequence[Row], metric: Metric) -> str:
+    """Which combinations have seeds that diverged at the rate chosen for them, if any."""
+    parts = [
+        f"{row.lost} of {len(row.values)} seeds of {short_label(row.levels)}"
+        for row in rows
+        if row.lost
+    ]
+    if not parts:
+        return ""
+    worst = metric.show(metric.worst) if math.isfinite(metric.worst) else "the worst value"
+    return f"; {join_names(parts)} diverged, which counts as {worst}"
+
+
+def _compared(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metric) -> str:
     best = short_label(rows[0].levels)
+    if rows[0].lost:
+        return f"{best} came first, although not all of its seeds trained"
     if not metric.tested:
         return (
             f"{best} came first; time is measured for groups of runs together, so differences are "
@@ -31,8 +50,11 @@ def verdict(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metr
     judged = [
         (short_label(row.levels), comparison)
         for row, comparison in zip(rows[1:], comparisons, strict=True)
-        if math.isfinite(comparison.p)
+        # An infinite worst value cannot be tested, and surviving seeds alone say nothing.
+        if math.isfinite(comparison.p) and not (row.lost and math.isinf(metric.worst))
     ]
+    if not judged and all(row.lost for row in rows[1:]):
+        return f"{best} is best: every other combination has seeds that diverged"
     if not judged:
         return (
             f"{best} came first, but one seed cannot tell it from the rest: give at least two "
@@ -48,7 +70,7 @@ def verdict(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metr
     if not unclear:
         name, comparison = judged[0]
         return (
-            f"{best} is best: ahead of every other combination, of the next ({name}) by "
+            f"{best} is best: ahead of every other combination, of {_next(rows, name)} by "
             f"{_tested(comparison, metric)}"
         )
     sentence = (
@@ -56,6 +78,11 @@ def verdict(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metr
         f" (from the next by {_tested(unclear[0][1], metric)}){_seeds_needed(unclear[0][1])}"
     )
     return sentence + others + (f"; {same}" if same else "")
+
+
+def _next(rows: Sequence[Row], name: str) -> str:
+    """The combination of the first comparison: the next one, if that can be compared."""
+    return f"the next ({name})" if name == short_label(rows[1].levels) else name
 
 
 def effect_sentence(effect: Effect, metric: Metric) -> str:
@@ -66,7 +93,11 @@ def effect_sentence(effect: Effect, metric: Metric) -> str:
     if not effect.levels:
         return f"{factor}: every setting has a level that diverged, so levels are not compared"
     best, *others = effect.levels
-    compared = [(level, level.comparison) for level in others if level.comparison is not None]
+    compared = [
+        (level, level.comparison)
+        for level in others
+        if level.comparison is not None and not level.lost
+    ]
     real = [f"{level.name} by {_tested(c, metric)}" for level, c in compared if c.real]
     equal = [level.name for level, c in compared if c.equal]
     unclear = [(level, c) for level, c in compared if not (c.real or c.equal)]
@@ -82,6 +113,9 @@ def effect_sentence(effect: Effect, metric: Metric) -> str:
     elif unclear:
         gap = metric.show_difference(abs(best.mean - unclear[0][0].mean))
         parts.append(f"{best.name} came first, {names} behind ({gap}), on one seed")
+    lost = [level.name for level in effect.levels if level.lost]
+    if lost:
+        parts.append(f"seeds of {join_names(lost)} diverged")
     if effect.untrained:
         parts.append(f"{join_names(effect.untrained)} could not be trained")
     return f"{factor}: {'; '.join(parts)}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from jcnn.engine._batches import epoch_batches, steps_per_epoch
@@ -63,13 +64,14 @@ class CompiledGroup:
         self.feed = make_feed(data, self.mesh, self.seeds, group.batch_size, group.data_memory)
         program = runs_program(self.initialization.structure, group.recipe, self.mesh)
         batches = np.zeros((self.size, self.steps_per_epoch, group.batch_size), np.int32)
-        self._advance = program.lower(
-            sharded_shapes(self.mesh, self.initialization.shapes()),
-            sharded_shapes(self.mesh, self._hyperparameters()),
-            sharded_shapes(self.mesh, batches),
-            self.feed.shapes,
-            replicated_shapes(self.mesh, np.zeros(4, np.int32)),
-        ).compile()
+        with jax.disable_jit(False):  # which has no effect on programs compiled ahead of time
+            self._advance = program.lower(
+                sharded_shapes(self.mesh, self.initialization.shapes()),
+                sharded_shapes(self.mesh, self._hyperparameters()),
+                sharded_shapes(self.mesh, batches),
+                self.feed.shapes,
+                replicated_shapes(self.mesh, np.zeros(4, np.int32)),
+            ).compile()
 
     @property
     def memory(self) -> int:

@@ -85,7 +85,8 @@ class Initialization:
 
     def states(self) -> RunState:
         """Draw the initial values, stacked in the order of the runs."""
-        states: RunState = self._program(self.seeds, self._examples)
+        with jax.disable_jit(False):  # the program is compiled already
+            states: RunState = self._program(self.seeds, self._examples)
         return states
 
 
@@ -140,7 +141,8 @@ def _compile(
     # initialization took 3.7 s to compile at the default level and 0.9 s at level 1. The values
     # differ only by rounding.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    lowered = jax.jit(stacked, compiler_options=options).lower(seeds, examples)
+    with jax.disable_jit(False):
+        lowered = jax.jit(stacked, compiler_options=options).lower(seeds, examples)
     text = lowered.as_text()
     if text not in _compiled:
         _compiled[text] = lowered.compile()

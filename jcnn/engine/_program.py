@@ -64,7 +64,8 @@ def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) ->
         structures.append(structure)
         return state
 
-    drawn = jax.jit(initial).lower(jnp.uint32(0), sampled_examples([build], data))
+    with jax.disable_jit(False):
+        drawn = jax.jit(initial).lower(jnp.uint32(0), sampled_examples([build], data))
 
     # These functions' names are part of the text, and so of the keys of runs already on disk.
     def one(state: RunState, values: Hyperparameters, batches: Array, data: Data) -> Any:
@@ -74,5 +75,6 @@ def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) ->
     values = Hyperparameters(*[jax.ShapeDtypeStruct((), jnp.float32)] * 3)
     steps = len(data.inputs) // batch_size
     batches = jax.ShapeDtypeStruct((steps, batch_size), jnp.int32)
-    trained = jax.jit(one).lower(drawn.out_info, values, batches, data)
+    with jax.disable_jit(False):
+        trained = jax.jit(one).lower(drawn.out_info, values, batches, data)
     return f"{drawn.as_text()}\n{trained.as_text()}"

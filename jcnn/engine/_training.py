@@ -131,9 +131,10 @@ class Training:
             outcome.seconds += seconds * self._compiled.mesh.size / self._compiled.size
 
     def _call(self, call: Call) -> History:
-        self._states, history = self._compiled._advance(
-            self._states, self._values, call.batches, call.data, call.ranges
-        )
+        with jax.disable_jit(False):  # the program is compiled already
+            self._states, history = self._compiled._advance(
+                self._states, self._values, call.batches, call.data, call.ranges
+            )
         self._history = jax.device_get(history)
         return self._history
 

@@ -15,7 +15,7 @@ def test_the_command_names_a_fault_and_tries_remedies(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     faulty = ["--depth", "8", "--width", "4", "--activation", "sigmoid"]
     command = ["diagnose", "plain", *faulty, "--kernel-init", "normal:0.01"]
-    assert main([*command, "--try-remedies", "--json"]) == 0
+    assert main([*command, "--try-remedies", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["verdict"], found["verdicts"][0]["layer"]) == ("vanishing", "conv7")
     as_it_is, relu, *_ = found["tried"]
@@ -29,7 +29,7 @@ def test_the_command_names_a_fault_and_tries_remedies(tmp_path, monkeypatch, cap
 def test_the_command_names_a_fault(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     faulty = ["--factor", "hidden", "16,16,16,16,16,16", "--activation", "sigmoid"]
-    assert main(["diagnose", "mlp", *faulty, "--kernel-init", "normal:0.01", "--json"]) == 0
+    assert main(["diagnose", "mlp", *faulty, "--kernel-init", "normal:0.01", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["verdict"] == "vanishing"
     assert list(tmp_path.iterdir()) == []
 
