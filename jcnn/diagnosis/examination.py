@@ -119,11 +119,7 @@ class Examination:
         probe, batch_loss = make_probe(traced), loss or default_loss(self.labels)
         self._layers = layer_infos(probe)
         self._normalizations = normalizations_of(model)
-        self._counters = [
-            index
-            for index, leaf in enumerate(traced.leaves)
-            if jnp.issubdtype(leaf.dtype, jnp.unsignedinteger)
-        ]
+        self._counters = random_counters(model)
         changes = OptimizerChanges(model, optimizer or optax.sgd(0.1), optimizer_state)
 
         @jax.jit
@@ -176,9 +172,10 @@ class Examination:
         def zeros(figures: LayerFigures) -> np.ndarray:
             return (figures.gradient == 0) | (figures.parameter_gradient == 0)
 
-        silent = zeros(figures)
-        constant = np.array([not np.ptp(np.asarray(sums, np.float32), axis=0).any()
-                             for sums in examined.sums])  # fmt: skip
+        # Where no gradient is expected, there is nothing to wait for.
+        expected = np.array([not layer.cut_off for layer in self._layers])
+        silent = zeros(figures) & expected
+        constant = [not np.ptp(np.asarray(v, np.float32), axis=0).any() for v in examined.sums]
         waiting = silent.copy()
         later = [math.nan] * len(ranks)
         leaves = examined.leaves
@@ -238,6 +235,14 @@ def normalizations_of(model: nnx.Module) -> list[str]:
         {name for _, node in nnx.iter_graph(model) for kind, name in kinds.items()
          if isinstance(node, kind)}
     )  # fmt: skip
+
+
+def random_counters(model: nnx.Module) -> list[int]:
+    """Return the indices of the leaves that count a model's random draws."""
+    variables = jax.tree.leaves(
+        nnx.state(model), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
+    )
+    return [i for i, variable in enumerate(variables) if isinstance(variable, nnx.RngCount)]
 
 
 def layer_infos(probe: Probe) -> list[LayerInfo]:
