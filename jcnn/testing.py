@@ -56,9 +56,9 @@ def assert_layer(
     if shape is not None:
         chex.assert_shape(y, shape)
     _check_finite("output", y)
-    _check_compiled(apply, params, x, y)
+    compiled = _check_compiled(apply, params, x, y)
     if batched:
-        _check_batch(apply, params, x, y)
+        _check_batch(compiled, params, x, y)
     if gradients:
         _check_gradients(apply, params, x, tolerance)
 
@@ -70,7 +70,10 @@ def _pure(layer: Callable[[Array], Array]) -> tuple[Callable[[Any, Array], Array
     return (lambda p, x: nnx.merge(graph, p, rest, copy=True)(x)), params
 
 
-def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
+def _check_compiled(
+    apply: Callable[..., Array], params: Any, x: Array, y: Array
+) -> Callable[..., Array]:
+    """Return the compiled function, which the checks after this one call."""
     # Counted here, because chex counts traces by function over all calls of this check.
     traces = 0
 
@@ -86,6 +89,7 @@ def _check_compiled(apply: Callable[..., Array], params: Any, x: Array, y: Array
         )
     if traces > 1:
         raise AssertionError(f"the second call compiled again ({traces} traces)")
+    return compiled
 
 
 def _check_batch(apply: Callable[..., Array], params: Any, x: Array, y: Array) -> None:
@@ -104,6 +108,7 @@ def _check_batch(apply: Callable[..., Array], params: Any, x: Array, y: Array) -
 
 
 def _check_gradients(apply: Callable[..., Array], params: Any, x: Array, tolerance: float) -> None:
+    @jax.jit  # otherwise every operation and its derivatives are compiled one by one
     def total(params: Any, x: Any) -> Array:
         y = apply(jax.tree.map(jnp.asarray, params), jnp.asarray(x))
         return jnp.sum(jnp.sin(y.astype(jnp.float32)))

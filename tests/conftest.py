@@ -9,6 +9,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 # Nothing is read from or left in the user's cache.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
+# Two workers on two cores: more threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pathlib import Path
 
@@ -20,6 +22,11 @@ from tests.browser import CHROMIUM, PATIENCE
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Many tests train the same small study, whose program takes a second to compile. Each process keeps
+# its own programs: JAX's cache is not safe against a reader in the middle of a write.
+jax.config.update("jax_compilation_cache_dir", os.environ["XDG_CACHE_HOME"] + "/of-the-tests")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 # Folders whose files share a fixture that takes long to make.
@@ -28,8 +35,10 @@ TOGETHER = ("explore", "report")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """One process runs all tests of a file, and of a folder in `TOGETHER`."""
+    """One process runs all tests of a file, and of a folder in `TOGETHER`, unless it is marked."""
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         folder = item.path.parent.name
         group = folder if folder in TOGETHER else f"{folder}/{item.path.stem}"
         item.add_marker(pytest.mark.xdist_group(group))

@@ -62,7 +62,7 @@ def test_values_dtypes_and_derivatives(name):
         assert function(jnp.asarray(x, dtype)).dtype == dtype
     h = 1e-5
     numerical = (FORMULAS[name](x + h) - FORMULAS[name](x - h)) / (2 * h)
-    derivative = jax.vmap(jax.grad(function))(jnp.asarray(x, jnp.float32))
+    derivative = jax.jit(jax.vmap(jax.grad(function)))(jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(derivative, numerical, rtol=1e-3, atol=1e-4)
 
 

@@ -140,14 +140,48 @@ def test_a_package_lists_its_public_names_only(package):
     assert listed - modules <= handed_on
 
 
-MODULES = [
+# Their examples train or compile whole networks, so CI alone runs them.
+LONG_EXAMPLES = {
+    "jcnn.diagnosis.examination",
+    "jcnn.diagnosis.layerwise",
+    "jcnn.diagnosis.learning_rate",
+    "jcnn.diagnosis.lsuv",
+    "jcnn.diagnosis.mean_field",
+    "jcnn.diagnosis.mean_field_layerwise",
+    "jcnn.diagnosis.summary",
+    "jcnn.layers._normalizing",
+    "jcnn.layers._pool",
+    "jcnn.models._chains",
+    "jcnn.models._resnet",
+    "jcnn.normalization",
+    "jcnn.report.curves",
+    "jcnn.report.html",
+    "jcnn.report.pictures",
+    "jcnn.report.samples",
+    "jcnn.study.inspect_model",
+    "jcnn.study.retrain",
+    "jcnn.study.study",
+    "jcnn.training.run",
+}
+WITH_EXAMPLES = [
     module.name
     for module in pkgutil.walk_packages(jcnn.__path__, "jcnn.")
     if ">>>" in Path(importlib.util.find_spec(module.name).origin).read_text()
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
+def examples(name):
+    """One process runs a package's examples, whose studies share programs."""
+    package = name.split(".")[1]
+    marks = [pytest.mark.xdist_group(f"examples/{package}")]
+    return pytest.param(name, marks=[*marks, pytest.mark.slow] if name in LONG_EXAMPLES else marks)
+
+
+def test_long_examples_exist():
+    assert set(WITH_EXAMPLES) > LONG_EXAMPLES
+
+
+@pytest.mark.parametrize("name", list(map(examples, WITH_EXAMPLES)))
 def test_docstring_examples_run(name):
     module = importlib.import_module(name)
     failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
@@ -192,6 +226,7 @@ def test_every_public_function_has_an_example():
     assert not lacking
 
 
+@pytest.mark.slow
 def test_readme_snippets_run(tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks

@@ -6,6 +6,7 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jcnn.tracing.model import TracedModel
@@ -117,6 +118,13 @@ def layer_graph(traced: TracedModel) -> LayerGraph:
     """Return the graph of a traced model's layers.
 
     Layers that share an activation, which sums their outputs, are read together.
+
+    >>> from flax import nnx
+    >>> from jcnn.tracing import trace
+    >>> layer, other = nnx.Linear(4, 4, rngs=nnx.Rngs(0)), nnx.Linear(4, 4, rngs=nnx.Rngs(1))
+    >>> traced = trace(nnx.Sequential(layer, nnx.relu, other), jnp.ones((2, 4)))
+    >>> layer_graph(traced).reads
+    [[-1], [0]]
     """
     program = traced.program
     at: dict[Var, set[int]] = {}
@@ -158,7 +166,18 @@ class Gradients(NamedTuple):
 
 
 def gradient_paths(traced: TracedModel) -> Gradients:
-    """Return which variables of a traced model a gradient can reach."""
+    """Return which variables of a traced model a gradient can reach.
+
+    >>> from flax import nnx
+    >>> from jcnn.tracing import trace
+    >>> layer, other = nnx.Linear(4, 4, rngs=nnx.Rngs(0)), nnx.Linear(4, 4, rngs=nnx.Rngs(1))
+    >>> traced = trace(nnx.Sequential(layer, jax.lax.stop_gradient, other), jnp.ones((2, 4)))
+    >>> gradients = gradient_paths(traced)
+    >>> [layer.output in gradients.reach for layer in traced.layers]
+    [False, True]
+    >>> traced.layers[0].output in gradients.cut_off
+    True
+    """
     reach = _needed(traced, (*_CUTS, *_FLAT), floating=True)
     with_cuts = _needed(traced, _FLAT, floating=True)
     return Gradients(reach, with_cuts - reach, _needed(traced, (), floating=False))

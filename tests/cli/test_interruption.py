@@ -53,6 +53,7 @@ def test_two_processes_on_one_study(report, tmp_path):
     assert json.loads(alone.communicate()[0])["ranking"] == first["ranking"]
 
 
+@pytest.mark.slow
 def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     first = command(tmp_path / "x", cache, "--no-report")

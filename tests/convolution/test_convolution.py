@@ -1,5 +1,6 @@
 """Convolution against plain loops, lax and PyTorch, in every mode of differentiation."""
 
+import functools
 import re
 
 import jax
@@ -64,14 +65,22 @@ def test_values_and_both_gradients(case):
     spatial, _, _, _, strides, padding, dilation, groups = case
     n = len(spatial)
     x, kernel = arrays(case)
-    y, pullback = jax.vjp(ours(case), x, kernel)
+
+    def both(convolve):
+        def values(x, kernel, dy):
+            y, pullback = jax.vjp(convolve, x, kernel)
+            return y, pullback(dy)
+
+        return jax.jit(values)
+
+    shape = jax.eval_shape(ours(case), x, kernel).shape
+    dy = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
+    y, gradients = both(ours(case))(x, kernel, dy)
     expected = reference.conv(
         np.asarray(x), np.asarray(kernel), (strides,) * n, padding, (dilation,) * n, groups
     )
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
-    dy = jnp.asarray(np.random.default_rng(1).normal(size=y.shape), jnp.float32)
-    _, lax_pullback = jax.vjp(plain(case), x, kernel)
-    for mine, theirs in zip(pullback(dy), lax_pullback(dy), strict=True):
+    for mine, theirs in zip(gradients, both(plain(case))(x, kernel, dy)[1], strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -102,7 +111,9 @@ def test_both_lowerings_agree(case, models):
         ("kernel", ("input", "output")),
     ):
         results = [
-            lowering(*(arrays[name] for name in operands), result=result, geometry=geometry)
+            jax.jit(functools.partial(lowering, result=result, geometry=geometry))(
+                *(arrays[name] for name in operands)
+            )
             for lowering in (accelerators, fast)
         ]
         np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-4)
@@ -117,11 +128,12 @@ def test_forward_mode_and_second_derivatives(case):
         return lambda x, k: jnp.sum(jnp.tanh(convolve(x, k)) ** 2)
 
     for differentiate in (
-        lambda f: jax.jvp(f, (x, kernel), tangents)[1],
-        lambda f: jax.jvp(jax.grad(f, argnums=(0, 1)), (x, kernel), tangents)[1],
-        lambda f: jax.grad(lambda x: jnp.vdot(jax.grad(f)(x, kernel), tangents[0]))(x),
+        lambda f: lambda: jax.jvp(f, (x, kernel), tangents)[1],
+        lambda f: lambda: jax.jvp(jax.grad(f, argnums=(0, 1)), (x, kernel), tangents)[1],
+        lambda f: lambda: jax.grad(lambda x: jnp.vdot(jax.grad(f)(x, kernel), tangents[0]))(x),
     ):
-        mine, theirs = differentiate(loss(ours(case))), differentiate(loss(plain(case)))
+        mine = jax.jit(differentiate(loss(ours(case))))()
+        theirs = jax.jit(differentiate(loss(plain(case))))()
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3), mine, theirs
         )
@@ -140,7 +152,8 @@ def test_vmap_and_map_agree_with_single_calls(case, over):
         y, pullback = jax.vjp(ours(case), x, k)
         return (y, *pullback(jnp.sin(y)))
 
-    singles = [both(x, k) for x, k in zip(xs, kernels, strict=True)]
+    single = jax.jit(both)
+    singles = [single(x, k) for x, k in zip(xs, kernels, strict=True)]
     mapped = jax.jit(jax.vmap(both, in_axes=axes))(*operands)
     looped = jax.jit(lambda a, b: lax.map(lambda ab: both(*ab), (a, b)))(xs, kernels)
     for i, single in enumerate(singles):

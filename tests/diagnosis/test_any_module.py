@@ -73,12 +73,15 @@ def clipped(x):
 
 @pytest.mark.parametrize(
     ("function", "name", "ends"),
-    [
-        *((f, n, None) for n, f in activations.ACTIVATIONS.items() if n != "identity"),
-        (lambda x: x * jax.nn.sigmoid(x), "silu", None),
-        (clipped, "hard_tanh", 2),
-        (lambda x: jnp.maximum(x, 0.1 * x) + 1, None, 0),
-    ],
+    short_first(
+        [
+            (lambda x: x * jax.nn.sigmoid(x), "silu", None),
+            (clipped, "hard_tanh", 2),
+            (lambda x: jnp.maximum(x, 0.1 * x) + 1, None, 0),
+            *((f, n, None) for n, f in activations.ACTIVATIONS.items() if n != "identity"),
+        ],
+        8,
+    ),
 )
 def test_activations_are_recognized_by_what_they_compute(function, name, ends):
     model = UserModel(nnx.Rngs(0), function)

@@ -54,6 +54,7 @@ def test_dense_networks(function, norm, batch):
     np.testing.assert_allclose(ratios, 1, atol=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", short_first(["none", "batch"]))
 @pytest.mark.parametrize("pool", short_first([pooling.max_pool, pooling.avg_pool]))
 def test_convolutional_networks_with_pooling(pool, norm, batch):

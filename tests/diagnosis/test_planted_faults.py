@@ -216,6 +216,7 @@ def digits_batch():
     return jnp.asarray((x - x.mean()) / x.std()), jnp.asarray(digits.train_targets[:EXAMPLES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", short_first(["jcnn dense", "jcnn conv"]))
 def test_verdicts_do_not_depend_on_the_batch(kind):
     make, width = KINDS[kind]

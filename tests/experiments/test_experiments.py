@@ -39,11 +39,15 @@ def test_runs(path, tmp_path):
     assert "%" in done.stdout
 
 
+@pytest.mark.slow
 def test_components_by_name(tmp_path):
     done = run("components.py", "pooling", "--smoke", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("pooling\n")
     assert [path.name for path in tmp_path.iterdir()] == ["pooling"]
+
+
+def test_an_unknown_component_is_refused():
     wrong = run("components.py", "activations")
     assert wrong.returncode == 2
     assert "unknown study 'activations'; known: activation, initializer" in wrong.stderr

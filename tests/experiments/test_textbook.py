@@ -42,6 +42,7 @@ def conditions(result):
     return {c["figure"].partition(":")[0]: c["good"] for c in result["criteria"]}
 
 
+@pytest.mark.slow
 def test_a_quick_test_of_two(tmp_path):
     done = run("max-edges", "l2-intensity", "--smoke", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,10 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_models(name):
     make, shape, options = MODELS[name]
-    model = make(shape, 3, activation=jnp.tanh, rngs=nnx.Rngs(0), **options)
+    # Compiled as one program: initial values are otherwise drawn by dozens of small ones.
+    model = nnx.jit(lambda rngs: make(shape, 3, activation=jnp.tanh, rngs=rngs, **options))(
+        nnx.Rngs(0)
+    )
     model.eval()
     # Gradients are checked per layer; whole models are checked for shapes, batches and jit.
     assert_layer(model, images(2, *shape), shape=(2, 3), gradients=False)
@@ -34,8 +37,12 @@ def test_models(name):
 @pytest.mark.parametrize("normalization", names.TABLES["normalization"])
 def test_every_normalization_fits_the_models(normalization):
     norm = names.lookup("normalization", normalization)
-    model = models.lenet((8, 8, 1), 3, features=(4, 6), normalization=norm, rngs=nnx.Rngs(0))
-    y = model(images(4, 8, 8, 1))
+
+    @nnx.jit
+    def output(rngs, x):
+        return models.lenet((8, 8, 1), 3, features=(4, 6), normalization=norm, rngs=rngs)(x)
+
+    y = output(nnx.Rngs(0), images(4, 8, 8, 1))
     assert y.shape == (4, 3)
     assert jnp.isfinite(y).all()
 

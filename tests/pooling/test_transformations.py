@@ -20,10 +20,10 @@ def test_jit_vmap_batches_and_forward_mode_agree(name):
     y = jax.jit(apply)(x)
     single = jnp.stack([jnp.stack([apply(image) for image in row]) for row in x])
     np.testing.assert_allclose(y, single, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(jax.vmap(apply)(x), y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(apply))(x), y, rtol=1e-5, atol=1e-6)
     assert apply(x[:0]).shape == (0, 2, 3, 3, 2)
     small = x[0, 0, :4, :4, :1]
-    forward, reverse = jax.jacfwd(apply)(small), jax.jacrev(apply)(small)
+    forward, reverse = jax.jit(lambda x: (jax.jacfwd(apply)(x), jax.jacrev(apply)(x)))(small)
     np.testing.assert_allclose(forward, reverse, rtol=1e-4, atol=1e-6)
 
 
@@ -66,16 +66,19 @@ def test_learned_weights_map_and_differentiate_twice(case):
         )
         return jnp.sum(jnp.sin(y))
 
-    each = [jax.grad(loss, (0, 1))(w, x) for w in weights]
-    mapped = jax.vmap(jax.grad(loss, (0, 1)), (0, None))(weights, x)
+    gradients = jax.grad(loss, (0, 1))
+    alone = jax.jit(gradients)
+    each = [alone(w, x) for w in weights]
+    mapped = jax.jit(jax.vmap(gradients, (0, None)))(weights, x)
     for i, (dw, dx) in enumerate(each):
         np.testing.assert_allclose(mapped[0][i], dw, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(mapped[1][i], dx, rtol=1e-5, atol=1e-5)
-    below = jax.grad(lambda w: jnp.sum(jax.vmap(loss, (0, None))(w, x)))(weights)
+    below = jax.jit(jax.grad(lambda w: jnp.sum(jax.vmap(loss, (0, None))(w, x))))(weights)
     np.testing.assert_allclose(below, mapped[0], rtol=1e-5, atol=1e-5)
-    over = jax.vmap(jax.grad(loss), (None, 0))(weights[0], jnp.stack([x, 2 * x]))
+    over = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(weights[0], jnp.stack([x, 2 * x]))
     np.testing.assert_allclose(over[0], each[0][0], rtol=1e-5, atol=1e-5)
 
+    @jax.jit
     def slope(weights):
         return jnp.sum(jax.grad(loss, 1)(weights, x) * jnp.cos(x))
 
@@ -101,4 +104,4 @@ def test_overlapping_windows_under_shard_map(name):
         return jax.grad(lambda x: jnp.sum(POOLINGS[name][0](x, (3, 3), 2) ** 2))(x)
 
     sharded = jax.jit(jax.shard_map(slopes, mesh=mesh, in_specs=spec, out_specs=spec))
-    np.testing.assert_allclose(sharded(x), slopes(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sharded(x), jax.jit(slopes)(x), rtol=1e-5, atol=1e-6)

@@ -18,7 +18,6 @@ from jcnn.data import sample_indices
 from jcnn.study import Study, inspect_model
 from jcnn.study.storage import run_key
 from jcnn.training.run import advance, normalize
-from tests.slow import short_first
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,7 +147,8 @@ json.dump([both, losses()], sys.stdout)
 """
 
 
-@pytest.mark.parametrize("mode", short_first(["true", "false"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["true", "false"])
 def test_runs_sharded_over_devices_are_those_of_one(mode, monkeypatch):
     """With NNX's graph mode on and off."""
     monkeypatch.setenv("NNX_GRAPH_MODE", mode)
@@ -187,6 +187,7 @@ def weighted_sums(params, run, x):
     return [first, signal @ kernels[1]]
 
 
+@pytest.mark.slow
 def test_lsuv_is_fitted_to_a_sample_of_the_training_examples():
     factors = {"kernel_init": ["lsuv", "orthogonal", "he_normal"]}
     one = study(factors=factors, seeds=2)

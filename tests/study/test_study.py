@@ -135,7 +135,7 @@ def test_a_model_of_plain_flax_layers_with_dropout_and_batch_norm_trains():
     found = Study(
         data=blobs(),
         model=Net,
-        factors={"width": [4, 16]},
+        factors={"width": [16]},
         epochs=4,
         seeds=2,
         learning_rates=[0.1],
@@ -144,7 +144,10 @@ def test_a_model_of_plain_flax_layers_with_dropout_and_batch_norm_trains():
     assert found.ranking()[0].mean > 0.8
 
 
-def test_augmentation_is_paired_over_combinations_and_changes_training():
+ONE_RUN = SMALL | {"model": "mlp", "seeds": 1, "learning_rates": [0.1], "epochs": 1}
+
+
+def test_augmentation_is_paired_over_combinations():
     seen = []
 
     def record(key, images):
@@ -154,15 +157,17 @@ def test_augmentation_is_paired_over_combinations_and_changes_training():
     def raw(key, images):
         return record(jax.random.key_data(key), images)
 
-    keywords = {**SMALL, "model": "mlp", "seeds": 1, "learning_rates": [0.1], "epochs": 1}
-    keywords["batch_size"] = 256
-    Study(factors={"activation": ["tanh", "relu"]} | NARROW, augmentation=raw, **keywords).run()
+    keywords = ONE_RUN | {"batch_size": 256, "augmentation": raw}
+    Study(factors={"activation": ["tanh", "relu"]} | NARROW, **keywords).run()
     assert len(seen) == 2 * 4
     assert sorted(map(str, seen[:4])) == sorted(map(str, seen[4:]))
     assert len({str(key) for key, _ in seen}) == 4
-    found = Study(
-        factors={"augmentation": ["none", "shift:2+flip", "cutout:3"]} | NARROW, **keywords
-    ).run()
+
+
+@pytest.mark.slow
+def test_augmentation_changes_training():
+    factors = {"augmentation": ["none", "shift:2+flip", "cutout:3"]} | NARROW
+    found = Study(factors=factors, **ONE_RUN).run()
     losses = [record.outcome.curves["train_loss"][0] for record in found.records]
     assert len(set(losses)) == 3
 

@@ -45,6 +45,13 @@ def test_a_study_compares_any_optimizers():
     labels = [levels.names()["optimizer"] for levels in one.combinations]
     assert labels == ["adam", "optax:adam", "optax:adam(b1=0.95)", f"{__name__}:takes_a_number"]
     assert one.compilations == 4  # the three learning rates of each share a program
+
+
+@pytest.mark.slow
+def test_an_optimizer_in_a_study_is_its_update_rule():
+    optimizers = ["adam", optax.adam, partial(optax.adam, b1=0.95), takes_a_number]
+    one = study({"optimizer": optimizers}, learning_rates=[0.1, 0.03, 0.01])
+    labels = [levels.names()["optimizer"] for levels in one.combinations]
     losses = {}
     for record in one.run().records:
         losses[labels[record.combination], record.learning_rate] = record.outcome.curves[
