@@ -6,7 +6,6 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from jcnn.tracing.model import TracedModel
@@ -168,6 +167,7 @@ class Gradients(NamedTuple):
 def gradient_paths(traced: TracedModel) -> Gradients:
     """Return which variables of a traced model a gradient can reach.
 
+    >>> import jax
     >>> from flax import nnx
     >>> from jcnn.tracing import trace
     >>> layer, other = nnx.Linear(4, 4, rngs=nnx.Rngs(0)), nnx.Linear(4, 4, rngs=nnx.Rngs(1))
