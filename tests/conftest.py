@@ -19,6 +19,7 @@ import jaxtyping
 import pytest
 
 from tests.browser import CHROMIUM, PATIENCE
+from tests.together import run_together
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -29,19 +30,16 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-# Folders whose files share a fixture that takes long to make.
-TOGETHER = ("explore", "report")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Schedule by `run_together`: pytest 9.2 ignores the groups that pytest-xdist 3.8 assigns."""
+    from xdist.scheduler import LoadScopeScheduling
 
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return run_together(nodeid)
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """One process runs all tests of a file, and of a folder in `TOGETHER`, unless it is marked."""
-    for item in items:
-        if item.get_closest_marker("xdist_group"):
-            continue
-        folder = item.path.parent.name
-        group = folder if folder in TOGETHER else f"{folder}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -171,10 +171,7 @@ WITH_EXAMPLES = [
 
 
 def examples(name):
-    """One process runs a package's examples, whose studies share programs."""
-    package = name.split(".")[1]
-    marks = [pytest.mark.xdist_group(f"examples/{package}")]
-    return pytest.param(name, marks=[*marks, pytest.mark.slow] if name in LONG_EXAMPLES else marks)
+    return pytest.param(name, marks=[pytest.mark.slow] if name in LONG_EXAMPLES else [])
 
 
 def test_long_examples_exist():

@@ -8,6 +8,7 @@ from flax import nnx
 
 from jcnn import initializers, models, names
 from jcnn.testing import assert_layer
+from tests.slow import short_first
 from tests.small import images
 
 MODELS = {
@@ -22,7 +23,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+OFTEN = ["mlp", "plain", "lenet", "resnet 1-D"]
+
+
+@pytest.mark.parametrize("name", short_first(sorted(MODELS, key=lambda name: name not in OFTEN), 4))
 def test_models(name):
     make, shape, options = MODELS[name]
     # Compiled as one program: initial values are otherwise drawn by dozens of small ones.

@@ -87,6 +87,7 @@ def test_steps_and_seeds_draw_apart_runs_alike_and_evaluation_not_at_all():
     assert seen[0] == seen[1]
 
 
+@pytest.mark.slow
 def test_every_chunk_boundary_resumes_to_the_bit(monkeypatch):
     monkeypatch.setattr(engine._training, "FIRST_CALL", 4)
     monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 1e-9)
@@ -103,6 +104,7 @@ def test_every_chunk_boundary_resumes_to_the_bit(monkeypatch):
             np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_runs_under_vmap_are_the_runs_one_after_another():
     """Accelerators take the runs of a device together."""
     group = compiled(study())
