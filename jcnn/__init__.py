@@ -6,10 +6,10 @@ Submodules are imported when first used, so `import jcnn` is fast.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from jcnn.version import __version__ as __version__
 
+TYPE_CHECKING = False  # importing typing takes longer than everything else here
 if TYPE_CHECKING:
     from jcnn import activations as activations
     from jcnn import analysis as analysis
@@ -73,7 +73,7 @@ _SHORTCUTS = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return importlib.import_module(f"jcnn.{name}")
     if name in _SHORTCUTS:

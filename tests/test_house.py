@@ -19,7 +19,7 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "errors", "public", "quadrature", "strict_json", "vma"},
+    {"arguments", "errors", "interruption", "public", "quadrature", "strict_json", "vma"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"layers", "names", "theory"},
     {"models", "data"},

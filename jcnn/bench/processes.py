@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jcnn.bench.clock import interleaved
+from jcnn.interruption import on_interruption
 
 _JCNN = (sys.executable, "-c", "from jcnn.cli.main import entry; entry()")
 
@@ -79,7 +80,8 @@ def start_times(rounds: int) -> ProcessResult:
 def compare_twice(arguments: Sequence[str] = ()) -> ProcessResult:
     """Measure `jcnn compare` with these arguments: time, memory, compilations, and its report."""
     result = ProcessResult("jcnn compare")
-    with tempfile.TemporaryDirectory() as folder:
+    temporary = tempfile.TemporaryDirectory()
+    with temporary as folder, on_interruption(temporary.cleanup):
         for start in ("first", "second"):
             out = Path(folder) / start
             command = [*_JCNN, "compare", *arguments, "--quiet", "--no-report", "--out", str(out)]
@@ -115,7 +117,8 @@ def run_process(command: Sequence[str], environment: dict[str, str]) -> ProcessR
         peaks = [0]
         watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
         watcher.start()
-        process.wait()
+        with on_interruption(process.kill):
+            process.wait()
         seconds = time.perf_counter() - began
         watcher.join()
         output.seek(0)

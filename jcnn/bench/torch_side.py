@@ -9,6 +9,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+from jcnn.interruption import on_interruption
+
 _WORKER = Path(__file__).with_name("torch_worker.py")
 
 
@@ -26,7 +28,8 @@ class _Process:
                 text=True,
                 env=environment,
             )
-            stack.pop_all()
+            stack.enter_context(on_interruption(self._process.kill))
+            self._exit_stack = stack.pop_all()
         try:
             self.send({"do": "hello", **hello})
             self.versions = self.receive()
@@ -59,11 +62,12 @@ class _Process:
 
     def close(self) -> None:
         self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+        for stream in (self._process.stdin, self._process.stdout):
             with suppress(BrokenPipeError):
                 if stream is not None:
                     stream.close()
         self._process.wait()
+        self._exit_stack.close()
 
 
 class TorchSide:

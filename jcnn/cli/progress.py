@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn.cli.formatting import count, duration
-from jcnn.cli.interruption import raise_if_interrupted
 from jcnn.cli.tables import Column, table
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def run_with_progress(study: "Study", out: Path, metric: str | None, quiet: bool
 
     console = Console(stderr=True)
     if quiet:
-        return study.run(out, metric=metric, on_progress=lambda _: raise_if_interrupted())
+        return study.run(out, metric=metric)
     if not console.is_terminal:
         return study.run(out, metric=metric, on_progress=_plain_lines())
 
@@ -36,7 +35,6 @@ def run_with_progress(study: "Study", out: Path, metric: str | None, quiet: bool
     with Live(console=console, transient=True, auto_refresh=False) as live:
 
         def show(progress: "Progress") -> None:
-            raise_if_interrupted()
             live.update(live_table(progress, console.width, console.height), refresh=True)
 
         return study.run(out, metric=metric, on_progress=show)
@@ -74,7 +72,6 @@ def _plain_lines() -> Callable[["Progress"], None]:
 
     def show(progress: "Progress") -> None:
         nonlocal last
-        raise_if_interrupted()
         if progress.seconds - last < _SECONDS_PER_LINE or progress.runs_done >= progress.runs:
             return  # at the end the result follows
         last = progress.seconds

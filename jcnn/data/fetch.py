@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jcnn.data.errors import DataError
+from jcnn.interruption import on_interruption
 
 _CHUNK = 2**18
 
@@ -42,7 +43,8 @@ def fetch(remote: RemoteFile, folder: Path, *, timeout: float = 30.0) -> Path:
     try:
         with urllib.request.urlopen(remote.url, timeout=timeout) as response:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            temporary = tempfile.TemporaryDirectory(dir=folder)
+            with temporary as scratch, on_interruption(temporary.cleanup):
                 part = Path(scratch) / remote.name
                 _write_checked(remote, response.read, part)
                 os.replace(part, target)

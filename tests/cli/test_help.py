@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 
 from jcnn.cli import main, study_arguments
-from jcnn.cli.main import build
+from jcnn.cli.parser import build
 
 
 def test_without_arguments_the_help_is_printed_with_examples(capsys):

@@ -9,8 +9,6 @@ import time
 
 import pytest
 
-from jcnn.cli import interruption, main
-from jcnn.cli.interruption import Terminated
 from jcnn.study.storage.ledger import Ledger
 from tests.slow import short_first
 
@@ -26,7 +24,7 @@ def command(out, environment, *options):
             sys.executable,
             "-c",
             # Who runs tests in the background may have Ctrl-C ignored.
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); "
             "from jcnn.cli.main import entry; entry()",
             *COMMAND.split(),
             str(out),
@@ -69,16 +67,6 @@ def test_a_process_that_waits_goes_on_when_the_other_is_killed(tmp_path):
     assert len(json.loads(out)["runs"]) == 6
 
 
-@pytest.mark.parametrize(("told", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
-@pytest.mark.parametrize("how", [[], ["--quiet"]])
-def test_what_was_told_while_python_could_not_raise_is_heard(told, code, how, tmp_path,
-                                                              monkeypatch, capsys):  # fmt: skip
-    monkeypatch.setattr(interruption, "_received", [told])
-    quick = ["--activation", "tanh", "--seeds", "1", "--epochs", "1", "--learning-rate", "0.1"]
-    assert main(["compare", *quick, "--out", str(tmp_path / "x"), *how]) == code
-    assert "interrupted; " in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_being_told_to_stop(told, code, tmp_path):
     process = command(tmp_path / "x", {"XDG_CACHE_HOME": str(tmp_path / "cache")})
@@ -89,4 +77,24 @@ def test_being_told_to_stop(told, code, tmp_path):
     assert process.returncode == code
     assert "interrupted; " in error
     assert "run the same command again to continue" in error
-    assert "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("moments", short_first([range(300, 1500, 500), range(0, 8000, 100)]))
+def test_told_to_stop_at_any_moment(moments, tmp_path):
+    """At every moment the answer is one line and the exit code, and what is kept can be used."""
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for i, milliseconds in enumerate(moments):
+        told, code = [(signal.SIGTERM, 143), (signal.SIGINT, 130)][i % 2]
+        process = command(tmp_path / "x", cache, "--no-report")
+        time.sleep(milliseconds / 1000)
+        process.send_signal(told)
+        _, error = process.communicate()
+        if process.returncode == 0:  # it was faster
+            continue
+        # Until Python runs its first line, a signal has its default effect.
+        assert process.returncode in (code, -told), error
+        assert process.returncode < 0 or error.startswith("jcnn"), error
+        assert error.count("\n") <= 1 or "<frozen site>" in error, error
+    out, error = command(tmp_path / "x", cache, "--no-report").communicate()
+    assert len(json.loads(out)["runs"]) == 6, error

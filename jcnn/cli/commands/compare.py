@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn.cli.dry_run import describe_runs, print_plan
 from jcnn.cli.formatting import count
-from jcnn.cli.interruption import exit_code
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.print_result import print_failures, print_result
 from jcnn.cli.progress import run_with_progress
@@ -22,6 +21,7 @@ from jcnn.cli.study_arguments import (
 from jcnn.cli.tables import console
 from jcnn.cli.write_report import update_report
 from jcnn.errors import UsageError
+from jcnn.interruption import on_interruption
 
 if TYPE_CHECKING:
     from jcnn.study import Study
@@ -79,11 +79,8 @@ def run(chosen: argparse.Namespace) -> int:
             f"{describe_runs(study)}"
         )
         sys.stdout.flush()
-    try:
+    with on_interruption(lambda: f"jcnn compare: interrupted; {_finished(out)}"):
         result = run_with_progress(study, out, chosen.metric, quiet)
-    except KeyboardInterrupt as interruption:
-        print(f"\njcnn compare: interrupted; {_finished(out)}", file=sys.stderr)
-        return exit_code(interruption)
     if chosen.json:
         print(result.to_json())
     else:
