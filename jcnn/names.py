@@ -86,6 +86,7 @@ PARAMETRIC: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 NONE = None
+_GREATEST = 3.4e38  # of float32
 CONSTANT, COSINE, LINEAR = "constant", "cosine", "linear"
 
 
@@ -181,8 +182,8 @@ def _with_number(kind: str, head: str, tail: str) -> Any:
         number = int(tail) if tail.isdecimal() else float(tail)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise UsageError(f"{kind} {head}:{tail}: expected a number after the colon")
+    if not abs(number) <= _GREATEST:
+        raise UsageError(f"{kind} {head}:{tail}: expected a number after the colon, up to 3.4e38")
     place, keyword = PARAMETRIC[kind][head]
     function = _resolve(place)
     return functools.partial(function, **{keyword: number}) if keyword else function(number)

@@ -11,6 +11,8 @@ from jax import Array
 
 from jcnn.activations import facts
 
+_GREATEST = float(jnp.finfo(jnp.float32).max)
+
 
 class Factor(NamedTuple):
     """One factor of the chain: its symbol, the formula it stands for, and its value."""
@@ -65,8 +67,8 @@ def chain_rule(
     if depth < 1:
         raise ValueError(f"depth={depth}; expected at least 1 layer")
     for name, value in (("weight", weight), ("x", x), ("target", target)):
-        if not math.isfinite(value):
-            raise ValueError(f"{name}={value!r}; expected a finite number")
+        if not abs(value) <= _GREATEST:
+            raise ValueError(f"{name}={value!r}; expected a finite number of float32")
     slope = jax.grad(activation)
     largest = facts(activation).max_derivative
     signals = [jnp.float32(x)]

@@ -21,6 +21,7 @@ from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import make_watch
 from jcnn.errors import UsageError
 from jcnn.study.factors import DEFAULTS, TRACED, Combination, is_data_driven, model_arguments
+from jcnn.study.limits import too_large
 from jcnn.study.plan import Plan
 from jcnn.study.storage import run_key
 from jcnn.training.schedules import Schedule
@@ -223,15 +224,23 @@ class Job:
         few = engine.sampled_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
         self._check_augmentation()
+
+        excess: list[str | None] = []
+
+        def outputs_of(seed: Any, x: Any) -> Any:
+            model = engine.first_model(build, seed, few)
+            excess.append(too_large(model))
+            return model(x)
+
         try:
-            outputs = jax.eval_shape(
-                lambda seed, x: engine.first_model(build, seed, few)(x), jnp.uint32(0), batch
-            )
+            outputs = jax.eval_shape(outputs_of, jnp.uint32(0), batch)
         except (Exception, SystemExit) as error:
             raise ModelError(
                 f"the model raised {_described(error)} with {_label(member)} on inputs of shape "
                 f"{batch.shape}: {_reason(error)}"
             ) from error
+        if excess[0] is not None:
+            raise ModelError(f"the model with {_label(member)} is too large: {excess[0]}")
         shape = getattr(outputs, "shape", type(outputs).__name__)
         if shape != (self.batch_size, self.outputs):
             takes = "outputs" in model_arguments(self.plan.build_model, member, {"outputs": 0})

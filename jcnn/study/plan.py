@@ -10,6 +10,7 @@ from flax import nnx
 from jcnn.errors import UsageError
 from jcnn.study import settings
 from jcnn.study.factors import Combination, Level, combinations, group, levels
+from jcnn.study.limits import check_depth
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
     "activation": ("sigmoid", "tanh", "relu"),
@@ -57,6 +58,7 @@ class Plan:
         self.levels: dict[str, list[Level]] = {
             factor: levels(factor, values) for factor, values in self.factors.items()
         }
+        check_depth(self.build_model, (level.value for level in self.levels.get("depth", [])))
         self.combinations: list[Combination] = combinations(self.levels)
 
     @property

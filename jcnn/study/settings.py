@@ -10,6 +10,7 @@ from jcnn import names
 from jcnn.errors import UsageError
 
 MOST = 1_000_000
+_LEAST_FLOAT32, _MOST_FLOAT32 = 2.0**-126, 3.4e38  # the least that is not denormal
 
 
 def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
@@ -46,11 +47,17 @@ def learning_rates(values: Any) -> tuple[float, ...]:
     """Distinct positive learning rates, from one number or several."""
     rates_given = _several(values)
     rates = tuple(
-        number("learning_rates", rate, "positive numbers", lambda v: v > 0) for rate in rates_given
+        number("learning_rates", rate, "positive numbers of float32", _is_positive)
+        for rate in rates_given
     )
     if not rates or len(set(rates)) < len(rates):
         raise UsageError(f"learning_rates={rates_given}; expected distinct positive numbers")
     return rates
+
+
+def _is_positive(value: float) -> bool:
+    """Whether a number is positive, and neither 0 nor infinite as float32."""
+    return _LEAST_FLOAT32 <= value <= _MOST_FLOAT32
 
 
 def seed_values(seeds: Any) -> list[int]:
@@ -121,12 +128,12 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
         "validation_fraction", "a number between 0 and 1", lambda v: 0 < v < 1
     ),
     "warmup_steps": _whole("warmup_steps", 0),
-    "gradient_clip": _or_none(_number("gradient_clip", "a positive norm", lambda v: v > 0)),
+    "gradient_clip": _or_none(_number("gradient_clip", "a positive norm", _is_positive)),
     "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
     "extend_learning_rates": _flag("extend_learning_rates"),
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
-    "diagnose": _or_none(_whole("diagnose")),
+    "diagnose": _or_none(_whole("diagnose", most=MOST)),
     "data_dir": _or_none(
         lambda value: _text("data_dir")(
             os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -138,5 +145,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
 FACTORS: dict[str, Callable[[Any], Any]] = {
     "batch_size": CHECKS["batch_size"],
     "momentum": _number("momentum", "a number from 0 to below 1", lambda v: 0 <= v < 1),
-    "weight_decay": _number("weight_decay", "a number of at least 0", lambda v: v >= 0),
+    "weight_decay": _number(
+        "weight_decay", "a number of at least 0", lambda v: 0 <= v <= _MOST_FLOAT32
+    ),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
+from jcnn.cli.limits import check_at_most
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
 from jcnn.errors import UsageError, nearest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jcnn.bench.sweep import SweepResult
 
 RIVALS = ("flax", "torch")
+_MOST_ROUNDS = 10_000
 PLOTS = (".svg", ".png", ".pdf")
 
 
@@ -118,6 +120,7 @@ def _check(chosen: argparse.Namespace) -> Any:
             raise nearest("rival", rival, RIVALS)
     if chosen.rounds < 1:
         raise UsageError(f"--rounds {chosen.rounds}; expected at least 1")
+    check_at_most("--rounds", chosen.rounds, _MOST_ROUNDS)
     if chosen.sweep and (chosen.versus or chosen.only):
         raise UsageError("--sweep times jcnn's engine alone; drop --versus and --only")
     if chosen.plot and not chosen.sweep:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
 from jcnn.cli.formatting import count
+from jcnn.cli.limits import check_at_most
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Activations whose largest slopes are shown after that of the chosen one.
 _REFERENCES = ("sigmoid", "tanh", "relu")
+_DEEPEST = 500  # layers, each of which is a line
 
 
 def add(commands: Any) -> None:
@@ -44,6 +46,7 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the chain."""
+    check_at_most("--depth", chosen.depth, _DEEPEST)
     from jcnn.activations import facts
     from jcnn.diagnosis import chain_rule
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from jcnn import strict_json
+from jcnn.cli.limits import check_at_least, check_at_most
 from jcnn.cli.model_arguments import add_model_arguments, study_of_model
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
 from jcnn.errors import UsageError
+
+_MOST_STEPS, _MOST_REPEATS = 10_000, 100
+_LOWEST, _HIGHEST = 1e-12, 1e6
 
 
 def add(commands: Any) -> None:
@@ -51,6 +55,10 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Find the learning rate and print it."""
+    check_at_most("--steps", chosen.steps, _MOST_STEPS)
+    check_at_most("--repeats", chosen.repeats, _MOST_REPEATS)
+    check_at_least("--lowest", chosen.lowest, _LOWEST)
+    check_at_most("--highest", chosen.highest, _HIGHEST)
     study = study_of_model(chosen, batch_size=chosen.batch_size)
     if chosen.plot:
         Path(chosen.plot).touch()
