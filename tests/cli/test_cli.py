@@ -12,7 +12,6 @@ import pytest
 from jcnn.cli import main, study_arguments
 from jcnn.cli.tables import Column, table
 from jcnn.errors import UsageError
-from tests.slow import short_first
 
 QUICK = [
     "--no-report", "--epochs", "1", "--seeds", "1", "--learning-rate", "0.1", "--batch-size", "256"
@@ -143,7 +142,8 @@ def test_an_interruption_exits_130_and_leaves_no_partial_results(tmp_path, capsy
     assert "nothing was trained" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("mode", short_first(["false", "true"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["false", "true"])
 def test_nnx_graph_mode_on_and_off(mode, tmp_path):
     code = (
         "from jcnn.cli import main\n"

@@ -10,6 +10,7 @@ from jcnn import report
 from jcnn.cli.main import main
 from jcnn.study import Study, inspect_model, train_one
 from tests.slow import short_first
+from tests.small import NARROW
 
 
 def without_data(page):
@@ -122,7 +123,7 @@ def test_a_binary_task(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 120)
     x = (rng.normal(size=(120, 8, 8, 1)) + 2 * labels[:, None, None, None]).astype(np.float32)
-    study = Study(data=(x, labels), model="lenet", factors={}, learning_rates=[0.1], seeds=1,
+    study = Study(data=(x, labels), model="mlp", factors=NARROW, learning_rates=[0.1], seeds=1,
                   epochs=4, batch_size=16, task="binary")  # fmt: skip
     result = study.run()
     one = inspect_model(study, result)
@@ -137,7 +138,7 @@ def test_training_one_run_of_another_seed_is_refused(study):
 
 
 def compare(*arguments):
-    return main(["compare", "--factor", "features", "4,", "--activation", "tanh", "relu",
+    return main(["compare", "--factor", "features", "4,", "--activation", "tanh",
                  "--kernel-init", "he_normal", "--normalization", "none", "--learning-rate", "0.1",
                  "--seeds", "2", "--epochs", "1", *arguments])  # fmt: skip
 
