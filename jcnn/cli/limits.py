@@ -3,7 +3,7 @@
 from jcnn.errors import UsageError
 
 
-def check_at_most(option: str, value: float, most: float) -> None:
+def check_at_most(option: str, value: int | float, most: int | float) -> None:
     """Raise UsageError if the value of a command-line option is greater than `most`.
 
     >>> check_at_most("--rounds", 10**19, 1000)
@@ -14,7 +14,7 @@ def check_at_most(option: str, value: float, most: float) -> None:
         raise UsageError(f"{option} {value}; expected at most {most:,}")
 
 
-def check_at_least(option: str, value: float, least: float) -> None:
+def check_at_least(option: str, value: int | float, least: int | float) -> None:
     """Raise UsageError if the value of a command-line option is less than `least`."""
     if value < least:
         raise UsageError(f"{option} {value}; expected at least {least:,}")

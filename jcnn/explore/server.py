@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 
 from jcnn.errors import UsageError
 from jcnn.explore.live import Trainings
+from jcnn.explore.memory import ProgramMemory
 from jcnn.explore.session import Session
 from jcnn.explore.subject import Subject
 
@@ -52,7 +53,7 @@ class Explorer:
     def __init__(self, subject: Subject, *, report: Callable[[], str] | None = None) -> None:
         """`report` returns the explored study's report as HTML; it is called once, when needed."""
         self.token = secrets.token_urlsafe(16)
-        self.trainings = Trainings()
+        self.trainings, self.memory = Trainings(), ProgramMemory()
         self._subject, self._report = subject, report
         self._page: str | None = None
         self._lock = threading.Lock()
@@ -113,7 +114,7 @@ class Explorer:
             await connection.close()  # before accepting: the client gets 403
             return
         await connection.accept()
-        await Session(connection, self._subject, self.trainings).run()
+        await Session(connection, self._subject, self.trainings, self.memory).run()
 
 
 def serve(explorer: Explorer, *, port: int = 0, ready: Callable[[str], None]) -> None:

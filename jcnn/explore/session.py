@@ -13,6 +13,7 @@ from jcnn.errors import UsageError
 from jcnn.explore import signals
 from jcnn.explore.choice import RANGES, WIDTHS, Choice, options, parse_choice
 from jcnn.explore.live import Live, Trainings, one_line
+from jcnn.explore.memory import ProgramMemory
 from jcnn.explore.subject import Subject
 
 SIDES = ("a", "b")
@@ -33,8 +34,11 @@ class Session:
     for while one is computed, only the last is shown.
     """
 
-    def __init__(self, socket: WebSocket, subject: Subject, trainings: Trainings) -> None:
-        self._socket, self._subject, self._trainings = socket, subject, trainings
+    def __init__(
+        self, socket: WebSocket, subject: Subject, trainings: Trainings, memory: ProgramMemory
+    ) -> None:
+        self._socket, self._subject = socket, subject
+        self._trainings, self._memory = trainings, memory
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._requests: dict[str, Mapping[str, Any]] = {}
         self._requested = {side: asyncio.Event() for side in SIDES}
@@ -108,6 +112,8 @@ class Session:
 
         def send(progress: Message) -> None:
             self._send({"side": side, "run": run, **progress}, live)
+            if progress["kind"] == "ended":
+                self._memory.limit()
 
         live = Live(self._subject, choice, example, send)
         self._trainings.start(live)
@@ -155,6 +161,7 @@ class Session:
                 if not self._requested[side].is_set():
                     expected = await self._in_thread(signals.expected, self._subject, model)
                     self._put({"kind": "expected", **answered, **expected})
+                    await self._in_thread(self._memory.limit)
             except Exception as error:
                 self._put_error(side, error)
 

@@ -1,6 +1,7 @@
 """One network in training: a compiled step, advanced in ranges of an epoch's steps."""
 
 import math
+import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -50,10 +51,13 @@ class Trainer:
         model = choice.model(subject.input_shape, len(subject.classes))
         self._structure, params, rest = training.split_model(model)
         self._state = training.start(_recipe(choice.optimizer), params, rest, choice.seed)
-        self._step = _compiled_step(subject, choice.structure)
         self._epoch = 0
         self.start_epoch(0)
-        self._call(0, 0, 0, 0)  # compiles, and changes nothing
+        step = _step(subject, choice.structure)
+        with step.lock:
+            if step.compiled is None:
+                step.compiled = step.program.lower(*self._arguments(0, 0, 0, 0)).compile()
+        self._compiled = step.compiled
 
     @property
     def diverged_at(self) -> int | None:
@@ -88,15 +92,18 @@ class Trainer:
         return model
 
     def _call(self, first: int, stop: int, held_first: int, held_stop: int) -> training.History:
+        history: training.History
+        _, *arguments = self._arguments(first, stop, held_first, held_stop)
+        self._state, history = self._compiled(*arguments)
+        return history
+
+    def _arguments(self, first: int, stop: int, held_first: int, held_stop: int) -> tuple[Any, ...]:
+        """Return the arguments of the step, of which the first is static."""
         values = training.Hyperparameters(
             jnp.float32(self._learning_rate()), jnp.float32(MOMENTUM), jnp.float32(0)
         )
         ranges = jnp.array([first, stop, held_first, held_stop], jnp.int32)
-        history: training.History
-        self._state, history = self._step(
-            self._structure, self._state, values, self._batches, self._data, ranges
-        )
-        return history
+        return self._structure, self._state, values, self._batches, self._data, ranges
 
 
 @lru_cache(maxsize=16)
@@ -104,13 +111,27 @@ def _recipe(optimizer: str) -> training.Recipe:
     return training.Recipe(_TASK, lookup("optimizer", optimizer), "constant", 1, 0, None)
 
 
+class _Step:
+    """The step shared by all networks of a structure, and what it was compiled to.
+
+    A trainer holds what was compiled, because `jax.clear_caches` would have it compiled again.
+    """
+
+    def __init__(self, program: Any) -> None:
+        self.program, self.compiled, self.lock = program, None, threading.Lock()
+
+
 @lru_cache(maxsize=16)
-def _compiled_step(subject: Subject, structure: Choice) -> Any:
-    """Return the step shared by all networks of a structure, compiled at its first call."""
+def _step(subject: Subject, structure: Choice) -> _Step:
     recipe = _recipe(structure.optimizer)
 
     @partial(jax.jit, static_argnums=0)
     def step(static: Any, state: Any, values: Any, batches: Any, data: Any, ranges: Any) -> Any:
         return training.advance(static, recipe, state, values, batches, data, ranges)
 
-    return step
+    return _Step(step)
+
+
+def forget_steps() -> None:
+    """Drop the compiled steps that no trainer holds."""
+    _step.cache_clear()

@@ -3,6 +3,7 @@
 import pytest
 
 from jcnn.cli import main
+from jcnn.study.storage.ledger import Ledger
 
 HUGE = ("1000000000", "1" + "0" * 19)
 PLAIN = ["plain", "--activation", "tanh"]
@@ -49,4 +50,4 @@ def test_only_the_combination_that_is_too_large_fails(capsys, tmp_path):
     printed = capsys.readouterr()
     assert "hidden=1000000000" in printed.err
     assert "is too large: it has 75,000,000,010 parameters" in " ".join(printed.err.split())
-    assert "1 run" in printed.out
+    assert [run["hidden"] for run in Ledger(tmp_path / "x").runs()] == ["4"]
