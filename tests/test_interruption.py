@@ -110,8 +110,8 @@ with on_interruption(lambda: "the outer line"):
     with on_interruption(lambda: "too late"):
         pass
     with on_interruption(lambda: "the inner line"), on_interruption(lambda: os.remove(path)):
-        ready()
         print("printed before")
+        ready()
         time.sleep(60)
 """
     process = started(body)

@@ -173,7 +173,7 @@ class Examination:
             return (figures.gradient == 0) | (figures.parameter_gradient == 0)
 
         # Where no gradient is expected, there is nothing to wait for.
-        expected = np.array([not layer.cut_off for layer in self._layers])
+        expected = np.array([not layer.cut_off for layer in self._layers], bool)
         silent = zeros(figures) & expected
         constant = [not np.ptp(np.asarray(v, np.float32), axis=0).any() for v in examined.sums]
         waiting = silent.copy()
