@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from jcnn.activations import ACTIVATIONS
-from jcnn.diagnosis.gradient_paths import GROWS, SHRINKS
+from jcnn.diagnosis.gradient_changes import GROWS, SHRINKS
 from jcnn.diagnosis.layer_report import LayerReport
 from jcnn.diagnosis.verdicts import Verdict
 from jcnn.theory import mean_field

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jcnn.diagnosis.gradient_paths import Change, exploding, vanishing
+from jcnn.diagnosis.gradient_changes import Change, exploding, vanishing
 from jcnn.diagnosis.layer_report import LayerInfo, LayerReport
 from jcnn.tracing import BATCH, LayerGraph
 
