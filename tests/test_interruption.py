@@ -110,8 +110,9 @@ with on_interruption(lambda: "the outer line"):
     with on_interruption(lambda: "too late"):
         pass
     with on_interruption(lambda: "the inner line"), on_interruption(lambda: os.remove(path)):
-        ready()
+        sys.stdout = open(1, "w", closefd=False)  # buffered
         print("printed before")
+        ready()
         time.sleep(60)
 """
     process = started(body)
@@ -143,6 +144,31 @@ parser.parse = lambda words: argparse.Namespace(run=run, command="x", json=False
 entry()
 """
     assert interrupted(started(body), signal.SIGINT) == (130, "jcnn: interrupted\n")
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_command_that_ends_because_of_the_signal(number, code):
+    """A server may catch the signal, end, and send it to itself again."""
+    body = """
+from jcnn.cli import parser
+from jcnn.cli.main import entry
+import argparse
+def run(chosen):
+    caught = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: caught.append(number)) for number in numbers]
+    signal.set_wakeup_fd(-1)  # as an event loop may do
+    ready()
+    while not caught:
+        time.sleep(0.01)
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+    signal.raise_signal(caught[0])
+    return 0
+parser.parse = lambda words: argparse.Namespace(run=run, command="x", json=False, quiet=False)
+entry()
+"""
+    assert interrupted(started(body), number) == (code, "jcnn: interrupted\n")
 
 
 def is_running(pid):
