@@ -21,7 +21,8 @@ _RESTORED = b"\n\x1b[?25h"
 
 # Called at an interruption, the last one first; the first line that one returns is printed.
 _actions: list[Callable[[], str | None]] = []
-_interrupted = threading.Event()
+# The signals received so far. A list, because handlers must not wait for a lock.
+_received: list[int] = []
 
 
 def exit_on_signals() -> None:
@@ -35,6 +36,7 @@ def exit_on_signals() -> None:
     os.set_blocking(writer, False)
 
     def handle(number: int, _: Any) -> None:
+        _received.append(number)  # before the main thread does anything else
         with contextlib.suppress(BlockingIOError):
             os.write(writer, bytes([number]))
 
@@ -63,7 +65,7 @@ def on_interruption(action: Callable[[], str | None]) -> Iterator[None]:
 
 def wait_if_interrupted() -> None:
     """Do not return if a signal is ending the process: what follows may be its consequence."""
-    if _interrupted.is_set():
+    if _received:
         threading.Event().wait()
 
 
@@ -71,7 +73,7 @@ def _wait(reader: int) -> None:
     number = 0
     while number not in (signal.SIGINT, signal.SIGTERM):  # the descriptor gets every signal
         number = os.read(reader, 1)[0]
-    _interrupted.set()
+    _received.append(number)
     lines: list[str] = []
     acting = threading.Thread(target=_act, args=(lines,), daemon=True)
     acting.start()
