@@ -44,7 +44,7 @@ def load_image_archive(
 
     Raises DataError, with the archive and the first offending file, for an image that is a link or
     whose path leads out of the archive, for more than `max_bytes` of files or of images, and for a
-    damaged archive. Without `max_bytes`, files and images may take 8 GiB and 200 times the bytes of
+    damaged archive. Without `max_bytes`, files and images may take 8 GiB and 500 times the bytes of
     the archive.
 
     >>> import io, tarfile, tempfile

@@ -29,7 +29,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> n
     The format is two zero bytes, a type byte, the number of dimensions, each size as a big-endian
     32-bit number, then the elements in C order (http://yann.lecun.com/exdb/mnist). All six element
     types are supported. Sizes are checked against the size of the file, and against `max_bytes`
-    (by default, 8 GiB and 200 times the bytes of the file), before memory is allocated.
+    (by default, 8 GiB and 500 times the bytes of the file), before memory is allocated.
 
     Raises DataError with the file and the invalid field.
 

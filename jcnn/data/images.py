@@ -30,7 +30,7 @@ def load_image_folder(
     Hidden files are skipped. Files with other suffixes and other folders are ignored, which
     `remarks` and `source` say. Images in a sub-folder of a class, pipes and devices are refused.
     Memory is allocated once, after its amount is checked against `max_bytes`; without `max_bytes`,
-    against 8 GiB and 200 times the bytes of the files.
+    against 8 GiB and 500 times the bytes of the files.
 
     Raises DataError with the first offending image or folder, and the fix.
 

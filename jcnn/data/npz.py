@@ -52,7 +52,7 @@ def load_npz(
 
     Raises DataError, with the file and the array, for a missing array, an array of objects or of
     another size than declared, or more than `max_bytes` in total; without `max_bytes`, more than
-    8 GiB or 200 times the bytes of the file.
+    8 GiB or 500 times the bytes of the file.
 
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -17,8 +17,11 @@ MAX_BYTES = 8 * 2**30
 DEFLATE_LIMIT = 1032
 """The largest compression ratio that the deflate format (gzip, zip) allows."""
 
-MOST_EXPANSION, ALWAYS_ALLOWED = 200, 2**28
-"""By default, arrays may take 200 times the bytes of their files, or 256 MiB if that is more."""
+MOST_EXPANSION, ALWAYS_ALLOWED = 500, 2**28
+"""By default, arrays may take 500 times the bytes of their files, or 256 MiB if that is more.
+
+Masks of volumes take 200 times theirs; a file of zeros takes 1,000.
+"""
 
 
 @contextmanager

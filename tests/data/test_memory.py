@@ -92,7 +92,7 @@ def npz_with_a_long_header(folder: Path) -> Path:
 def gzipped_idx(folder: Path) -> Path:
     (folder / "idx").mkdir()
     for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
-        with gzip.open(folder / "idx" / f"{name}.gz", "wb", compresslevel=1) as file:
+        with gzip.open(folder / "idx" / f"{name}.gz", "wb", compresslevel=6) as file:
             file.write(struct.pack(">II", 0x0801, MOST + 1))
             for _ in range(MOST // 2**22):
                 file.write(bytes(2**22))

@@ -41,7 +41,7 @@ def test_programs_are_dropped_when_the_process_has_grown(monkeypatch, programs):
     function = programs(3)
     limited.limit()
     assert (limited.drops, function._cache_size()) == (0, 1)  # it has not grown
-    monkeypatch.setattr(memory, "GROWTH", -(10**9))
+    monkeypatch.setattr(memory, "GROWTH", -(10**12))
     limited.limit()
     assert (limited.drops, function._cache_size()) == (1, 0)
     assert function(1.0) == 3.0
@@ -68,7 +68,7 @@ def test_a_training_goes_on_without_being_compiled_again(monkeypatch, subject):
     trainer.train(0, 1)
     trainer.train(1, 2)
     monkeypatch.setattr(memory, "PROGRAMS", 0)
-    monkeypatch.setattr(memory, "GROWTH", -(10**9))
+    monkeypatch.setattr(memory, "GROWTH", -(10**12))
     ProgramMemory().limit()
     assert _step.cache_info().currsize == 0
 

@@ -16,6 +16,7 @@ NOT_NUMERIC = {
     "cli",
     "errors",
     "explore",
+    "interruption",
     "public",
     "report",
     "strict_json",
