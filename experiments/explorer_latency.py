@@ -13,15 +13,14 @@ response, after the warm-up.
 import argparse
 import json
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
+from harness.explorer import resident_megabytes, running_explorer
 from jcnn import strict_json
 from jcnn.bench import hardware
 from jcnn.explore.choice import options
@@ -38,19 +37,12 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="five changes, no warm-up")
     arguments = parser.parse_args()
     changes, warm_up = (5, 0) if arguments.smoke else (CHANGES, WARM_UP)
-    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        address = server.stdout.readline().strip().replace("http", "ws", 1)
-        try:
-            time.sleep(warm_up)
-            with connect(f"{address}socket", max_size=2**24) as connection:
-                idle = response_times(connection, changes, training=False)
-                busy = response_times(connection, changes, training=True)
-            measured = {"idle": summary(idle), "while a network trains": summary(busy)}
-            measured["memory, MB"] = _memory(server.pid)
-        finally:
-            server.terminate()
+    with running_explorer(warm_up) as (connection, server):
+        idle = response_times(connection, changes, training=False)
+        busy = response_times(connection, changes, training=True)
+        memory = resident_megabytes(server)
+    measured: dict[str, Any] = {"idle": summary(idle), "while a network trains": summary(busy)}
+    measured["memory, MB"] = memory
     print(strict_json.dumps(measured))
     content = {"milliseconds": measured, "questions": changes, "hardware": hardware()}
     path = RESULTS / "explorer-cpu.json"
@@ -105,15 +97,6 @@ def summary(times: list[float]) -> dict[str, float]:
         "95%": float(np.percentile(times, 95)),
         "greatest": max(times),
     }
-
-
-def _memory(process: int) -> float | None:
-    """Return the resident memory of a process in MB, or None if the system does not expose it."""
-    status = Path(f"/proc/{process}/status")
-    if not status.exists():
-        return None
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -12,14 +12,12 @@ bound, the first 7 of them took 2298.
 import argparse
 import json
 import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
+from harness.explorer import resident_megabytes, running_explorer
 from jcnn import strict_json
 from jcnn.bench import hardware
 from jcnn.explore.choice import WIDTHS, options
@@ -38,20 +36,12 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="three networks, no warm-up")
     arguments = parser.parse_args()
     networks, warm_up = (3, 0) if arguments.smoke else (arguments.networks, WARM_UP)
-    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        address = server.stdout.readline().strip().replace("http", "ws", 1)
-        try:
-            time.sleep(warm_up)
-            with connect(f"{address}socket", max_size=2**24) as connection:
-                memory = [resident_megabytes(server.pid)]
-                for choice in choices(networks):
-                    use(connection, choice)
-                    memory.append(resident_megabytes(server.pid))
-                    print(f"{len(memory) - 1}: {memory[-1]:.0f} MB", flush=True)
-        finally:
-            server.terminate()
+    with running_explorer(warm_up) as (connection, server):
+        memory = [_megabytes(server)]
+        for choice in choices(networks):
+            use(connection, choice)
+            memory.append(_megabytes(server))
+            print(f"{len(memory) - 1}: {memory[-1]:.0f} MB", flush=True)
     growth = 100 * (max(memory) / memory[0] - 1)
     print(f"at most {max(memory):.0f} MB, {growth:.0f}% more than at the start")
     content = {
@@ -104,11 +94,11 @@ def receive(connection: ClientConnection, kind: str, state: str | None = None) -
             return  # it diverged in the first steps
 
 
-def resident_megabytes(process: int) -> float:
-    """Return the resident memory of a process in MB."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    line = next(line for line in lines if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+def _megabytes(process: int) -> float:
+    megabytes = resident_megabytes(process)
+    if megabytes is None:
+        raise SystemExit("this system does not tell the memory of a process")
+    return megabytes
 
 
 if __name__ == "__main__":

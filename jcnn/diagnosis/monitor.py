@@ -11,6 +11,7 @@ from jax import Array
 from jcnn.diagnosis.examination import layer_infos
 from jcnn.diagnosis.history import FIGURES
 from jcnn.diagnosis.measure import LayerFigures, Loss, make_probe, measure
+from jcnn.diagnosis.optimizer_changes import changes_by_leaf, param_indices
 from jcnn.tracing import trace
 from jcnn.training import RunState, Watch
 from jcnn.training.run import Structure
@@ -27,7 +28,7 @@ def make_watch(
     model.train()
     traced = trace(model, x)
     probe = make_probe(traced)
-    param_indices = _param_indices(model)
+    indices = param_indices(model)
 
     def measure_step(
         structure: Structure,
@@ -36,18 +37,8 @@ def make_watch(
         inputs: Array,
         targets: Array,
     ) -> Array:
-        params, tree = jax.tree.flatten(state.params)
-
         def updates(gradients: dict[int, Array]) -> Sequence[Array]:
-            by_param = [
-                gradients.get(index, jnp.zeros(param.shape, param.dtype))
-                for index, param in zip(param_indices, params, strict=True)
-            ]
-            changes, _ = optimizer.update(
-                jax.tree.unflatten(tree, by_param), state.optimizer, state.params
-            )
-            by_index = dict(zip(param_indices, jax.tree.leaves(changes), strict=True))
-            return [by_index[index] for index in gradients]
+            return changes_by_leaf(optimizer, state.optimizer, state.params, indices, gradients)
 
         merged = nnx.state(nnx.merge(structure.train, state.params, state.rest, copy=True))
         leaves = jax.tree.leaves(merged)
@@ -75,13 +66,3 @@ def _columns(figures: LayerFigures) -> Array:
     ratio = jnp.where(figures.weight > 0, figures.update / figures.weight, 0)
     columns = vars(figures) | {"update_ratio": ratio}
     return jnp.stack([columns[name] for name in FIGURES], axis=1)
-
-
-def _param_indices(model: nnx.Module) -> list[int]:
-    """Return, for each leaf of the model's parameters, its index in the model's whole state."""
-    _, params, _ = nnx.split(model, nnx.Param, ...)
-    indices = {
-        jax.tree_util.keystr(path): index
-        for index, (path, _) in enumerate(jax.tree.leaves_with_path(nnx.state(model)))
-    }
-    return [indices[jax.tree_util.keystr(path)] for path, _ in jax.tree.leaves_with_path(params)]

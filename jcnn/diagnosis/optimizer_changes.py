@@ -29,32 +29,46 @@ class OptimizerChanges:
             optimizer = optimizer.tx
         self._transformation = optimizer
         self._state = None if state is None else nnx.as_pure(state)
-        indices = {
-            jax.tree_util.keystr(path): index
-            for index, (path, _) in enumerate(
-                jax.tree.leaves_with_path(nnx.as_pure(nnx.state(model)))
-            )
-        }
-        params = nnx.as_pure(nnx.state(model, trained))
-        paths, self._structure = jax.tree.flatten_with_path(params)
-        self._indices = [indices[jax.tree_util.keystr(path)] for path, _ in paths]
+        self._indices = param_indices(model, trained)
+        self._structure = jax.tree.structure(nnx.as_pure(nnx.state(model, trained)))
 
     def __call__(self, gradients: Mapping[int, Array], leaves: Sequence[Any]) -> list[Array]:
         """Return the change of each leaf in `gradients`, in the same order."""
-        params = self._tree([leaves[index] for index in self._indices])
-        by_param = self._tree(
-            [
-                gradients[index] if index in gradients else jnp.zeros_like(leaves[index])
-                for index in self._indices
-            ]
-        )
+        params = jax.tree.unflatten(self._structure, [leaves[index] for index in self._indices])
         state = self._transformation.init(params) if self._state is None else self._state
-        changes, _ = self._transformation.update(by_param, state, params)
-        by_index = dict(zip(self._indices, jax.tree.leaves(changes), strict=True))
-        return [
-            by_index[index] if index in by_index else jnp.zeros_like(leaves[index])
-            for index in gradients
-        ]
+        return changes_by_leaf(self._transformation, state, params, self._indices, gradients)
 
-    def _tree(self, values: Sequence[Any]) -> Any:
-        return jax.tree.unflatten(self._structure, values)
+
+def param_indices(model: nnx.Module, trained: Any = nnx.Param) -> list[int]:
+    """Return, for each leaf of the trained parameters, its index in the model's whole state.
+
+    `trained` is a filter of Flax.
+    """
+
+    def paths(state: Any) -> list[str]:
+        leaves = jax.tree.leaves_with_path(nnx.as_pure(state))
+        return [jax.tree_util.keystr(path) for path, _ in leaves]
+
+    indices = {path: index for index, path in enumerate(paths(nnx.state(model)))}
+    return [indices[path] for path in paths(nnx.state(model, trained))]
+
+
+def changes_by_leaf(
+    optimizer: optax.GradientTransformation,
+    state: Any,
+    params: Any,
+    indices: Sequence[int],
+    gradients: Mapping[int, Array],
+) -> list[Array]:
+    """Return an optimizer's change of each leaf in `gradients`, in the same order.
+
+    `indices` are those of the leaves of `params`; leaves that are not among them do not change.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    by_param = [
+        gradients[index] if index in gradients else jnp.zeros(leaf.shape, leaf.dtype)
+        for index, leaf in zip(indices, leaves, strict=True)
+    ]
+    changes, _ = optimizer.update(jax.tree.unflatten(structure, by_param), state, params)
+    by_index = dict(zip(indices, jax.tree.leaves(changes), strict=True))
+    return [by_index.get(index, jnp.zeros_like(value)) for index, value in gradients.items()]

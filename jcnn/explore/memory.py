@@ -52,10 +52,10 @@ class ProgramMemory:
         return now is None or self._start is None or now - self._start > GROWTH
 
 
-def resident_bytes() -> int | None:
-    """Return the resident memory of this process, or None on systems without `/proc`."""
+def resident_bytes(process: int | str = "self") -> int | None:
+    """Return the resident memory of a process, or None on systems without `/proc`."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return None
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))

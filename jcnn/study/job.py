@@ -2,11 +2,9 @@
 
 import copy
 import operator
-import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,15 +18,13 @@ from jcnn.analysis.labels import label
 from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import make_watch
 from jcnn.errors import UsageError
+from jcnn.study.augmentation_check import check_augmentation
 from jcnn.study.factors import DEFAULTS, TRACED, Combination, is_data_driven, model_arguments
 from jcnn.study.limits import too_large
+from jcnn.study.model_error import ModelError, described, reason
 from jcnn.study.plan import Plan
 from jcnn.study.storage import run_key
 from jcnn.training.schedules import Schedule
-
-
-class ModelError(ValueError):
-    """Raised when a combination's model cannot be trained; the message is the reason."""
 
 
 class Planned(NamedTuple):
@@ -199,8 +195,8 @@ class Job:
                 )
             except Exception as error:
                 self.failures[self.indices[m]] = (
-                    f"the training step of the model raised {_described(error)} with "
-                    f"{_label(self.members[m])}: {_reason(error)}"
+                    f"the training step of the model raised {described(error)} with "
+                    f"{_label(self.members[m])}: {reason(error)}"
                 )
                 raise ModelError from error
 
@@ -223,7 +219,7 @@ class Job:
         self._arguments(member)  # a factor that the model does not take concerns the whole study
         few = engine.sampled_examples([build], self.data)
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
-        self._check_augmentation()
+        check_augmentation(self.recipe.augmentation, self.dataset, self.batch_size)
 
         excess: list[str | None] = []
 
@@ -236,8 +232,8 @@ class Job:
             outputs = jax.eval_shape(outputs_of, jnp.uint32(0), batch)
         except (Exception, SystemExit) as error:
             raise ModelError(
-                f"the model raised {_described(error)} with {_label(member)} on inputs of shape "
-                f"{batch.shape}: {_reason(error)}"
+                f"the model raised {described(error)} with {_label(member)} on inputs of shape "
+                f"{batch.shape}: {reason(error)}"
             ) from error
         if excess[0] is not None:
             raise ModelError(f"the model with {_label(member)} is too large: {excess[0]}")
@@ -252,25 +248,6 @@ class Job:
                     if takes
                     else "add the argument `outputs`"
                 )
-            )
-
-    def _check_augmentation(self) -> None:
-        augment = self.recipe.augmentation
-        if augment is None:
-            return
-        inputs = self.dataset.train_inputs
-        batch = jax.ShapeDtypeStruct((self.batch_size, *inputs.shape[1:]), inputs.dtype)
-        try:
-            changed = jax.eval_shape(lambda seed, x: augment(jax.random.key(seed), x), 0, batch)
-        except Exception as error:
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            reason = " ".join(str(error).split())[:400]
-            raise ModelError(f"augmentation: {kind}{reason}") from error
-        shape = getattr(changed, "shape", type(changed).__name__)
-        if shape != batch.shape:
-            raise ModelError(
-                f"the augmentation maps images of shape {batch.shape} to {shape}; expected "
-                "the same shape"
             )
 
     def _builder(self, m: int) -> engine.Builder:
@@ -314,21 +291,3 @@ def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
 
 def _label(member: Combination) -> str:
     return label(member.names()) or "no factors"
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]
-
-
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}{_place(error)}"
-
-
-def _place(error: BaseException) -> str:
-    """The line of the user's own code that raised an error, if there is one."""
-    library = Path(__file__).resolve().parents[1]
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if "site-packages" not in path.parts and library not in path.parents:
-            return f" at {path.name}:{frame.lineno}"
-    return ""

@@ -7,6 +7,7 @@ so for a model, and finds its weighted layers and the activations that follow th
 from jcnn.public import public_names
 from jcnn.tracing.activation import TracedActivation as TracedActivation
 from jcnn.tracing.find_activations import find_activations as find_activations
+from jcnn.tracing.flatten import flatten as flatten
 from jcnn.tracing.interpreter import Rule as Rule
 from jcnn.tracing.interpreter import bind as bind
 from jcnn.tracing.interpreter import evaluate as evaluate
@@ -29,7 +30,6 @@ from jcnn.tracing.program import Program as Program
 from jcnn.tracing.program import Var as Var
 from jcnn.tracing.program import equations_between as equations_between
 from jcnn.tracing.program import equations_up_to as equations_up_to
-from jcnn.tracing.program import flatten as flatten
 
 
 def __dir__() -> list[str]:

@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from jcnn.activations import ACTIVATIONS, Facts, facts
+from jcnn.tracing.flatten import custom_body
 from jcnn.tracing.interpreter import bind, read, run_equations
-from jcnn.tracing.program import Atom, Constant, Equation, Var, custom_body
+from jcnn.tracing.program import Atom, Constant, Equation, Var
 
 _ALIASES = {
     "logistic": "sigmoid",

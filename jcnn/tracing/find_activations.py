@@ -14,15 +14,8 @@ import numpy as np
 
 from jcnn.tracing.activation import TracedActivation
 from jcnn.tracing.calls import is_mark
-from jcnn.tracing.program import (
-    Atom,
-    Constant,
-    Equation,
-    Program,
-    Var,
-    custom_body,
-    equations_up_to,
-)
+from jcnn.tracing.flatten import custom_body
+from jcnn.tracing.program import Atom, Constant, Equation, Program, Var, equations_up_to
 
 # fmt: off
 _LINEAR = frozenset((

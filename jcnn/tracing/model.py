@@ -14,9 +14,10 @@ from flax import nnx
 from jcnn.tracing.activation import TracedActivation
 from jcnn.tracing.calls import marked_calls
 from jcnn.tracing.find_activations import find_activations
+from jcnn.tracing.flatten import flatten
 from jcnn.tracing.interpreter import read
 from jcnn.tracing.parameters import find_parameters
-from jcnn.tracing.program import Program, Var, flatten
+from jcnn.tracing.program import Program, Var
 from jcnn.tracing.uses import Use, find_uses
 
 

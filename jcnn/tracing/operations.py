@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jcnn.tracing.program import Constant, Equation, Program, flatten
+from jcnn.tracing.flatten import flatten
+from jcnn.tracing.program import Constant, Equation, Program
 
 # Equations that only move or name values, or make constants.
 _FREE = frozenset((
@@ -56,14 +57,10 @@ def _operations(program: Program, equation: Equation) -> float:
         return float(min(map(math.prod, (output, inputs[0]))) * windows)
     if equation.name.startswith(("reduce", "arg", "cum", "sort")):
         return float(math.prod(inputs[0]))
-    bodies = [_count_jaxpr(body) for body in _bodies(params)]
+    bodies = [count_operations(flatten(body)) for body in _bodies(params)]
     if bodies:
         return max(bodies) * params.get("length", 1)
     return float(math.prod(output))
-
-
-def _count_jaxpr(body: Any) -> float:
-    return count_operations(flatten(body))
 
 
 def _bodies(params: Any) -> list[Any]:

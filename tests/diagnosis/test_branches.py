@@ -182,7 +182,7 @@ def rank_one(key, shape, dtype=jnp.float32):
     [
         ("healthy", None, {}),
         ("healthy", None, {"scale": 1e-6}),
-        ("healthy", None, {"scale": 0.0}),
+        ("healthy", None, {"scale": 0.0}),  # never learns, but a path leads past it
         ("dead", "branches.1.1", {"bias": -100.0}),
         ("saturated", "branches.1.0", {"activation": nnx.tanh, "init": initializers.normal(0.6)}),
         ("vanishing", "branches.1.8", {
@@ -195,10 +195,6 @@ def rank_one(key, shape, dtype=jnp.float32):
 def test_faults_inside_a_branch(verdict, layer, options):
     x = jax.random.normal(jax.random.key(1), (128, 64))
     diagnosis = diagnose(Residual(**options), x, jnp.arange(128) % 10)
-    if options.get("scale") == 0.0:
-        # Nothing but a factor of 0 in the program: the branches never learn.
-        assert {one.verdict for one in diagnosis.layers} <= {"healthy", "vanishing"}
-        return
     assert diagnosis.verdict == verdict, diagnosis.verdicts
     if layer is not None:
         assert diagnosis.verdicts[0].layer == layer
