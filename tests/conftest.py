@@ -1,14 +1,13 @@
 """Strictness for the whole suite: dtype promotion is strict and rank promotion is an error."""
 
 import os
+import shutil
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # What is compiled here runs a few times at most: LLVM's lower effort halves the suite's time. With
 # none at all, training takes longer than is saved.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
-# Nothing is read from or left in the user's cache.
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
 # Two workers on two cores: more threads only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -19,15 +18,25 @@ import jaxtyping
 import pytest
 
 from tests.browser import CHROMIUM, PATIENCE
+from tests.compiled import earlier_programs, hand_on, take
 from tests.together import run_together
+
+EARLIER = earlier_programs()
+# Nothing is read from or left in the user's cache of jcnn.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jcnn-test-cache-")
+COMPILED = Path(os.environ["XDG_CACHE_HOME"], "of-the-tests")
+take(EARLIER, COMPILED)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Many tests train the same small study, whose program takes a second to compile. Each process keeps
-# its own programs: JAX's cache is not safe against a reader in the middle of a write.
-jax.config.update("jax_compilation_cache_dir", os.environ["XDG_CACHE_HOME"] + "/of-the-tests")
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_compilation_cache_dir", str(COMPILED))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_sessionfinish():
+    hand_on(COMPILED, EARLIER)
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)
