@@ -11,6 +11,7 @@ from jcnn.version import __version__ as __version__
 
 TYPE_CHECKING = False  # importing typing takes longer than everything else here
 if TYPE_CHECKING:
+    from jcnn import acceleration as acceleration
     from jcnn import activations as activations
     from jcnn import analysis as analysis
     from jcnn import bench as bench
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jcnn import theory as theory
     from jcnn import tracing as tracing
     from jcnn import training as training
+    from jcnn.acceleration import accelerate as accelerate
     from jcnn.diagnosis import diagnose as diagnose
     from jcnn.diagnosis import find_learning_rate as find_learning_rate
     from jcnn.diagnosis import summarize as summarize
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from jcnn.study import Study as Study
 
 _SUBMODULES = (
+    "acceleration",
     "activations",
     "analysis",
     "bench",
@@ -67,6 +70,7 @@ _SUBMODULES = (
 _SHORTCUTS = {
     "Result": "study",
     "Study": "study",
+    "accelerate": "acceleration",
     "diagnose": "diagnosis",
     "find_learning_rate": "diagnosis",
     "summarize": "diagnosis",

@@ -185,7 +185,9 @@ def _rounds(examples: int, size: int) -> int:
 
 
 def _tap_rows(x: Array, geometry: Geometry) -> list[Array]:
-    x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
+    # Padding may be negative, which cuts positions off.
+    config = [(0, 0, 0), *((low, high, 0) for low, high in geometry.padding), (0, 0, 0)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), config)
     rows = []
     for tap in itertools.product(*map(range, geometry.window)):
         start = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]

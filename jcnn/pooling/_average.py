@@ -1,4 +1,4 @@
-"""Pooling by sums: average, L2 norm, Lp norm, weighted average and generalized mean."""
+"""Pooling by sums: sum, average, L2 norm, Lp norm, weighted average and generalized mean."""
 
 import functools
 import math
@@ -50,6 +50,27 @@ def avg_pool(
     if count_include_pad:
         return (total / math.prod(w.size for w in over)).astype(x.dtype)
     return (total / _counts(x, over, total.dtype)).astype(x.dtype)
+
+
+def sum_pool(
+    x: ArrayLike,
+    window_shape: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "VALID",
+    *,
+    dilation: int | Sequence[int] | None = None,
+) -> Array:
+    """Return the sum of each window; arguments as in `max_pool`.
+
+    Half precision is accumulated in float32. Each value's gradient is the sum of those of the
+    windows that contain it.
+
+    >>> import jax.numpy as jnp
+    >>> sum_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2))[..., 0].tolist()
+    [[10.0, 18.0], [42.0, 50.0]]
+    """
+    x, over = _floating(x, window_shape, strides, padding, dilation)
+    return _window_sum(_wide(x), over).astype(x.dtype)
 
 
 def l2_pool(

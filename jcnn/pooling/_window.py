@@ -72,7 +72,13 @@ def windows(
                 f"padding {pairs} would give windows that contain only padding; expected less than "
                 f"the {window.reach} positions that the window spans"
             )
-    return over
+    return tuple(_as_tile(window, length) for window, length in zip(over, lengths, strict=True))
+
+
+def _as_tile(window: Window, length: int) -> Window:
+    """Return a window that covers its axis with the stride of a tile, as the only one."""
+    whole = window.dilation == 1 and window.size == length + window.low + window.high
+    return window._replace(stride=window.size) if whole else window
 
 
 def pad(x: Array, over: Sequence[Window], value: float | int) -> Array:

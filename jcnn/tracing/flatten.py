@@ -99,7 +99,7 @@ class _Flattening:
         self, equation: Any, inputs: Sequence[Atom], scope: str, outer: tuple[int, ...]
     ) -> list[Atom]:
         """Append the equations of every iteration of a scan, and return the scan's outputs."""
-        parts = _parts(equation)
+        parts = scan_parts(equation)
         fixed = list(inputs[: parts.constants])
         carry = list(inputs[parts.constants : parts.constants + parts.carried])
         stacked = inputs[parts.constants + parts.carried :]
@@ -148,7 +148,7 @@ class _Flattening:
         return output
 
 
-class _Scan(NamedTuple):
+class Scan(NamedTuple):
     """A scan's body, and how many of its inputs are constant and carried."""
 
     body: Any
@@ -158,14 +158,14 @@ class _Scan(NamedTuple):
     reverse: bool
 
 
-def _parts(equation: Any) -> _Scan:
+def scan_parts(equation: Any) -> Scan:
     """Return the parts of a scan."""
     params = equation.params
     if "num_consts" in params:
         constants, carried = params["num_consts"], params["num_carry"]
     else:
         constants, carried = map(len, params["ft_in"].unpack()[:2])
-    return _Scan(params["jaxpr"], constants, carried, params["length"], params["reverse"])
+    return Scan(params["jaxpr"], constants, carried, params["length"], params["reverse"])
 
 
 def _is_short(equation: Any) -> bool:

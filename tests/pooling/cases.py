@@ -60,6 +60,10 @@ def soft(values, inside):
     return y, weights * (1 + values - y)
 
 
+def total(values, inside):
+    return values.sum(), np.ones_like(values)
+
+
 def proportional(values, inside):
     positive = np.maximum(values, 0)
     weights = positive / (positive.sum() or 1)
@@ -74,6 +78,7 @@ def stochastic_mean(x, *arguments, **options):
 
 POOLINGS = {
     "max": (pooling.max_pool, lambda w: largest),
+    "sum": (pooling.sum_pool, lambda w: total),
     "avg": (pooling.avg_pool, lambda w: mean),
     "avg_real": (
         lambda *a, **k: pooling.avg_pool(*a, count_include_pad=False, **k),

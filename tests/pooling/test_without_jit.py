@@ -22,6 +22,7 @@ WINDOWS = {
     "padded": ((2, 2), 1, 1),
 }
 POOLS = {
+    "sum": pooling.sum_pool,
     "avg": pooling.avg_pool,
     "avg of what is not padding": lambda *a: pooling.avg_pool(*a, count_include_pad=False),
     "max": pooling.max_pool,
