@@ -19,9 +19,9 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "errors", "interruption", "public", "quadrature", "strict_json", "vma"},
+    {"arguments", "errors", "interruption", "jaxprs", "public", "quadrature", "strict_json", "vma"},
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
-    {"layers", "names", "theory"},
+    {"acceleration", "layers", "names", "theory"},
     {"models", "data"},
     {"training"},
     {"tracing"},

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jcnn.acceleration import accelerate_traced
 from jcnn.activations import Facts
 from jcnn.diagnosis.dead_units import flat_shares
 from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate
@@ -122,9 +123,9 @@ def measure(
 
     avals = [traced.program.avals[variable] for variable in outputs]
     zeros = [jnp.zeros(aval.shape, aval.dtype) for aval in avals]
-    (value, values), (by_params, by_outputs) = jax.value_and_grad(mean_loss, (0, 1), has_aux=True)(
-        [leaves[index] for index in traced.params], zeros
-    )
+    (value, values), (by_params, by_outputs) = jax.value_and_grad(
+        accelerate_traced(mean_loss), (0, 1), has_aux=True
+    )([leaves[index] for index in traced.params], zeros)
     gradients = dict(zip(traced.params, by_params, strict=True))
     output_gradients = dict(zip(outputs, by_outputs, strict=True))
     changes = dict(zip(traced.params, updates(gradients), strict=True)) if updates else gradients

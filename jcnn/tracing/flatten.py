@@ -6,12 +6,13 @@ variable, which can be read, replaced, or differentiated with respect to (`jcnn.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from jcnn.jaxprs import opened, scan_parts
 from jcnn.tracing.program import Atom, Constant, Equation, Program, Var
 
 # Equations that only hold others are inlined. Custom derivatives stay whole, to keep their rule.
@@ -74,10 +75,8 @@ class _Flattening:
             inputs = [lookup(atom) for atom in equation.invars]
             if equation.primitive.name in _CALLS:
                 called = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-                is_closed = hasattr(called, "consts")
                 outputs = self._inline(
-                    called.jaxpr if is_closed else called,
-                    called.consts if is_closed else [],
+                    *opened(called),
                     inputs,
                     str(equation.params.get("name", scope)),
                     iteration,
@@ -146,26 +145,6 @@ class _Flattening:
         )
         (output,) = self._inline(closed.jaxpr, closed.consts, atoms, scope, iteration)
         return output
-
-
-class Scan(NamedTuple):
-    """A scan's body, and how many of its inputs are constant and carried."""
-
-    body: Any
-    constants: int
-    carried: int
-    length: int
-    reverse: bool
-
-
-def scan_parts(equation: Any) -> Scan:
-    """Return the parts of a scan."""
-    params = equation.params
-    if "num_consts" in params:
-        constants, carried = params["num_consts"], params["num_carry"]
-    else:
-        constants, carried = map(len, params["ft_in"].unpack()[:2])
-    return Scan(params["jaxpr"], constants, carried, params["length"], params["reverse"])
 
 
 def _is_short(equation: Any) -> bool:

@@ -3,6 +3,7 @@
 A model is split once into its static part and its state. The functions here merge it again inside,
 at the trace level of the caller, so they work under `jax.jit`, `vmap`, `lax.map`, `while_loop` and
 `shard_map`, and a model may use transformations of its own (`nnx.remat`, `nnx.scan`, `nnx.jit`).
+Convolutions and pooling of any library are replaced by jcnn's (`jcnn.accelerate`).
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from jcnn.acceleration import accelerate_traced
 from jcnn.training.state import Structure
 
 
@@ -39,20 +41,28 @@ def apply_train(structure: Structure, params: Any, rest: Any, inputs: Array) -> 
     creates are dropped, and values of another dtype are cast. An `nnx.Intermediate` (`sow`) stays
     as it was. Raises ValueError if a variable's value changes its shape.
     """
-    model = nnx.merge(structure.train, params, rest, copy=True)
-    outputs: Array = model(inputs)
-    after = dict(nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.Param))))
-    kept = [
-        (path, _carried(path, before, after.get(path, before)))
-        for path, before in nnx.to_flat_state(rest)
-    ]
-    return outputs, nnx.from_flat_state(kept, cls=type(rest))
+
+    def apply(params: Any, rest: Any, inputs: Array) -> tuple[Array, Any]:
+        model = nnx.merge(structure.train, params, rest, copy=True)
+        outputs: Array = model(inputs)
+        after = dict(nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.Param))))
+        kept = [
+            (path, _carried(path, before, after.get(path, before)))
+            for path, before in nnx.to_flat_state(rest)
+        ]
+        return outputs, nnx.from_flat_state(kept, cls=type(rest))
+
+    return accelerate_traced(apply)(params, rest, inputs)
 
 
 def apply_eval(structure: Structure, params: Any, rest: Any, inputs: Array) -> Array:
     """Return the outputs in evaluation mode; changes of state are dropped."""
-    outputs: Array = nnx.merge(structure.evaluate, params, rest, copy=True)(inputs)
-    return outputs
+
+    def apply(params: Any, rest: Any, inputs: Array) -> Array:
+        outputs: Array = nnx.merge(structure.evaluate, params, rest, copy=True)(inputs)
+        return outputs
+
+    return accelerate_traced(apply)(params, rest, inputs)
 
 
 def _carried(path: tuple[Any, ...], before: Any, after: Any) -> Any:

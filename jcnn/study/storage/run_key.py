@@ -24,6 +24,7 @@ from jcnn.study.plan import Plan
 ROOT = Path(__file__).resolve().parents[2]
 # The modules and packages of jcnn on which every run's numbers depend.
 NUMERIC = (
+    "acceleration",
     "activations",
     "arguments",
     "convolution",
@@ -31,6 +32,7 @@ NUMERIC = (
     "dense",
     "engine",
     "initializers",
+    "jaxprs",
     "layers",
     "losses",
     "models",

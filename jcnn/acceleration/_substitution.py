@@ -1,7 +1,7 @@
 """Running a jaxpr with other computations in place of some primitives, at every depth.
 
-Unlike `flatten`, this keeps the structure of the program: loops stay loops, jitted functions stay
-jitted, and functions with derivative rules of their own keep them.
+Unlike `jcnn.tracing.flatten`, this keeps the structure of the program: loops stay loops, jitted
+functions stay jitted, and functions with derivative rules of their own keep them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ import jax
 from jax import lax
 from jax.extend import core, source_info_util
 
-from jcnn.tracing.flatten import scan_parts
+from jcnn.jaxprs import opened, scan_parts
 
 Values = list[Any]
 # `substitute(equation, inputs) -> outputs`, or None where the equation stays as it is.
@@ -66,18 +66,18 @@ class Substitution:
 
     def applies_to(self, jaxpr: Any) -> bool:
         """Whether anything in a jaxpr would be substituted."""
-        return any(self._changes(equation) for equation in _open(jaxpr)[0].eqns)
+        return any(self._changes(equation) for equation in opened(jaxpr)[0].eqns)
 
     def run(self, jaxpr: Any, inputs: Sequence[Any]) -> Values:
         """Return the outputs of a jaxpr, with all substitutions."""
-        opened, constants = _open(jaxpr)
-        values = dict(zip(opened.constvars, constants, strict=True))
-        values.update(zip(opened.invars, inputs, strict=True))
+        program, constants = opened(jaxpr)
+        values = dict(zip(program.constvars, constants, strict=True))
+        values.update(zip(program.invars, inputs, strict=True))
 
         def read(atom: Any) -> Any:
             return atom.val if isinstance(atom, core.Literal) else values[atom]
 
-        for equation in opened.eqns:
+        for equation in program.eqns:
             source = equation.source_info
             names = source_info_util.current_name_stack() + source.name_stack
             # An error in what follows points to the user's line, and a profile shows its names.
@@ -87,14 +87,16 @@ class Substitution:
             ):
                 outputs = self._equation(equation, [read(atom) for atom in equation.invars])
             values.update(zip(equation.outvars, outputs, strict=True))
-        return [read(atom) for atom in opened.outvars]
+        return [read(atom) for atom in program.outvars]
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function of arrays in pytrees with all substitutions, traced when called."""
 
         def substituted(*arguments: Any) -> Any:
             closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
-            outputs = self.run(closed, jax.tree.leaves(arguments))
+            leaves = jax.tree.leaves(arguments)
+            run = self.run if self.applies_to(closed) else _run_unchanged
+            outputs = run(closed, leaves)
             return jax.tree.unflatten(jax.tree.structure(shapes), outputs)
 
         return substituted
@@ -245,9 +247,9 @@ class Substitution:
         return list(function(*arguments))
 
 
-def _open(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
-    """Return a jaxpr without its constants, and these."""
-    return (jaxpr.jaxpr, jaxpr.consts) if hasattr(jaxpr, "consts") else (jaxpr, ())
+def _run_unchanged(jaxpr: Any, inputs: Sequence[Any]) -> Values:
+    outputs: Values = core.jaxpr_as_fun(jaxpr)(*inputs)
+    return outputs
 
 
 def _bind(equation: Any, inputs: Sequence[Any], **changes: Any) -> Values:
