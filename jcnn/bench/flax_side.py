@@ -1,6 +1,9 @@
-"""The same training in plain Flax and Optax: one `lax.scan` over the batches."""
+"""The same training in plain Flax and Optax: one `lax.scan` over the batches.
 
-from collections.abc import Sequence
+Once as it is, and once with the loss accelerated.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -45,7 +48,10 @@ class PlainNet(nnx.Module):
 
 
 class FlaxTraining:
-    """Training of one model over the batches with one compiled scan."""
+    """Training of one model over the batches with one compiled scan.
+
+    `wrap` is applied to the loss, as a user would apply `jcnn.accelerate`.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class FlaxTraining:
         targets: np.ndarray,
         batches: np.ndarray,
         learning_rate: float,
+        wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda loss: loss,
     ) -> None:
         optimizer = optax.adam(learning_rate)
         graph, params = nnx.split(PlainNet(weights), nnx.Param)
@@ -68,7 +75,7 @@ class FlaxTraining:
                 losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets[rows])
                 return losses.mean()
 
-            loss, gradients = jax.value_and_grad(loss_of)(params)
+            loss, gradients = jax.value_and_grad(wrap(loss_of))(params)
             updates, optimizer_state = optimizer.update(gradients, optimizer_state)
             return (optax.apply_updates(params, updates), optimizer_state), loss
 
@@ -81,8 +88,8 @@ class FlaxTraining:
         """Return the loss of each step, starting from the initial weights."""
         return np.asarray(self._epoch(self._start, *self._data)[1])
 
-    def sample(self) -> float:
-        """Return the seconds per step."""
+    def sample(self, steps: int | None = SAMPLE_STEPS) -> float:
+        """Return the seconds per step, over some of the batches (None: all)."""
         *data, batches = self._data
-        sampled = batches[:SAMPLE_STEPS]
+        sampled = batches[:steps]
         return timed(self._epoch, self._start, *data, sampled) / len(sampled)

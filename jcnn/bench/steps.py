@@ -19,8 +19,9 @@ import numpy as np
 
 from jcnn import data as datasets
 from jcnn import engine, models, training
+from jcnn.acceleration import accelerate
 from jcnn.bench.clock import interleaved, milliseconds, ratios
-from jcnn.bench.flax_side import FlaxTraining
+from jcnn.bench.flax_side import FlaxTraining, PlainNet
 from jcnn.bench.machine import Peaks
 from jcnn.bench.torch_side import TorchSide, TorchTraining
 
@@ -88,7 +89,10 @@ WORKLOADS = (
 
 
 class EngineTraining:
-    """Training of a workload's runs 0 to `runs - 1` with the engine; `data` replaces its own."""
+    """Training of a workload's runs 0 to `runs - 1` with the engine.
+
+    `data` replaces its own examples, and `build` its network of jcnn's layers.
+    """
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class EngineTraining:
         *,
         data: training.Data | None = None,
         watch: training.Watch | None = None,
+        build: engine.Builder | None = None,
     ) -> None:
         self.runs = runs
         recipe = training.Recipe(
@@ -111,7 +116,7 @@ class EngineTraining:
         )
         numbers = training.Hyperparameters(LEARNING_RATE, 0.9, 0.0)
         group = engine.Group(
-            [partial(_build, workload, dtype)],
+            [build or partial(_build, workload, dtype)],
             [engine.Run(0, seed, numbers) for seed in range(runs)],
             recipe,
             workload.batch_size,
@@ -221,24 +226,36 @@ def _run(
     result = StepsResult(workload.name, workload.runs, many.compile_seconds)
     result.losses["jcnn"] = many.epoch_loss()
     ours = f"jcnn, {workload.runs} models"
-    sides = {ours: many.sample, "jcnn, 1 model": one.sample}
+    weights = many.first_weights()
+    flax_layers = EngineTraining(
+        workload, workload.runs, build=lambda rngs: PlainNet(weights), data=many.compiled.data
+    )
+    result.losses["jcnn, flax layers"] = flax_layers.epoch_loss()
+    sides = {
+        ours: many.sample,
+        "jcnn, 1 model": one.sample,
+        f"{ours} of flax layers": flax_layers.sample,
+    }
     data = many.compiled.data
     inputs = np.asarray(training.normalize(jnp.asarray(data.inputs), data))
     batches = engine.epoch_batches(0, 0, len(inputs), workload.batch_size)
     targets = data.targets
     if "flax" in versus:
-        flax = FlaxTraining(many.first_weights(), inputs, targets, batches, LEARNING_RATE)
+        work = (weights, inputs, targets, batches, LEARNING_RATE)
+        flax, accelerated = FlaxTraining(*work), FlaxTraining(*work, wrap=accelerate)
         result.losses["flax"] = float(np.mean(flax.losses()))
+        result.losses["flax, accelerated"] = float(np.mean(accelerated.losses()))
         sides["flax, scan"] = flax.sample
+        sides["jcnn.accelerate, flax scan"] = partial(accelerated.sample, None)
     with tempfile.TemporaryDirectory() as folder:
         if torch is not None:
             path = Path(folder) / "work.npz"
-            weights = {
+            named = {
                 f"{kind}{i}": array
-                for i, pair in enumerate(many.first_weights())
+                for i, pair in enumerate(weights)
                 for kind, array in zip(("kernel", "bias"), pair, strict=True)
             }
-            arrays = {"inputs": inputs, "targets": targets, "batches": batches, **weights}
+            arrays = {"inputs": inputs, "targets": targets, "batches": batches, **named}
             np.savez(path, allow_pickle=False, **arrays)
             sides |= _torch_sides(torch, path, len(batches), result)
         timings = interleaved(sides, rounds)
