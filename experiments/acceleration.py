@@ -134,7 +134,9 @@ def main() -> None:
     """Measure the ratios and save them."""
     parser = argparse.ArgumentParser(description="Measure what jcnn.accelerate gains")
     parser.add_argument("--out", type=Path, help="save results.json in this directory")
-    parser.add_argument("--smoke", action="store_true", help="two networks, tiny batches, one round")
+    parser.add_argument(
+        "--smoke", action="store_true", help="two networks, tiny batches, one round"
+    )
     arguments = parser.parse_args()
     measured: dict[str, Any] = {}
     for name, (network, shape) in list(NETWORKS.items())[2 if arguments.smoke else 0 :]:

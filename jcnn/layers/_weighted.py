@@ -1,4 +1,4 @@
-"""Layers with weights: convolution and dense."""
+"""Layers with weights: Flax's convolution and linear layer with jcnn's defaults and checks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,24 +7,35 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from jcnn import convolution, initializers
-from jcnn import dense as dense_function
-from jcnn.arguments import Padding, floating, is_integer, window_sizes
+from jcnn import initializers
+from jcnn.arguments import floating, is_integer, window_sizes
+from jcnn.convolution import conv_general_dilated
 
 Initializer = Callable[..., Array]
 default_kernel_init = initializers.he_normal()
 
 
-class Conv(nnx.Module):
-    """Convolution of `(*batch, *spatial, in_features)`; see `jcnn.convolution.conv`.
+def _to_dtype_of_input(arrays: Sequence[Array | None], *, dtype: Any = None) -> tuple[Any, ...]:
+    """Return input, kernel and bias in `dtype`, or if that is None in the dtype of the input."""
+    dtype = floating(arrays[0]).dtype if dtype is None else dtype  # type: ignore[arg-type]
+    return tuple(None if array is None else jnp.asarray(array, dtype) for array in arrays)
 
-    The arguments are those of `flax.nnx.Conv`. `kernel_size` has one size per spatial axis; an
-    integer means one spatial axis, as in Flax, and then an input with more axes than `(batch,
-    length, in_features)` raises a ValueError instead of being taken for a batch of series.
 
-    `kernel` is `(*kernel_size, in_features // feature_group_count, out_features)` and `bias` is
-    `(out_features,)`. Input and parameters are cast to `dtype` for the computation (mixed
-    precision), by default the floating dtype of the input; parameters are stored in `param_dtype`.
+class Conv(nnx.Conv):
+    """`flax.nnx.Conv` whose gradients are fast inside loops on CPU.
+
+    The input is `(*batch, *spatial, in_features)`. All arguments are those of `flax.nnx.Conv`, and
+    `groups` is another name of `feature_group_count`. Four things differ:
+
+    - the convolution is `jcnn.convolution.conv_general_dilated`;
+    - kernels are drawn by He's normal initialization, unless `kernel_init` says otherwise;
+    - input and parameters are cast to `dtype`, by default the floating dtype of the input; Flax
+      promotes them to a common one;
+    - an integer `kernel_size` means one spatial axis, as in Flax, but an input with more axes than
+      `(batch, length, in_features)` raises a ValueError instead of being taken for a batch of
+      series.
+
+    Raises ValueError if channels do not fit, TypeError for an input that is not floating point.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx
@@ -41,16 +52,11 @@ class Conv(nnx.Module):
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 1,
         *,
-        padding: Padding = "SAME",
-        kernel_dilation: int | Sequence[int] = 1,
         feature_group_count: int = 1,
         groups: int | None = None,
-        use_bias: bool = True,
         kernel_init: Initializer = default_kernel_init,
-        bias_init: Initializer = initializers.zeros,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
+        **options: Any,
     ) -> None:
         feature_group_count = feature_group_count if groups is None else groups
         if feature_group_count < 1 or in_features % feature_group_count:
@@ -59,41 +65,45 @@ class Conv(nnx.Module):
                 f"{in_features=}"
             )
         self.one_axis = is_integer(kernel_size)
-        sizes = (kernel_size,) if is_integer(kernel_size) else kernel_size
-        self.kernel_size = window_sizes("kernel_size", sizes)
-        shape = (*self.kernel_size, in_features // feature_group_count, out_features)
-        self.kernel = nnx.Param(kernel_init(rngs.params(), shape, param_dtype))
-        self.bias = _bias(bias_init, out_features, param_dtype, rngs) if use_bias else None
-        self.strides = strides
-        self.padding = padding
-        self.kernel_dilation = kernel_dilation
-        self.feature_group_count = feature_group_count
-        self.dtype = dtype
-
-    def __call__(self, x: Array) -> Array:
-        """Convolve `x`."""
-        if self.one_axis and x.ndim > 3:
-            sizes = self.kernel_size * min(x.ndim - 2, 3)
-            raise ValueError(
-                f"x has shape {x.shape}, but the integer kernel_size={self.kernel_size[0]} means "
-                f"one spatial axis, (batch, length, channels): write kernel_size={sizes}"
-            )
-        x, kernel, bias = _cast(self.dtype, x, self.kernel, self.bias)
-        return convolution.conv(
-            x,
-            kernel,
-            bias,
-            strides=self.strides,
-            padding=self.padding,
-            kernel_dilation=self.kernel_dilation,
-            feature_group_count=self.feature_group_count,
+        own = {
+            "conv_general_dilated": conv_general_dilated,
+            "promote_dtype": _to_dtype_of_input,
+        }
+        super().__init__(
+            in_features,
+            out_features,
+            window_sizes("kernel_size", (kernel_size,) if is_integer(kernel_size) else kernel_size),
+            strides,
+            feature_group_count=feature_group_count,
+            kernel_init=kernel_init,
+            rngs=rngs,
+            **own | options,
         )
 
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        """Convolve `inputs`."""
+        x, sizes = floating(inputs), self.kernel_size
+        if self.one_axis and x.ndim > 3:
+            raise ValueError(
+                f"x has shape {x.shape}, but the integer kernel_size={sizes[0]} means one spatial "
+                f"axis, (batch, length, channels): write kernel_size={sizes * min(x.ndim - 2, 3)}"
+            )
+        if x.ndim < len(sizes) + 1 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"x has shape {x.shape}, but this layer with kernel_size={sizes} takes "
+                f"{self.in_features} channels: expected (*batch, *spatial, {self.in_features}) "
+                f"with {len(sizes)} spatial axes"
+            )
+        y: Array = super().__call__(x, out_sharding)
+        return y
 
-class Dense(nnx.Module):
-    """`x @ kernel + bias` over the last axis, with the arguments of `flax.nnx.Linear`.
 
-    `jcnn.layers.Linear` is the same class. See `jcnn.dense.dense`, and `Conv` for dtypes.
+class Dense(nnx.Linear):
+    """`flax.nnx.Linear` with jcnn's defaults; `jcnn.layers.Linear` is the same class.
+
+    `y = x @ kernel + bias` over the last axis. All arguments are those of `flax.nnx.Linear`. The
+    default of `kernel_init` and dtypes are those of `Conv`. Raises ValueError if the features do
+    not fit, TypeError for an input that is not floating point.
 
     >>> import jax.numpy as jnp
     >>> Dense(8, 3, rngs=nnx.Rngs(0))(jnp.ones((2, 8))).shape
@@ -105,30 +115,22 @@ class Dense(nnx.Module):
         in_features: int,
         out_features: int,
         *,
-        use_bias: bool = True,
         kernel_init: Initializer = default_kernel_init,
-        bias_init: Initializer = initializers.zeros,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
+        **options: Any,
     ) -> None:
-        self.kernel = nnx.Param(
-            kernel_init(rngs.params(), (in_features, out_features), param_dtype)
+        own = {"promote_dtype": _to_dtype_of_input}
+        super().__init__(
+            in_features, out_features, kernel_init=kernel_init, rngs=rngs, **own | options
         )
-        self.bias = _bias(bias_init, out_features, param_dtype, rngs) if use_bias else None
-        self.dtype = dtype
 
-    def __call__(self, x: Array) -> Array:
-        """Multiply `x` by the kernel and add the bias."""
-        return dense_function.dense(*_cast(self.dtype, x, self.kernel, self.bias))
-
-
-def _bias(init: Initializer, features: int, dtype: Any, rngs: nnx.Rngs) -> nnx.Param:
-    return nnx.Param(init(rngs.params(), (features,), dtype))
-
-
-def _cast(dtype: Any, x: Array, *parameters: Any) -> tuple[Any, ...]:
-    """Return `x`, kernel and bias in `dtype`, or if that is None in the dtype of `x`."""
-    dtype = floating(x).dtype if dtype is None else dtype
-    values = [a[...] if isinstance(a, nnx.Variable) else a for a in (x, *parameters)]
-    return tuple(None if value is None else jnp.asarray(value, dtype) for value in values)
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        """Multiply `inputs` by the kernel and add the bias."""
+        x = floating(inputs)
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"x has shape {x.shape}, but this layer takes {self.in_features} features: "
+                f"expected (*batch, {self.in_features})"
+            )
+        y: Array = super().__call__(x, out_sharding)
+        return y

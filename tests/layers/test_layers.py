@@ -125,6 +125,18 @@ def test_batch_norm_and_dropout_in_evaluation():
             lambda r: layers.Conv(1, 2, 3, rngs=r)(images(2, 8, 8, 1)),
             r"integer kernel_size=3 means one spatial axis, .* write kernel_size=\(3, 3\)$",
         ),
+        (
+            lambda r: layers.Conv(3, 2, (3, 3), rngs=r)(images(2, 8, 8, 1)),
+            r"x has shape \(2, 8, 8, 1\), but this layer .* takes 3 channels: expected",
+        ),
+        (
+            lambda r: layers.Conv(1, 2, (3, 3), rngs=r)(images(8, 1)),
+            r"expected \(\*batch, \*spatial, 1\) with 2 spatial axes",
+        ),
+        (
+            lambda r: layers.Dense(3, 2, rngs=r)(images(2, 4)),
+            r"x has shape \(2, 4\), but this layer takes 3 features: expected \(\*batch, 3\)",
+        ),
         (lambda r: layers.Pool(pooling.max_pool, 0)(images(2, 4, 1)), r"window_shape=\(0,\)"),
         (
             lambda r: layers.Pool(layers.learned_weighted_avg_pool, 2),
@@ -155,8 +167,20 @@ def test_conv_takes_the_arguments_of_flax():
 
 def test_linear_is_dense():
     assert layers.Linear is layers.Dense
-    with pytest.raises(TypeError, match="unexpected keyword argument 'precision'"):
-        layers.Linear(3, 4, precision="high", rngs=nnx.Rngs(0))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'precise'"):
+        layers.Linear(3, 4, precise="high", rngs=nnx.Rngs(0))
+
+
+def test_layers_are_those_of_flax():
+    """With all of their arguments, also those that jcnn does not name."""
+    conv = layers.Conv(2, 4, 3, precision="highest", mask=jnp.zeros((3, 2, 4)), rngs=nnx.Rngs(0))
+    assert isinstance(conv, nnx.Conv)
+    assert float(jnp.max(jnp.abs(conv(images(2, 5, 2))))) == 0.0
+    wide = layers.Conv(2, 4, 3, input_dilation=2, padding=1, rngs=nnx.Rngs(0))
+    assert wide(images(2, 5, 2)).shape == (2, 9, 4)
+    dense = layers.Dense(2, 3, use_bias=False, preferred_element_type=jnp.float32, rngs=nnx.Rngs(0))
+    assert isinstance(dense, nnx.Linear)
+    assert dense(images(2, 2).astype(jnp.bfloat16)).dtype == jnp.float32
 
 
 def test_a_sequential_names_its_positional_layers():
