@@ -22,6 +22,9 @@ from jax import Array, lax
 from jcnn.convolution._geometry import Geometry, Pairs, Result
 from jcnn.convolution._plain import channels_last
 
+# Windows of more positions are never laid out as slices, which would take long to compile.
+MOST_TAPS = 512
+
 Form = Callable[..., Array]
 
 # The largest input and output of the examples in one round of `taps`: the size of a core's cache.
@@ -48,6 +51,8 @@ def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
 
 def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
     """Return the form for these shapes; docs/decisions.md has the measurements."""
+    if math.prod(geometry.window) > MOST_TAPS:
+        return canonical
     channels = b.shape[-2] if result != "kernel" else a.shape[-1]
     positions = math.prod(geometry.out_spatial)
     if result == "output":

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jcnn.arguments import floating, window_sizes
 from jcnn.pooling._maximum import max_pool, tile_max
-from jcnn.pooling._overlap import overlapping, weighted_sum
+from jcnn.pooling._overlap import along, overlapping, weighted_sum
 from jcnn.pooling._window import (
     Padding,
     Window,
@@ -249,8 +249,17 @@ def _window_sum(x: Array, over: Sequence[Window]) -> Array:
         ones = jnp.ones((*(axis.size for axis in axes), 1), x.dtype)
         return weighted_sum(x, ones, axes)
     for window in reversed(over):  # a sum over a box is separable
-        x = functools.reduce(operator.add, taps(x, window))
+        x = _sum_along(x, window)
     return x
+
+
+def _sum_along(x: Array, window: Window) -> Array:
+    """Return the sums over windows along one axis of a padded array."""
+    flat, back = along(x, window)
+    axes = overlapping(flat, [window])
+    if axes is None:
+        return functools.reduce(operator.add, taps(x, window))
+    return back(weighted_sum(flat, jnp.ones((window.size, 1), x.dtype), axes))
 
 
 def _counts(x: Array, over: Sequence[Window], dtype: jnp.dtype) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jcnn.pooling._overlap import Axes, at_offsets, encoded, overlapping, window_taps
+from jcnn.pooling._overlap import Axes, along, at_offsets, encoded, overlapping, window_taps
 from jcnn.pooling._window import (
     Padding,
     Window,
@@ -67,7 +67,9 @@ def max_pool(
     # Last axis first: the first maximum in row-major order is in the first row that contains the
     # maximum, and there in the first column.
     for window in reversed(over):
-        x = _max_along(x, window)
+        flat, back = along(x, window)
+        axes = overlapping(flat, [window])
+        x = _max_along(x, window) if axes is None else back(_max_of_few(flat, axes))
     return x
 
 

@@ -65,6 +65,16 @@ def overlapping(x: Array, over: Sequence[Window]) -> Axes | None:
     return axes if max(positions, shifts) <= FEW else None
 
 
+def along(x: Array, window: Window) -> tuple[Array, Callable[[Array], Array]]:
+    """Return `x` with the window's axis as the only spatial one, and what undoes this."""
+    kept, others = x.shape[: window.axis + 1], x.shape[window.axis + 1 :]
+
+    def back(y: Array) -> Array:
+        return y.reshape(*y.shape[:-1], *others)
+
+    return x.reshape(*kept, math.prod(others)), back
+
+
 def weighted_sum(x: Array, weights: Array, axes: Axes) -> Array:
     """Return `y[m] = sum_k weights[k] * x[stride * m + dilation * k]`."""
     return _weigh.bind(*equally_varying(x, weights), axes=axes)
