@@ -2,15 +2,15 @@
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
-from jax.extend.core import jaxpr_as_fun
+from jax.extend.core import get_opaque_trace_state, jaxpr_as_fun
 from jax.extend.core.primitives import conv_general_dilated_p
 
 from jcnn.acceleration import _windows
-from jcnn.acceleration._arguments import Call, flatten_call
+from jcnn.acceleration._arguments import Call, Form, following_modules
 from jcnn.acceleration._substitution import Substitution
 from jcnn.convolution import _general
 from jcnn.convolution._bilinear import conv_p
@@ -35,11 +35,12 @@ def accelerate(function: Function) -> Function:
     Accelerate the function before it is differentiated. A function that contains its gradient, such
     as a whole training step, works as well, but compiles to somewhat slower code.
 
-    Arrays in the arguments are traced; Python numbers, strings and functions stay what they are.
-    The function may be or take a `flax.nnx` module, whose state is updated, a Linen function, an
-    Equinox module, or anything else that JAX can trace. It must be pure, apart from the state of
-    modules that are arguments. A call with arguments of the same types uses the earlier trace, as
-    long as the function captures no arrays from outside.
+    Arrays in the arguments are traced; numbers, strings and functions stay what they are, also in
+    the outputs.
+    The function may be or take a `flax.nnx` module, whose state and attributes are updated, the
+    `apply` of a Linen module, an Equinox module, or anything else that JAX can trace. It must be
+    pure, apart from modules that are arguments. A call with arguments of the same types uses the
+    earlier trace, unless the function captures JAX arrays from outside.
 
     On accelerators, where nothing would gain, and for a function that is accelerated already, the
     function itself is returned. Under `jax.disable_jit`, it runs unchanged.
@@ -53,29 +54,28 @@ def accelerate(function: Function) -> Function:
     """
     if getattr(function, "_is_accelerated", False) or jax.default_backend() != "cpu":
         return function
-    traces: OrderedDict[Hashable, Any] = OrderedDict()
+    traces: OrderedDict[Hashable, _Traced] = OrderedDict()
 
-    def accelerated(*args: Any, **kwargs: Any) -> Any:
-        if jax.config.jax_disable_jit:
-            return function(*args, **kwargs)
-        call = flatten_call(function, args, kwargs)
-        key = (call.key, _context())
+    @following_modules
+    def run(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        call = Call(function, args, kwargs)
+        # Inside a transformation, a trace may depend on its axes; there nothing is called often.
+        key = (call.key(), _context()) if _is_outermost() else (None, None)
         traced = traces.get(key)
         if traced is None:
             traced = _Traced(call)
-            if traced.is_reusable:
+            if traced.is_reusable and key[0] is not None:
                 traces[key] = traced
                 if len(traces) > _MOST_TRACES:
                     traces.popitem(last=False)
-        else:
-            traces.move_to_end(key)
-        return call.finish(traced.run(call.arrays), traced.structure)
+        return call.finish(traced.run(*call.arrays), traced.form)
 
-    if isinstance(function, type) or not hasattr(function, "__name__"):
-        accelerated.__doc__ = function.__doc__
+    def accelerated(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs) if jax.config.jax_disable_jit else run(args, kwargs)
+
+    functools.update_wrapper(accelerated, function, updated=())
+    if not hasattr(function, "__name__"):
         accelerated.__name__ = accelerated.__qualname__ = type(function).__name__
-    else:
-        functools.update_wrapper(accelerated, function)
     accelerated._is_accelerated = True  # type: ignore[attr-defined]
     return accelerated  # type: ignore[return-value]
 
@@ -97,21 +97,31 @@ def accelerate_traced(function: Function) -> Function:
 
 
 class _Traced:
-    """A function's program for arguments of certain types."""
+    """A function's program for arguments of certain types, and the form of its outputs."""
+
+    form: Form
 
     def __init__(self, call: Call) -> None:
-        closed, shapes = jax.make_jaxpr(call.run, return_shape=True)(call.arrays)
-        self.structure = jax.tree.structure(shapes)
+        def run(*arrays: Any) -> list[Any]:
+            outputs, self.form = call.run(arrays)
+            return outputs
+
+        closed = jax.make_jaxpr(run)(*call.arrays)
         if _SUBSTITUTION.applies_to(closed):
             original = closed
-            closed = jax.make_jaxpr(lambda arrays: _SUBSTITUTION.run(original, arrays))(call.arrays)
-        self.run: Callable[[Sequence[Any]], list[Any]] = lambda arrays: jaxpr_as_fun(closed)(
-            *arrays
-        )
+            closed = jax.make_jaxpr(lambda *arrays: _SUBSTITUTION.run(original, arrays))(
+                *call.arrays
+            )
+        self.run: Callable[..., list[Any]] = jaxpr_as_fun(closed)
         # Captured arrays may be others at the next call.
-        self.is_reusable = call.is_hashable and not any(
-            isinstance(constant, jax.Array) for constant in closed.consts
-        )
+        self.is_reusable = not any(isinstance(constant, jax.Array) for constant in closed.consts)
+
+
+def _is_outermost() -> bool:
+    """Whether no transformation is going on."""
+    with jax.core.eval_context():
+        outermost = get_opaque_trace_state()
+    return bool(get_opaque_trace_state() == outermost)
 
 
 def _context() -> Hashable:
@@ -120,6 +130,7 @@ def _context() -> Hashable:
     return (
         config.jax_enable_x64,
         config.jax_default_matmul_precision,
+        config.jax_default_prng_impl,
         config.jax_numpy_dtype_promotion,
         config.jax_numpy_rank_promotion,
         config.jax_threefry_partitionable,

@@ -103,6 +103,8 @@ class Substitution:
 
     def _changes(self, equation: Any) -> bool:
         name = equation.primitive.name
+        if equation.params.get("symbolic_zeros"):
+            return False  # its rule tells zeros apart, which its substitute could not
         if name in self._nested:
             return any(map(self.applies_to, core.jaxprs_in_params(equation.params)))
         return self._selects(equation)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jcnn.convolution._general import is_plain
 from jcnn.pooling import max_pool, sum_pool
 
 # The most spatial axes that pooling takes.
@@ -53,7 +54,7 @@ def pooling_of(aval: Any, params: dict[str, Any]) -> Pooling | None:
     )
     ones = (1,) * len(window)
     dilation = params.get("window_dilation", ones)
-    if tuple(params.get("base_dilation", ones)) != ones or 0 in aval.shape:
+    if tuple(params.get("base_dilation", ones)) != ones or not is_plain(aval) or 0 in aval.shape:
         return None
     extended = [
         axis

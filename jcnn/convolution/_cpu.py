@@ -21,6 +21,7 @@ from jax import Array, lax
 
 from jcnn.convolution._geometry import Geometry, Pairs, Result
 from jcnn.convolution._plain import channels_last
+from jcnn.vma import equally_varying
 
 # Windows of more positions are never laid out as slices, which would take long to compile.
 MOST_TAPS = 512
@@ -158,12 +159,13 @@ def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
     if result == "output":
         return forward(a, b).reshape(len(a), *geometry.out_spatial, b.shape[-1])
     if result == "input":
-        x = jax.ShapeDtypeStruct((len(a), *geometry.spatial, b.shape[-2]), a.dtype)
+        x, _ = equally_varying(jnp.zeros((len(a), *geometry.spatial, b.shape[-2]), a.dtype), a)
         (dx,) = jax.linear_transpose(lambda x: forward(x, b), x)(a.reshape(-1, a.shape[-1]))
         # Fused into the gradient of a pooling layer below, the windows would be summed again for
         # each of its positions.
         return lax.optimization_barrier(dx)
-    kernel = jax.ShapeDtypeStruct((*geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
+    shape = (*geometry.window, a.shape[-1], b.shape[-1])
+    kernel, _ = equally_varying(jnp.zeros(shape, a.dtype), a)
     (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
     return dk
 

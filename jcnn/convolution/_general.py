@@ -58,8 +58,9 @@ def conv_general_dilated(
 
     # Checks the arguments and brings them to one form.
     closed = jax.make_jaxpr(plain)(lhs, rhs)
+    # Others mark the operands as varying over the axes of a `shard_map`.
     equation = closed.jaxpr.eqns[-1]
-    if equation.primitive.name != "conv_general_dilated" or len(closed.jaxpr.eqns) > 1:
+    if equation.primitive.name != "conv_general_dilated":
         return plain(lhs, rhs)
     if not is_supported(equation.invars[0].aval, equation.invars[1].aval, equation.params):
         return plain(lhs, rhs)
@@ -76,11 +77,16 @@ def is_supported(lhs: Any, rhs: Any, params: dict[str, Any]) -> bool:
         and any(lhs.dtype == kind for kind in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64))
         and (preferred is None or jnp.issubdtype(preferred, jnp.floating))
         and params.get("out_sharding") is None
-        and 0 not in lhs.shape
-        and 0 not in rhs.shape
+        and all(is_plain(aval) and 0 not in aval.shape for aval in (lhs, rhs))
         # Both at once are a convolution of which every second output is dropped.
         and (all(s == 1 for s in strides) or all(d == 1 for d in dilation))
     )
+
+
+def is_plain(aval: Any) -> bool:
+    """Whether an array's shape is known, and no explicit sharding has to be followed."""
+    spec = aval.sharding.spec
+    return all(isinstance(n, int) for n in aval.shape) and all(axis is None for axis in spec)
 
 
 def from_params(lhs: Array, rhs: Array, params: dict[str, Any]) -> Array:

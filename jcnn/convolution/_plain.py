@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jcnn.convolution._geometry import Geometry, Result
+from jcnn.vma import equally_varying
 
 
 def plain(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
@@ -12,10 +13,12 @@ def plain(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
     if result == "output":
         return _forward(a, b, geometry)
     if result == "input":
-        x = jax.ShapeDtypeStruct((*a.shape[:2], *geometry.spatial, b.shape[-2]), a.dtype)
+        shape = (*a.shape[:2], *geometry.spatial, b.shape[-2])
+        x, _ = equally_varying(jnp.zeros(shape, a.dtype), a)
         (dx,) = jax.linear_transpose(lambda x: _forward(x, b, geometry), x)(a)
         return dx
-    kernel = jax.ShapeDtypeStruct((a.shape[0], *geometry.window, a.shape[-1], b.shape[-1]), a.dtype)
+    shape = (a.shape[0], *geometry.window, a.shape[-1], b.shape[-1])
+    kernel, _ = equally_varying(jnp.zeros(shape, a.dtype), a)
     (dk,) = jax.linear_transpose(lambda k: _forward(a, k, geometry), kernel)(b)
     return dk
 
