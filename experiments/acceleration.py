@@ -2,8 +2,8 @@
 
 Command: python experiments/acceleration.py
 Cost: about three minutes on 2 CPU cores, most of it for the networks that are not accelerated.
-Result (experiments/results/acceleration-cpu.json): steps in a scan are 50 times faster for a CNN, 32
-for ResNet-20, 23 for depthwise convolutions and 18 for a U-Net; steps that Python calls are 2.4,
+Result (experiments/results/acceleration-cpu.json): steps in a scan are 50 times faster for a CNN,
+32 for ResNet-20, 23 for depthwise convolutions and 18 for a U-Net; steps that Python calls are 2.4,
 0.9, 1.3 and 2.7 times as fast. The losses agree to 1e-7.
 
 Each network trains with Adam, once by a jitted step that Python calls, and once by a jitted
