@@ -36,11 +36,10 @@ def accelerate(function: Function) -> Function:
     as a whole training step, works as well, but compiles to somewhat slower code.
 
     Arrays in the arguments are traced; numbers, strings and functions stay what they are, also in
-    the outputs.
-    The function may be or take a `flax.nnx` module, whose state and attributes are updated, the
-    `apply` of a Linen module, an Equinox module, or anything else that JAX can trace. It must be
-    pure, apart from modules that are arguments. A call with arguments of the same types uses the
-    earlier trace, unless the function captures JAX arrays from outside.
+    the outputs. The function may be or take a `flax.nnx` module, whose state and attributes are
+    updated, the `apply` of a Linen module, an Equinox module, or anything else that JAX can trace.
+    It must be pure, apart from modules that are arguments. A call with arguments of the same types
+    uses the earlier trace, unless the function captures JAX arrays from outside.
 
     On accelerators, where nothing would gain, and for a function that is accelerated already, the
     function itself is returned. Under `jax.disable_jit`, it runs unchanged.
@@ -68,6 +67,8 @@ def accelerate(function: Function) -> Function:
                 traces[key] = traced
                 if len(traces) > _MOST_TRACES:
                     traces.popitem(last=False)
+        elif key in traces:
+            traces.move_to_end(key)
         return call.finish(traced.run(*call.arrays), traced.form)
 
     def accelerated(*args: Any, **kwargs: Any) -> Any:
