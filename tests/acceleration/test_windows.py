@@ -77,7 +77,7 @@ def test_equals_lax(name, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REDUCTIONS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(case=windows())
 def test_equals_lax_at_length(name, case):
     check(name, case)

@@ -75,7 +75,7 @@ def test_equals_lax(case):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(convolutions())
 def test_equals_lax_at_length(case):
     check(case)
