@@ -1,4 +1,4 @@
-"""What differs between versions of JAX in jaxprs."""
+"""Jaxprs in every supported version of JAX: their parts, and running their equations."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -33,3 +33,19 @@ def scan_parts(equation: Any) -> Scan:
     else:
         constants, carried = map(len, params["ft_in"].unpack()[:2])
     return Scan(params["jaxpr"], constants, carried, params["length"], params["reverse"])
+
+
+def bind(equation: Any, inputs: Sequence[Any], **changes: Any) -> list[Any]:
+    """Return the outputs of an equation's primitive, with its own derivative rule.
+
+    `changes` replaces some of the equation's params.
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> (sine,) = jax.make_jaxpr(jnp.sin)(0.0).eqns
+    >>> [float(value) for value in bind(sine, [0.0])]
+    [0.0]
+    """
+    params = equation.primitive.get_bind_params({**equation.params, **changes})
+    outputs = equation.primitive.bind(*inputs, **params)
+    return list(outputs) if equation.primitive.multiple_results else [outputs]

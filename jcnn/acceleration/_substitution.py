@@ -12,11 +12,11 @@ import jax
 from jax import lax
 from jax.extend import core, source_info_util
 
-from jcnn.jaxprs import opened, scan_parts
+from jcnn.jaxprs import bind, opened, scan_parts
 
 Values = list[Any]
-# `substitute(equation, inputs) -> outputs`, or None where the equation stays as it is.
-Substitute = Callable[[Any, Sequence[Any]], Sequence[Any] | None]
+# `substitute(equation, inputs) -> outputs`.
+Substitute = Callable[[Any, Sequence[Any]], Sequence[Any]]
 # Whether an equation has a substitute.
 Selects = Callable[[Any], bool]
 
@@ -111,10 +111,9 @@ class Substitution:
 
     def _equation(self, equation: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         if not self._changes(equation):
-            return _bind(equation, inputs)
-        nested = self._nested.get(equation.primitive.name)
-        outputs = (nested or self._substitute)(equation, inputs)
-        return _bind(equation, inputs) if outputs is None else outputs
+            return bind(equation, inputs)
+        compute = self._nested.get(equation.primitive.name, self._substitute)
+        return compute(equation, inputs)
 
     def _call(self, equation: Any, inputs: Sequence[Any]) -> Values:
         return self.run(equation.params.get("jaxpr", equation.params.get("call_jaxpr")), inputs)
@@ -122,7 +121,7 @@ class Substitution:
     def _jit(self, equation: Any, inputs: Sequence[Any]) -> Values:
         body = equation.params["jaxpr"]
         closed = jax.make_jaxpr(lambda *xs: self.run(body, xs))(*inputs)
-        return _bind(equation, inputs, jaxpr=closed)
+        return bind(equation, inputs, jaxpr=closed)
 
     def _remat(self, equation: Any, inputs: Sequence[Any]) -> Values:
         params = equation.params
@@ -148,7 +147,7 @@ class Substitution:
         values = dict(zip(closed.jaxpr.invars, inputs, strict=True))
         values.update(zip(closed.jaxpr.constvars, closed.consts, strict=True))
         read = [a.val if isinstance(a, core.Literal) else values[a] for a in inner.invars]
-        outputs = _bind(inner, read, differentiated=True)
+        outputs = bind(inner, read, differentiated=True)
         computed = {**values, **dict(zip(inner.outvars, outputs, strict=True))}
         return [a.val if isinstance(a, core.Literal) else computed[a] for a in closed.jaxpr.outvars]
 
@@ -217,7 +216,7 @@ class Substitution:
         def function(*values: Any) -> Values:
             return self.run(body, [*constants, *values])
 
-        original = partial(_bind, equation)
+        original = partial(bind, equation)
 
         @function.defjvp
         def rule(primals: Any, tangents: Any) -> Any:
@@ -237,7 +236,7 @@ class Substitution:
             return self.run(body, [*constants, *values])
 
         def original(*values: Any) -> Values:
-            return _bind(equation, [*constants, *values])
+            return bind(equation, [*constants, *values])
 
         def forward(*values: Any) -> Any:
             return self.function(lambda *values: jax.vjp(original, *values))(*values)
@@ -252,10 +251,3 @@ class Substitution:
 def _run_unchanged(jaxpr: Any, inputs: Sequence[Any]) -> Values:
     outputs: Values = core.jaxpr_as_fun(jaxpr)(*inputs)
     return outputs
-
-
-def _bind(equation: Any, inputs: Sequence[Any], **changes: Any) -> Values:
-    """Return an equation's outputs, with its own derivative rule."""
-    params = equation.primitive.get_bind_params({**equation.params, **changes})
-    outputs = equation.primitive.bind(*inputs, **params)
-    return list(outputs) if equation.primitive.multiple_results else [outputs]

@@ -1,7 +1,8 @@
 """`lax.reduce_window` and its derivatives in terms of jcnn's pooling."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,18 +32,17 @@ class Pooling(NamedTuple):
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
 
-    def to_channels_last(self, x: Array) -> Array:
-        """Return `x` with one axis after the spatial ones."""
-        return x.reshape(*x.shape[: self.last + 1], math.prod(x.shape[self.last + 1 :]))
-
-    def arguments(self) -> dict[str, Any]:
-        """The arguments after `x`."""
-        return {
-            "window_shape": self.window,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation": self.dilation,
-        }
+    def __call__(self, pool: Callable[..., Array], x: Array) -> Array:
+        """Apply a pooling function with these arguments."""
+        before, after = x.shape[: self.last + 1], x.shape[self.last + 1 :]
+        y = pool(
+            x.reshape(*before, math.prod(after)),
+            self.window,
+            self.strides,
+            self.padding,
+            dilation=self.dilation,
+        )
+        return y.reshape(*y.shape[:-1], *after)
 
 
 def pooling_of(aval: Any, params: dict[str, Any]) -> Pooling | None:
@@ -102,35 +102,27 @@ def is_supported(name: str, aval: Any, params: dict[str, Any]) -> bool:
     return pooling_of(aval, params) is not None
 
 
-def _largest(x: Array, pooling: Pooling) -> Array:
-    y = max_pool(pooling.to_channels_last(x), **pooling.arguments())
-    return y.reshape(*y.shape[:-1], *x.shape[pooling.last + 1 :])
-
-
 def _smallest(x: Array, pooling: Pooling) -> Array:
-    return -_largest(-x, pooling)
+    return -pooling(max_pool, -x)
+
+
+def _largest(x: Array, pooling: Pooling) -> Array:
+    return pooling(max_pool, x)
 
 
 def _sum(x: Array, pooling: Pooling) -> Array:
-    y = sum_pool(pooling.to_channels_last(x), **pooling.arguments())
-    return y.reshape(*y.shape[:-1], *x.shape[pooling.last + 1 :])
+    return pooling(sum_pool, x)
 
 
-def _selected(params: dict[str, Any]) -> Any:
-    return _largest if params["select_prim"].name == "ge" else _smallest
-
-
-def _scatter_add(source: Array, operand: Array, params: dict[str, Any]) -> Array:
+def _scatter_add(source: Array, operand: Array, pool: Callable[[Array], Array]) -> Array:
     """Add each window's `source` at the operand that is selected: the gradient of pooling."""
-    pooling = _required(operand, params)
-    _, pullback = jax.vjp(lambda x: _selected(params)(x, pooling), operand)
+    _, pullback = jax.vjp(pool, operand)
     return pullback(source)[0]
 
 
-def _gather_add(tangents: Array, operand: Array, params: dict[str, Any]) -> Array:
+def _gather_add(tangents: Array, operand: Array, pool: Callable[[Array], Array]) -> Array:
     """Return each window's tangent at the operand that is selected."""
-    pooling = _required(operand, params)
-    return jax.jvp(lambda x: _selected(params)(x, pooling), (operand,), (tangents,))[1]
+    return jax.jvp(pool, (operand,), (tangents,))[1]
 
 
 _FORWARD = {
@@ -143,16 +135,11 @@ NAMES = (*_FORWARD, *_DERIVATIVES)
 
 
 def from_params(name: str, inputs: Sequence[Array], params: dict[str, Any]) -> Array:
-    """Compute what the primitive of this name computes with these params."""
+    """Compute what the primitive of this name computes with these params, if it is supported."""
+    operand = inputs[-1]
+    pooling = pooling_of(jax.typeof(operand), params)
+    assert pooling is not None, f"is_supported({name!r}) is False"
     if name in _FORWARD:
-        (x,) = inputs
-        return _FORWARD[name](x, _required(x, params))
-    source, operand = inputs
-    return _DERIVATIVES[name](source, operand, params)
-
-
-def _required(x: Array, params: dict[str, Any]) -> Pooling:
-    found = pooling_of(jax.typeof(x), params)
-    if found is None:
-        raise ValueError(f"pooling does not cover the windows {params} of {x.shape}")
-    return found
+        return _FORWARD[name](operand, pooling)
+    selected = _largest if params["select_prim"].name == "ge" else _smallest
+    return _DERIVATIVES[name](inputs[0], operand, partial(selected, pooling=pooling))

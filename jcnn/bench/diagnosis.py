@@ -11,7 +11,8 @@ from flax import nnx
 
 from jcnn import losses
 from jcnn.bench.clock import interleaved, milliseconds
-from jcnn.bench.steps import WORKLOADS, EngineTraining, Workload
+from jcnn.bench.engine_side import EngineTraining
+from jcnn.bench.workloads import CONV_NETS, Workload
 from jcnn.diagnosis.monitor import make_watch
 
 # Every 20th step is measured; an epoch has 40.
@@ -63,7 +64,7 @@ def run_diagnosis(
 
     The second example is skipped in the tests: it takes one or two minutes.
     """
-    for workload in WORKLOADS:
+    for workload in CONV_NETS:
         if chosen(f"diagnosis, {workload.name}"):
             yield _run(workload, rounds)
 

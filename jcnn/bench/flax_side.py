@@ -3,7 +3,7 @@
 Once as it is, and once with the loss accelerated.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,33 +20,6 @@ from jcnn.bench.clock import timed
 SAMPLE_STEPS = 2
 
 
-class PlainNet(nnx.Module):
-    """3x3 convolutions with ReLU and 2x2 max pooling, dense layers with ReLU, and an output."""
-
-    def __init__(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-        rngs = nnx.Rngs(0)
-        convs, denses = [], []
-        for kernel, bias in weights:
-            if kernel.ndim == 4:
-                layer: Any = nnx.Conv(*kernel.shape[2:], kernel.shape[:2], rngs=rngs)
-                convs.append(layer)
-            else:
-                layer = nnx.Linear(*kernel.shape, rngs=rngs)
-                denses.append(layer)
-            layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
-        self.convs, self.denses = nnx.List(convs), nnx.List(denses)
-
-    def __call__(self, x: Array) -> Array:
-        """Return logits."""
-        for conv in self.convs:
-            x = nnx.max_pool(nnx.relu(conv(x)), (2, 2), strides=(2, 2))
-        x = x.reshape(len(x), -1)
-        *hidden, output = self.denses
-        for dense in hidden:
-            x = nnx.relu(dense(x))
-        return output(x)
-
-
 class FlaxTraining:
     """Training of one model over the batches with one compiled scan.
 
@@ -55,7 +28,7 @@ class FlaxTraining:
 
     def __init__(
         self,
-        weights: Sequence[tuple[np.ndarray, np.ndarray]],
+        model: nnx.Module,
         inputs: np.ndarray,
         targets: np.ndarray,
         batches: np.ndarray,
@@ -63,21 +36,23 @@ class FlaxTraining:
         wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda loss: loss,
     ) -> None:
         optimizer = optax.adam(learning_rate)
-        graph, params = nnx.split(PlainNet(weights), nnx.Param)
+        graph, params, statistics = nnx.split(model, nnx.Param, ...)
         self._data = tuple(map(jnp.asarray, (inputs, targets, batches)))
-        self._start = (params, optimizer.init(params))
+        self._start = (params, statistics, optimizer.init(params))
 
         def step(inputs: Array, targets: Array, state: Any, rows: Array) -> Any:
-            params, optimizer_state = state
+            params, statistics, optimizer_state = state
 
-            def loss_of(params: Any) -> Array:
-                logits = nnx.merge(graph, params)(inputs[rows])
+            def loss_of(params: Any) -> Any:
+                model = nnx.merge(graph, params, statistics, copy=True)
+                logits = model(inputs[rows])
                 losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets[rows])
-                return losses.mean()
+                return losses.mean(), nnx.state(model, nnx.Not(nnx.Param))
 
-            loss, gradients = jax.value_and_grad(wrap(loss_of))(params)
+            gradient = jax.value_and_grad(wrap(loss_of), has_aux=True)
+            (loss, statistics), gradients = gradient(params)
             updates, optimizer_state = optimizer.update(gradients, optimizer_state)
-            return (optax.apply_updates(params, updates), optimizer_state), loss
+            return (optax.apply_updates(params, updates), statistics, optimizer_state), loss
 
         def epoch(state: Any, inputs: Array, targets: Array, batches: Array) -> Any:
             return jax.lax.scan(partial(step, inputs, targets), state, batches)

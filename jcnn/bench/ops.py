@@ -81,6 +81,16 @@ def _pools() -> Iterator[Op]:
     for kind in ("mixed", "soft", "gem"):
         function = getattr(pooling, f"{kind}_pool")
         yield Op(f"{kind}_pool 2x2/2", kind, IMAGES, partial(function, window_shape=(2, 2)))
+    for kind, window in (("max", 5), ("max", 13), ("avg", 7)):
+        function = getattr(pooling, f"{kind}_pool")
+        yield Op(
+            f"{kind}_pool {window}x{window}/1",
+            f"{kind}_pool",
+            (16, *IMAGES[1:]),
+            partial(function, window_shape=(window,) * 2, strides=1),
+            _flax_pool({"max": nnx.max_pool, "avg": nnx.avg_pool}[kind], window, 1),
+            {"window": window, "strides": 1},
+        )
 
 
 def _stochastic_pool(x: Array, window_shape: tuple[int, int], strides: int) -> Array:
@@ -89,23 +99,40 @@ def _stochastic_pool(x: Array, window_shape: tuple[int, int], strides: int) -> A
     return pooling.stochastic_pool(x, window_shape, strides, key=jax.random.key(seed))
 
 
-def _flax_conv(x: Array, kernel: Array) -> Array:
+def _flax_conv(x: Array, kernel: Array, strides: int, feature_group_count: int) -> Array:
     return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        (strides,) * 2,
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=feature_group_count,
     )
 
 
 def _convs() -> Iterator[Op]:
-    for batch, size, inputs, outputs in ((128, 28, 1, 32), (128, 14, 32, 64), (128, 16, 64, 128)):
-        yield Op(
-            f"conv 3x3 {inputs}->{outputs} {size}x{size}",
-            "conv",
-            (batch, size, size, inputs),
-            convolution.conv,
-            _flax_conv,
-            {"out": outputs},
-            (3, 3, inputs, outputs),
-        )
+    for size, inputs, outputs in ((28, 1, 32), (14, 32, 64), (16, 64, 128), (32, 16, 16)):
+        yield _conv(size, inputs, outputs)
+    yield _conv(32, 16, 32, strides=2)
+    yield _conv(16, 64, 128, window=1)
+    yield _conv(28, 32, 32, groups=32)
+
+
+def _conv(
+    size: int, inputs: int, outputs: int, *, window: int = 3, strides: int = 1, groups: int = 1
+) -> Op:
+    kind = "depthwise" if groups > 1 else "conv"
+    options: dict[str, Any] = {"strides": strides, "feature_group_count": groups}
+    return Op(
+        f"{kind} {window}x{window}{f'/{strides}' if strides > 1 else ''} "
+        f"{inputs}->{outputs} {size}x{size}",
+        "conv",
+        (128, size, size, inputs),
+        partial(convolution.conv, **options),
+        partial(_flax_conv, **options),
+        {"out": outputs, "window": window, "stride": strides, "groups": groups},
+        (window, window, inputs // groups, outputs),
+    )
 
 
 def _batch_norm(x: Array) -> Array:

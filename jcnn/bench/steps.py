@@ -4,10 +4,7 @@ All sides start from the same weights and train on the same batches in the same 
 are compared, so that no side is faster by computing less.
 """
 
-import itertools
-import math
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -17,142 +14,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jcnn import data as datasets
-from jcnn import engine, models, training
+from jcnn import engine, training
 from jcnn.acceleration import accelerate
 from jcnn.bench.clock import interleaved, milliseconds, ratios
-from jcnn.bench.flax_side import FlaxTraining, PlainNet
+from jcnn.bench.engine_side import LEARNING_RATE, EngineTraining
+from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks
-from jcnn.bench.torch_side import TorchSide, TorchTraining
-
-LEARNING_RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A network to train on digits, enlarged `enlarged` times and cropped to `size`."""
-
-    name: str
-    size: int
-    enlarged: int
-    features: tuple[int, ...]
-    hidden: tuple[int, ...]
-    batch_size: int
-    runs: int
-
-    def data(self) -> training.Data:
-        """Return the training examples (uint8) and held-out examples, prepared for the engine."""
-        return engine.prepare(self.dataset(), 0.2)
-
-    def dataset(self) -> datasets.Dataset:
-        """Return the enlarged digits."""
-        digits = datasets.load("digits")
-
-        def enlarge(images: np.ndarray) -> np.ndarray:
-            for axis in (1, 2):
-                images = np.repeat(images, self.enlarged, axis)
-            return images[:, : self.size, : self.size]
-
-        return datasets.Dataset(
-            self.name,
-            enlarge(digits.train_inputs),
-            digits.train_targets,
-            enlarge(digits.test_inputs),
-            digits.test_targets,
-            digits.classes,
-            digits.source,
-        )
-
-    def model(self, rngs: Any, dtype: Any = None) -> Any:
-        """Return the network, built with jcnn's layers."""
-        shape = (self.size, self.size, 1)
-        return models.lenet(
-            shape, 10, features=self.features, hidden=self.hidden, dtype=dtype, rngs=rngs
-        )
-
-    def flops(self) -> float:
-        """Return the FLOPs of a step: forward, and backward except for the input's gradient."""
-        size, inputs, total, first = self.size, 1, 0.0, True
-        for width in self.features:
-            layer = 2 * size**2 * 9 * inputs * width
-            total += layer * (2 if first else 3)
-            size, inputs, first = size // 2, width, False
-        widths = [size**2 * inputs, *self.hidden, 10]
-        total += sum(3 * 2 * math.prod(pair) for pair in itertools.pairwise(widths))
-        return total * self.batch_size
-
-
-WORKLOADS = (
-    Workload("digits CNN", 8, 1, (16, 32), (64,), 64, 16),
-    Workload("28x28 CNN", 28, 4, (32, 64), (128,), 128, 4),
-)
-
-
-class EngineTraining:
-    """Training of a workload's runs 0 to `runs - 1` with the engine.
-
-    `data` replaces its own examples, and `build` its network of jcnn's layers.
-    """
-
-    def __init__(
-        self,
-        workload: Workload,
-        runs: int,
-        dtype: Any = None,
-        *,
-        data: training.Data | None = None,
-        watch: training.Watch | None = None,
-        build: engine.Builder | None = None,
-    ) -> None:
-        self.runs = runs
-        recipe = training.Recipe(
-            training.classification(),
-            training.optimizers.adam,
-            "constant",
-            10**6,
-            warmup_steps=0,
-            gradient_clip=None,
-            watch=watch,
-        )
-        numbers = training.Hyperparameters(LEARNING_RATE, 0.9, 0.0)
-        group = engine.Group(
-            [build or partial(_build, workload, dtype)],
-            [engine.Run(0, seed, numbers) for seed in range(runs)],
-            recipe,
-            workload.batch_size,
-            epochs=1,
-        )
-        began = time.perf_counter()
-        self.compiled = engine.CompiledGroup(group, data or workload.data())
-        self.compile_seconds = time.perf_counter() - began
-        self.steps = self.compiled.steps_per_epoch
-        self._training = engine.Training(self.compiled)
-        self._training.start(0)
-
-    def first_weights(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the initial kernel and bias of each layer of run 0."""
-        params = self.compiled.initialization.states().params
-        return [
-            (np.asarray(layer["kernel"][...][0]), np.asarray(layer["bias"][...][0]))
-            for layer in params.values()
-        ]
-
-    def epoch_loss(self) -> float:
-        """Return the mean loss of run 0 over one epoch, starting from the initial weights."""
-        restarted = engine.Training(self.compiled)
-        restarted.start(0)
-        history = restarted.train(0, self.steps)[1]
-        return float(history.train["loss"][0])
-
-    def sample(self) -> float:
-        """Return the seconds per step and model."""
-        began = time.perf_counter()
-        self._training.train(0, self.steps)
-        return (time.perf_counter() - began) / (self.steps * self.runs)
-
-
-def _build(workload: Workload, dtype: Any, rngs: Any) -> Any:
-    return workload.model(rngs, dtype)
+from jcnn.bench.torch_side import TorchSide, torch_ways
+from jcnn.bench.workloads import WORKLOADS, Workload
 
 
 @dataclass
@@ -203,6 +72,7 @@ def run_steps(
     >>> list(run_steps(Peaks(100.0, 10.0), chosen=print))  # prints the names and selects none
     digits CNN
     28x28 CNN
+    ResNet-20
     []
     >>> for result in run_steps(Peaks(100.0, 10.0)):  # doctest: +SKIP
     ...     print(result.name, result.summary())
@@ -228,7 +98,10 @@ def _run(
     ours = f"jcnn, {workload.runs} models"
     weights = many.first_weights()
     flax_layers = EngineTraining(
-        workload, workload.runs, build=lambda rngs: PlainNet(weights), data=many.compiled.data
+        workload,
+        workload.runs,
+        build=lambda rngs: workload.plain_model(weights),
+        data=many.compiled.data,
     )
     result.losses["jcnn, flax layers"] = flax_layers.epoch_loss()
     sides = {
@@ -241,7 +114,8 @@ def _run(
     batches = engine.epoch_batches(0, 0, len(inputs), workload.batch_size)
     targets = data.targets
     if "flax" in versus:
-        work = (weights, inputs, targets, batches, LEARNING_RATE)
+        model = workload.plain_model(weights)
+        work = (model, inputs, targets, batches, LEARNING_RATE)
         flax, accelerated = FlaxTraining(*work), FlaxTraining(*work, wrap=accelerate)
         result.losses["flax"] = float(np.mean(flax.losses()))
         result.losses["flax, accelerated"] = float(np.mean(accelerated.losses()))
@@ -250,13 +124,9 @@ def _run(
     with tempfile.TemporaryDirectory() as folder:
         if torch is not None:
             path = Path(folder) / "work.npz"
-            named = {
-                f"{kind}{i}": array
-                for i, pair in enumerate(weights)
-                for kind, array in zip(("kernel", "bias"), pair, strict=True)
-            }
-            arrays = {"inputs": inputs, "targets": targets, "batches": batches, **named}
-            np.savez(path, allow_pickle=False, **arrays)
+            arrays = {"inputs": inputs, "targets": targets, "batches": batches}
+            named = {f"weights/{name}": array for name, array in weights.items()}
+            np.savez(path, allow_pickle=False, **arrays, **named)
             sides |= _torch_sides(torch, path, len(batches), result)
         timings = interleaved(sides, rounds)
     result.milliseconds = milliseconds(timings)
@@ -272,7 +142,7 @@ def _torch_sides(
 ) -> dict[str, Callable[[], float]]:
     """Return PyTorch's samplers; add their losses, or the reason of a failure, to `result`."""
     sides: dict[str, Callable[[], float]] = {}
-    for name, training_way in torch_ways(torch, path).items():
+    for name, training_way in torch_ways(torch, path, LEARNING_RATE).items():
         try:
             result.losses[name] = float(np.mean(training_way.losses(steps)))
         except RuntimeError as error:
@@ -280,27 +150,3 @@ def _torch_sides(
             continue
         sides[name] = partial(training_way.sample, max(steps // 2, 1))
     return sides
-
-
-def torch_ways(torch: TorchSide, path: Path) -> dict[str, TorchTraining]:
-    ways = {}
-    for compiled, layout, processes in itertools.product(
-        (False, True), ("nchw", "channels_last"), ("all", "each")
-    ):
-        name = ", ".join(
-            [
-                "torch",
-                layout,
-                "compiled" if compiled else "eager",
-                "one process" if processes == "all" else "one process a core",
-            ]
-        )
-        request = {
-            "do": "train",
-            "path": str(path),
-            "layout": layout,
-            "compiled": compiled,
-            "learning_rate": LEARNING_RATE,
-        }
-        ways[name] = torch.train(request, processes)
-    return ways

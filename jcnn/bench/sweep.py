@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from jcnn.bench.clock import interleaved
-from jcnn.bench.steps import WORKLOADS, EngineTraining
+from jcnn.bench.engine_side import EngineTraining
+from jcnn.bench.workloads import CONV_NETS, Workload
 
 RUNS = (1, 2, 4, 8, 16, 32, 64)
 WIDTHS = (0.5, 1, 2, 4)
@@ -33,11 +34,11 @@ def run_sweep(*, rounds: int = 20, dtype: Any = None) -> Iterator[SweepResult]:
 
     The second line is skipped in the tests: all results take minutes.
     """
-    base = WORKLOADS[0]
+    base = CONV_NETS[0]
     for name, values in (("runs", RUNS), ("width", WIDTHS), ("batch", BATCHES)):
         trained = {}
         for value in values:
-            workload = base
+            workload: Workload = base
             if name == "width":
                 features = tuple(int(value * width) for width in base.features)
                 hidden = tuple(int(value * width) for width in base.hidden)

@@ -1,5 +1,6 @@
 """PyTorch's side, in processes of its own: one that uses all cores, and one per core."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -138,3 +139,28 @@ class TorchTraining:
         """Return the seconds per step and model."""
         answers = self._ask({**self._request, "steps": steps})
         return max(float(answer["seconds"]) for answer in answers) / (steps * self._models)
+
+
+def torch_ways(torch: TorchSide, path: Path, learning_rate: float) -> dict[str, TorchTraining]:
+    """Return every way to train the network in the file `path`, by name."""
+    ways = {}
+    for compiled, layout, processes in itertools.product(
+        (False, True), ("nchw", "channels_last"), ("all", "each")
+    ):
+        name = ", ".join(
+            [
+                "torch",
+                layout,
+                "compiled" if compiled else "eager",
+                "one process" if processes == "all" else "one process per core",
+            ]
+        )
+        request = {
+            "do": "train",
+            "path": str(path),
+            "layout": layout,
+            "compiled": compiled,
+            "learning_rate": learning_rate,
+        }
+        ways[name] = torch.train(request, processes)
+    return ways

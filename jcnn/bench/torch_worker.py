@@ -1,6 +1,6 @@
 """PyTorch's side of the benchmark: a process that answers requests as lines of JSON.
 
-It is run by path, with any interpreter that has torch and numpy, so it imports nothing from jcnn.
+It is run by path, with any interpreter that has torch and numpy: it imports nothing from jcnn.
 Each line on stdin is a request and each line on stdout its answer; `answer` describes the requests.
 """
 
@@ -13,42 +13,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch.nn import functional as F
-
-
-class Net(torch.nn.Module):
-    """3x3 convolutions with ReLU and 2x2 max pooling, dense layers with ReLU, and an output."""
-
-    def __init__(self, weights, layout):
-        super().__init__()
-        self.convs, self.denses = torch.nn.ModuleList(), torch.nn.ModuleList()
-        channels = None
-        for kernel, bias in weights:
-            if kernel.ndim == 4:
-                layer = torch.nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding="same")
-                weight = kernel.transpose(3, 2, 0, 1)
-                channels = kernel.shape[3]
-                self.convs.append(layer)
-            else:
-                layer = torch.nn.Linear(*kernel.shape)
-                weight = kernel.T
-                if channels:  # from inputs in the order (position, channel) to (channel, position)
-                    weight = weight.reshape(len(weight), -1, channels).swapaxes(1, 2)
-                    weight, channels = weight.reshape(kernel.T.shape), None
-                self.denses.append(layer)
-            with torch.no_grad():
-                layer.weight.copy_(torch.tensor(np.ascontiguousarray(weight)))
-                layer.bias.copy_(torch.tensor(bias))
-        if layout == "channels_last":
-            self.to(memory_format=torch.channels_last)
-
-    def forward(self, x):
-        for conv in self.convs:
-            x = F.max_pool2d(F.relu(conv(x)), 2)
-        x = x.flatten(1)
-        *hidden, output = self.denses
-        for dense in hidden:
-            x = F.relu(dense(x))
-        return output(x)
+from torch_networks import network
 
 
 class Training:
@@ -56,15 +21,17 @@ class Training:
 
     def __init__(self, path, layout, compiled, learning_rate):
         with np.load(path) as file:
-            count = sum(name.startswith("kernel") for name in file.files)
-            weights = [(file[f"kernel{i}"], file[f"bias{i}"]) for i in range(count)]
+            names = [name for name in file.files if name.startswith("weights/")]
+            weights = {name.removeprefix("weights/"): file[name] for name in names}
             images = torch.tensor(file["inputs"].transpose(0, 3, 1, 2).copy())
             self.targets = torch.tensor(file["targets"].astype(np.int64))
             self.batches = torch.tensor(file["batches"].astype(np.int64))
         if layout == "channels_last":
             images = images.contiguous(memory_format=torch.channels_last)
         self.images = images
-        self.net = Net(weights, layout)
+        self.net = network(weights)
+        if layout == "channels_last":
+            self.net.to(memory_format=torch.channels_last)
         self.first = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.loss = torch.compile(self._loss) if compiled else self._loss
         self.learning_rate = learning_rate
@@ -114,13 +81,15 @@ def _op(name, shape, options, layout):
     x.requires_grad_()
     leaves = [x]
     if name == "conv":
-        kernel = torch.randn(options["out"], c, 3, 3) / (9 * c) ** 0.5
+        window, groups = options["window"], options["groups"]
+        kernel = torch.randn(options["out"], c // groups, window, window)
+        kernel /= (window**2 * c / groups) ** 0.5
         if layout == "channels_last":
             kernel = kernel.contiguous(memory_format=torch.channels_last)
         leaves.append(kernel.requires_grad_())
 
         def function(x):
-            return F.conv2d(x, kernel, padding="same")
+            return F.conv2d(x, kernel, stride=options["stride"], padding=window // 2, groups=groups)
     elif name == "l2_pool":
 
         def function(x):

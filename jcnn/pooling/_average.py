@@ -1,29 +1,18 @@
 """Pooling by sums: sum, average, L2 norm, Lp norm, weighted average and generalized mean."""
 
-import functools
 import math
-import operator
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.arguments import floating, window_sizes
-from jcnn.pooling._maximum import max_pool, tile_max
-from jcnn.pooling._overlap import along, overlapping, weighted_sum
-from jcnn.pooling._window import (
-    Padding,
-    Window,
-    all_taps,
-    pad,
-    taps,
-    tile,
-    tile_sum,
-    tiles,
-    windows,
-)
+from jcnn.pooling._maximum import max_pool
+from jcnn.pooling._overlap import overlapping, weighted_sum
+from jcnn.pooling._sums import counts, scaled_power_sum, window_sum
+from jcnn.pooling._window import Padding, Window, all_taps, pad, tile, tile_sum, tiles, windows
 
 
 def avg_pool(
@@ -46,10 +35,10 @@ def avg_pool(
     [[2.5, 4.5], [10.5, 12.5]]
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
-    total = _window_sum(_wide(x), over)
+    total = window_sum(_wide(x), over)
     if count_include_pad:
         return (total / math.prod(w.size for w in over)).astype(x.dtype)
-    return (total / _counts(x, over, total.dtype)).astype(x.dtype)
+    return (total / counts(x, over, total.dtype)).astype(x.dtype)
 
 
 def sum_pool(
@@ -70,7 +59,7 @@ def sum_pool(
     [[10.0, 18.0], [42.0, 50.0]]
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
-    return _window_sum(_wide(x), over).astype(x.dtype)
+    return window_sum(_wide(x), over).astype(x.dtype)
 
 
 def l2_pool(
@@ -94,7 +83,7 @@ def l2_pool(
     [0.0, 0.0, 0.0, 0.0]
     """
     x, over = _floating(x, window_shape, strides, padding, dilation)
-    total = _window_sum(jnp.square(_wide(x)), over)
+    total = window_sum(jnp.square(_wide(x)), over)
     return _root(total, 2.0).astype(x.dtype)
 
 
@@ -127,7 +116,7 @@ def lp_pool(
     if p == math.inf:
         largest = max_pool(size, window_shape, strides, padding, dilation=dilation)
         return largest.astype(x.dtype)
-    scale, total = _scaled_power_sum(pad(size, over, 0), p, over)
+    scale, total = scaled_power_sum(pad(size, over, 0), p, over)
     return (scale * _root(total, p)).astype(x.dtype)
 
 
@@ -204,7 +193,7 @@ def gem_pool(
     x, over = _floating(x, window_shape, strides, padding, dilation)
     wide = pad(jnp.maximum(_wide(x), epsilon), over, epsilon)
     power = jnp.asarray(p).astype(wide.dtype)
-    scale, total = _scaled_power_sum(wide, power, over)
+    scale, total = scaled_power_sum(wide, power, over)
     mean = total / math.prod(w.size for w in over)
     return (scale * mean ** (1 / power)).astype(x.dtype)
 
@@ -237,65 +226,6 @@ def _floating(
 
 def _wide(x: Array) -> Array:
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-
-
-def _window_sum(x: Array, over: Sequence[Window]) -> Array:
-    """Return the sum over each window; padding is zero."""
-    x = pad(x, over, 0)
-    if tiles(over):
-        return tile_sum(*tile(x, over))
-    axes = overlapping(x, over)
-    if axes is not None:
-        ones = jnp.ones((*(axis.size for axis in axes), 1), x.dtype)
-        return weighted_sum(x, ones, axes)
-    for window in reversed(over):  # a sum over a box is separable
-        x = _sum_along(x, window)
-    return x
-
-
-def _sum_along(x: Array, window: Window) -> Array:
-    """Return the sums over windows along one axis of a padded array."""
-    flat, back = along(x, window)
-    axes = overlapping(flat, [window])
-    if axes is None:
-        return functools.reduce(operator.add, taps(x, window))
-    return back(weighted_sum(flat, jnp.ones((window.size, 1), x.dtype), axes))
-
-
-def _counts(x: Array, over: Sequence[Window], dtype: jnp.dtype) -> Array:
-    first = over[0].axis
-    shape = (1,) * first + x.shape[first:-1] + (1,)
-    return _window_sum(jnp.ones(shape, dtype), over)
-
-
-def _scaled_power_sum(size: Array, p: ArrayLike, over: Sequence[Window]) -> tuple[Array, Array]:
-    """Return `(m, sum (size / m)^p)`, where m is the largest value of each window.
-
-    `size` is padded and not negative. `m * sum^(1/p)` does not depend on m, so m may be treated as
-    a constant: value and derivatives are those of the plain formula, but no power overflows and the
-    sum is at least 1.
-    """
-    if tiles(over):
-        split, inner = tile(size, over)
-        scale = _scale(tile_max(split, inner))
-        return scale, tile_sum(_power(split / jnp.expand_dims(scale, inner), p), inner)
-    # Without the barrier XLA:CPU computes the powers of strided slices one by one, at a sixth of
-    # the speed.
-    values = lax.optimization_barrier(all_taps(size, over))
-    scale = _scale(functools.reduce(jnp.maximum, values))
-    powers = [_power(tap / scale, p) for tap in values]
-    return scale, functools.reduce(operator.add, powers)
-
-
-def _scale(largest: Array) -> Array:
-    usable = (largest > 0) & jnp.isfinite(largest)
-    return lax.stop_gradient(jnp.where(usable, largest, 1))
-
-
-def _power(ratio: Array, p: ArrayLike) -> Array:
-    """Return `ratio ** p` with derivative 0 at 0."""
-    nonzero = ratio != 0
-    return jnp.where(nonzero, jnp.where(nonzero, ratio, 1) ** p, 0)
 
 
 def _root(total: Array, p: float) -> Array:

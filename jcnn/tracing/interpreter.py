@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from jcnn.jaxprs import bind
 from jcnn.tracing.program import Atom, Constant, Equation, Program, Var
 
 # How an equation is run: `rule(equation, values) -> outputs`, where `values` holds the value of
@@ -13,15 +14,12 @@ Rule = Callable[[Equation, Mapping[Var, Any]], Sequence[Any]]
 
 
 def read(values: Mapping[Var, Any], atom: Atom) -> Any:
-    """Return the value of a variable or constant."""
+    """Return the value of a variable or constant.
+
+    >>> read({0: "the value of variable 0"}, 0)
+    'the value of variable 0'
+    """
     return atom.value if isinstance(atom, Constant) else values[atom]
-
-
-def bind(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
-    """Return the outputs of an equation's primitive, with its own derivative rule."""
-    params = equation.primitive.get_bind_params(dict(equation.params))
-    outputs = equation.primitive.bind(*inputs, **params)
-    return list(outputs) if equation.primitive.multiple_results else [outputs]
 
 
 def run_equation(equation: Equation, values: Mapping[Var, Any]) -> list[Any]:
@@ -31,8 +29,6 @@ def run_equation(equation: Equation, values: Mapping[Var, Any]) -> list[Any]:
     >>> from jcnn.tracing import flatten
     >>> (sine,) = flatten(jax.make_jaxpr(jnp.sin)(0.0)).equations
     >>> [float(value) for value in run_equation(sine, {sine.inputs[0]: 0.0})]
-    [0.0]
-    >>> [float(value) for value in bind(sine, [read({0: 0.0}, 0)])]
     [0.0]
     """
     return bind(equation, [read(values, atom) for atom in equation.inputs])

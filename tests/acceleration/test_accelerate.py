@@ -13,14 +13,9 @@ from jax import lax
 import jcnn
 from jcnn import accelerate
 
+pytestmark = pytest.mark.usefixtures("promotion")
+
 X = jax.random.normal(jax.random.key(0), (4, 6, 6, 2))
-
-
-@pytest.fixture(autouse=True)
-def promotion():
-    """Flax's own layers promote dtypes and ranks."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
 
 
 class Network(nnx.Module):

@@ -8,12 +8,7 @@ import pytest
 from jcnn import accelerate
 from tests.acceleration.networks import FUNCTIONS, IMAGES, NETWORKS, pure
 
-
-@pytest.fixture(autouse=True)
-def promotion():
-    """The libraries' own layers promote dtypes and ranks."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
+pytestmark = pytest.mark.usefixtures("promotion")
 
 
 def everything(function, params, x):

@@ -10,10 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jcnn import engine, training
 from jcnn.bench import clock, ops, processes, steps, sweep
+from jcnn.bench.engine_side import LEARNING_RATE, EngineTraining
 from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks, hardware, measure_peaks
-from jcnn.bench.torch_side import TorchSide
+from jcnn.bench.torch_side import TorchSide, torch_ways
+from jcnn.bench.workloads import CONV_NETS, WORKLOADS, ConvNet
 from jcnn.cli import main
 from tests.slow import short_first
 
@@ -25,7 +28,8 @@ def standard_promotion():
         yield
 
 
-SMALL = steps.Workload("small", 8, 1, (4,), (8,), 256, 2)
+SMALL = ConvNet("small", 8, 1, 256, 2, features=(4,), hidden=(8,))
+RESNET = replace(WORKLOADS[-1], size=8, enlarged=1, batch_size=64, examples=240)
 
 
 def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch):
@@ -61,7 +65,7 @@ def test_peaks_and_hardware_are_plausible():
 
 @pytest.mark.parametrize("op", [op for op in ops.catalogue() if op.flax], ids=lambda op: op.name)
 def test_flax_does_the_same_work(op):
-    small = replace(op, shape=(2, 9, 9, op.shape[-1]))
+    small = replace(op, shape=(2, 15, 15, op.shape[-1]))
     operands = small.operands()
     ours, theirs = (
         jax.jit(ops.forward_backward(f))(*operands) for f in (small.function, small.flax)
@@ -72,7 +76,7 @@ def test_flax_does_the_same_work(op):
 
 @pytest.mark.parametrize("op", short_first(ops.catalogue()), ids=lambda op: op.name)
 def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
-    small = replace(op, shape=(2, 8, 8, op.shape[-1]))
+    small = replace(op, shape=(2, 14, 14, op.shape[-1]))
     operands = small.operands()
     out = jax.jit(ops.forward_backward_loop(small.function))(2, *operands)
     assert all(jnp.isfinite(leaf).all() for leaf in out)
@@ -85,14 +89,15 @@ def test_the_flops_of_a_convolution():
 
 
 def test_the_flops_of_a_step():
-    digits = steps.WORKLOADS[0]
+    digits = CONV_NETS[0]
     first = 2 * 2 * 8 * 8 * 9 * 1 * 16
     rest = 3 * 2 * (4 * 4 * 9 * 16 * 32 + 128 * 64 + 64 * 10)
     assert digits.flops() == 64 * (first + rest)
 
 
-def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "WORKLOADS", [SMALL])
+@pytest.mark.parametrize("workload", [SMALL, RESNET], ids=lambda workload: workload.name)
+def test_losses_agree_with_flax_and_pytorch(workload, tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "WORKLOADS", [workload])
     (result,) = steps.run_steps(Peaks(100.0, 10.0), rounds=1, versus=("flax",))
     assert set(result.losses) == {"jcnn", "jcnn, flax layers", "flax", "flax, accelerated"}
     for loss in result.losses.values():
@@ -100,28 +105,26 @@ def test_losses_agree_with_flax_and_pytorch(tmp_path, monkeypatch):
     assert result.ratios["flax"] > 0
     assert "agree" in result.summary()
     pytest.importorskip("torch")
-    training = steps.EngineTraining(SMALL, 1)
-    data = training.compiled.data
-    inputs = np.asarray(steps.training.normalize(jnp.asarray(data.inputs), data))
-    batches = steps.engine.epoch_batches(0, 0, len(inputs), SMALL.batch_size)
-    weights = training.first_weights()
-    flax = FlaxTraining(weights, inputs, data.targets, batches, steps.LEARNING_RATE)
-    arrays = {
-        f"{kind}{i}": array
-        for i, pair in enumerate(weights)
-        for kind, array in zip(("kernel", "bias"), pair, strict=True)
-    }
+    ours = EngineTraining(workload, 1)
+    data = ours.compiled.data
+    inputs = np.asarray(training.normalize(jnp.asarray(data.inputs), data))
+    batches = engine.epoch_batches(0, 0, len(inputs), workload.batch_size)
+    weights = ours.first_weights()
+    model = workload.plain_model(weights)
+    flax = FlaxTraining(model, inputs, data.targets, batches, LEARNING_RATE)
+    arrays = {f"weights/{name}": array for name, array in weights.items()}
     path = tmp_path / "work.npz"
     np.savez(path, inputs=inputs, targets=data.targets, batches=batches, **arrays)
     with TorchSide(sys.executable) as torch:
-        for name, way in steps.torch_ways(torch, path).items():
+        for name, way in torch_ways(torch, path, LEARNING_RATE).items():
             if "eager" in name:
                 losses = way.losses(len(batches))
                 np.testing.assert_allclose(losses, flax.losses(), rtol=1e-3)
                 assert way.sample(2) > 0
         for op in ops.catalogue():
             if op.torch is not None:
-                sample = torch.op(op.kind, (2, 8, 8, 8), op.torch, "channels_last")
+                shape = (2, 14, 14, op.shape[-1])
+                sample = torch.op(op.kind, shape, op.torch, "channels_last")
                 assert sample() > 0
 
 
@@ -188,8 +191,8 @@ def test_a_sweep_is_measured_and_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweep, "RUNS", (1, 2))
     monkeypatch.setattr(sweep, "WIDTHS", (0.5, 1))
     monkeypatch.setattr(sweep, "BATCHES", (128, 256))
-    small = replace(sweep.WORKLOADS[0], runs=2, features=(4, 4), hidden=(8,))
-    monkeypatch.setattr(sweep, "WORKLOADS", [small])
+    small = replace(CONV_NETS[0], runs=2, features=(4, 4), hidden=(8,))
+    monkeypatch.setattr(sweep, "CONV_NETS", [small])
     out, plot = tmp_path / "sweep.json", tmp_path / "sweep.svg"
     assert main(["bench", "--sweep", "--rounds", "1", "--out", str(out), "--plot", str(plot)]) == 0
     assert "model steps/s" in capsys.readouterr().out
