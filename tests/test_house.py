@@ -153,7 +153,7 @@ LONG_EXAMPLES = {
     "jcnn.layers._pool",
     "jcnn.models._chains",
     "jcnn.models._resnet",
-    "jcnn.normalization",
+    "jcnn.normalization._norms",
     "jcnn.report.curves",
     "jcnn.report.html",
     "jcnn.report.pictures",

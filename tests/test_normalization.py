@@ -1,5 +1,7 @@
 """Normalization against Flax's modules and plain NumPy."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +35,7 @@ def test_functions_match_flax():
             affine(nnx.BatchNorm(8, rngs=rngs)),
             normalization.batch_norm(X, *normalization.moments(X, (0, 1, 2)), scale, bias),
         ),
+        (affine(nnx.BatchNorm(8, rngs=rngs)), normalization.batch_norm(X, None, None, scale, bias)),
     ]
     for module, ours in pairs:
         np.testing.assert_allclose(module(X), ours, rtol=1e-3, atol=1e-3)
@@ -50,6 +53,58 @@ def test_statistics_match_numpy():
     np.testing.assert_allclose(
         normalization.group_norm(X, num_groups=2)[0], single, rtol=1e-4, atol=1e-5
     )
+
+
+def plainly(x, axes, groups=None, epsilon=1e-6):
+    """Normalization as the formula has it, for JAX to differentiate."""
+    split = x if groups is None else x.reshape(*x.shape[:-1], groups, -1)
+    axes = axes if groups is None else (*axes, x.ndim)
+    centered = split - split.mean(axes, keepdims=True)
+    variance = jnp.square(centered).mean(axes, keepdims=True)
+    return (centered / jnp.sqrt(variance + epsilon)).reshape(x.shape)
+
+
+STANDARDIZED = {
+    "batch": (lambda x: normalization.batch_norm(x, epsilon=1e-6), ((0, 1, 2),)),
+    "layer": (normalization.layer_norm, ((3,),)),
+    "instance": (normalization.instance_norm, ((1, 2),)),
+    "group": (partial(normalization.group_norm, num_groups=2), ((1, 2), 2)),
+    "one group": (partial(normalization.group_norm, num_groups=1, spatial_ndim=1), ((2,), 1)),
+}
+
+
+@pytest.mark.parametrize("name", STANDARDIZED)
+def test_derivatives_are_those_of_the_formula(name):
+    function, form = STANDARDIZED[name]
+    weights, direction = (
+        jnp.asarray(np.random.default_rng(i).normal(size=X.shape), jnp.float32) for i in (1, 2)
+    )
+
+    def everything(function):
+        def loss(x):
+            return jnp.sum(weights * function(x) ** 3)
+
+        gradient = jax.grad(loss)
+        return (
+            function(X),
+            gradient(X),
+            jax.jvp(function, (X,), (direction,))[1],
+            jax.jvp(gradient, (X,), (direction,))[1],
+            jax.grad(lambda x: jnp.vdot(gradient(x), direction))(X),
+            jax.vmap(gradient)(jnp.stack([X, X + direction])),
+        )
+
+    ours, plain = everything(function), everything(lambda x: plainly(x, *form))
+    for mine, expected in zip(ours, plain, strict=True):
+        scale = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(mine, expected, atol=1e-5 * scale)
+
+
+def test_mean_and_variance_go_together():
+    mean, variance = normalization.moments(X, (0, 1, 2))
+    for one in ({"mean": mean}, {"variance": variance}):
+        with pytest.raises(ValueError, match="pass mean and variance, or neither"):
+            normalization.batch_norm(X, **one)
 
 
 def test_kernels_are_standardized_per_output_channel():

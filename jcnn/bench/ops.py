@@ -135,14 +135,10 @@ def _conv(
     )
 
 
-def _batch_norm(x: Array) -> Array:
-    return normalization.batch_norm(x, *normalization.moments(x, (0, 1, 2)))
-
-
 def _elementwise() -> Iterator[Op]:
     for kind in ("relu", "tanh", "sigmoid", "gelu"):
         yield Op(kind, kind, IMAGES, getattr(activations, kind), torch={})
-    yield Op("batch_norm", "batch_norm", IMAGES, _batch_norm, torch={})
+    yield Op("batch_norm", "batch_norm", IMAGES, normalization.batch_norm, torch={})
     yield Op("layer_norm", "layer_norm", IMAGES, normalization.layer_norm, torch={})
     group_norm = partial(normalization.group_norm, num_groups=8)
     yield Op("group_norm", "group_norm", IMAGES, group_norm, torch={"groups": 8})

@@ -9,8 +9,10 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from flax.nnx.nn import dtypes
+from jax import Array, lax
 
+from jcnn import normalization
 from jcnn.arguments import floating
 
 Normalization = Callable[..., Callable[[Array], Array]]
@@ -26,11 +28,27 @@ class _Accurate:
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"use_fast_variance": False} | options)
 
-    def __call__(self, x: Array, **options: Any) -> Array:
+    def __call__(self, x: Array, *args: Any, **options: Any) -> Array:
         x = floating(x)
         wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-        y: Array = super().__call__(wide, **options)
+        y: Array = super().__call__(wide, *args, **options)
         return y.astype(x.dtype)
+
+    def _is_plain(self, mask: Array | None) -> bool:
+        """Whether a function of `jcnn.normalization`, which is faster, computes the same."""
+        layer: Any = self
+        return (
+            mask is None
+            and layer.axis_name is None
+            and layer.dtype is None
+            and layer.promote_dtype is dtypes.promote_dtype
+            and not layer.use_fast_variance
+        )
+
+    def _affine(self) -> tuple[Array | None, Array | None]:
+        layer: Any = self
+        scale, bias = (None if param is None else param[...] for param in (layer.scale, layer.bias))
+        return scale, bias
 
 
 class BatchNorm(_Accurate, nnx.BatchNorm):
@@ -43,6 +61,22 @@ class BatchNorm(_Accurate, nnx.BatchNorm):
     ('bfloat16', [[-1.0, -1.0], [1.0, 1.0]])
     """
 
+    def __call__(
+        self, x: Array, use_running_average: bool | None = None, *, mask: Array | None = None
+    ) -> Array:
+        """Normalize `x`, and update the running statistics in training."""
+        running = self.use_running_average if use_running_average is None else use_running_average
+        if running is not False or self.axis not in (-1, x.ndim - 1) or not self._is_plain(mask):
+            return super().__call__(x, use_running_average=use_running_average, mask=mask)
+        x = floating(x)
+        for average, batch in zip(
+            (self.mean, self.var), normalization.moments(x, range(x.ndim - 1)), strict=True
+        ):
+            new = lax.stop_gradient(batch).reshape(-1).astype(average[...].dtype)
+            average[...] = self.momentum * average[...] + (1 - self.momentum) * new
+        scale, bias = self._affine()
+        return normalization.batch_norm(x, None, None, scale, bias, epsilon=self.epsilon)
+
 
 class LayerNorm(_Accurate, nnx.LayerNorm):
     """`flax.nnx.LayerNorm` with accurate variances and the output in the dtype of the input.
@@ -52,6 +86,13 @@ class LayerNorm(_Accurate, nnx.LayerNorm):
     >>> y.dtype.name, y.tolist()
     ('bfloat16', [[-1.0, 1.0], [-1.0, 1.0]])
     """
+
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+        """Normalize `x`."""
+        last = (-1, x.ndim - 1)
+        if not (self.reduction_axes in last and self.feature_axes in last and self._is_plain(mask)):
+            return super().__call__(x, mask=mask)
+        return normalization.layer_norm(x, *self._affine(), epsilon=self.epsilon)
 
 
 class RMSNorm(_Accurate, nnx.RMSNorm):
@@ -74,6 +115,18 @@ class GroupNorm(_Accurate, nnx.GroupNorm):
     ('bfloat16', [[-1.0, 1.0, -1.0, 1.0]])
     """
 
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
+        """Normalize `x`."""
+        if self.reduction_axes is not None or x.ndim < 2 or not self._is_plain(mask):
+            return super().__call__(x, mask=mask)
+        return normalization.group_norm(
+            x,
+            *self._affine(),
+            num_groups=self.num_groups,
+            spatial_ndim=x.ndim - 2,
+            epsilon=self.epsilon,
+        )
+
 
 class InstanceNorm(_Accurate, nnx.InstanceNorm):
     """`flax.nnx.InstanceNorm` with accurate variances and the output in the dtype of the input.
@@ -87,9 +140,15 @@ class InstanceNorm(_Accurate, nnx.InstanceNorm):
     ([[[-1.0, -1.0], [1.0, 1.0]]], [[1.0, 10.0]])
     """
 
-    def __call__(self, x: Array, **options: Any) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize `x`."""
-        return floating(x) if x.ndim == 2 else super().__call__(x, **options)
+        if x.ndim == 2:
+            return floating(x)
+        if x.ndim < 2 or self.feature_axes not in (-1, x.ndim - 1) or not self._is_plain(mask):
+            return super().__call__(x, mask=mask)
+        return normalization.instance_norm(
+            x, *self._affine(), spatial_ndim=x.ndim - 2, epsilon=self.epsilon
+        )
 
 
 def batch_norm(num_features: int, *, rngs: nnx.Rngs) -> BatchNorm:

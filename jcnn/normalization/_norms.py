@@ -1,11 +1,4 @@
-"""Normalization as pure functions: `(x - mean) / sqrt(variance + epsilon) * scale + bias`.
-
-Flax has normalization as modules only; these are the functions behind it, which also keep the dtype
-of `x`. `x` is `(*batch, *spatial, channels)`; `scale` and `bias` are `(channels,)` or None.
-Statistics are computed in float32, in two passes, so that a large mean does not cancel. A constant
-input gives the bias, with a finite gradient because of `epsilon`. Every function raises TypeError
-for dtypes that are not floating point and ValueError for shapes that do not match.
-"""
+"""The functions of `jcnn.normalization`."""
 
 from collections.abc import Sequence
 
@@ -14,16 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jcnn.arguments import floating
-
-__all__ = [
-    "batch_norm",
-    "group_norm",
-    "instance_norm",
-    "layer_norm",
-    "moments",
-    "rms_norm",
-    "standardize_kernel",
-]
+from jcnn.normalization._standardize import average, standardize
 
 
 def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:
@@ -35,32 +19,37 @@ def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Array, Array]:
     (2.0, 1.0)
     """
     wide = _wide(floating(x))
-    mean = jnp.mean(wide, axis=tuple(axes), keepdims=True)
-    return mean, jnp.mean(jnp.square(wide - mean), axis=tuple(axes), keepdims=True)
+    mean = average(wide, axes)
+    return mean, average(jnp.square(wide - mean), axes)
 
 
 def batch_norm(
     x: ArrayLike,
-    mean: ArrayLike,
-    variance: ArrayLike,
+    mean: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
     scale: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     *,
     epsilon: float = 1e-5,
 ) -> Array:
-    """Normalize each channel with the given mean and variance (Ioffe and Szegedy 2015).
+    """Normalize each channel over all other axes (Ioffe and Szegedy 2015).
 
-    `mean` and `variance` are `(channels,)`, or `(1, ..., 1, channels)` with as many axes as `x`. In
-    training pass `moments(x, axes)` over all axes but the last, through which the gradient flows;
-    in evaluation pass running averages.
+    In evaluation, pass running averages as `mean` and `variance`: `(channels,)`, or
+    `(1, ..., 1, channels)` with as many axes as `x`. In training, leave them out: they are those of
+    `x`, and the gradient flows through them. (That is faster than passing `moments(x, axes)`.)
+
+    Raises ValueError if only one of `mean` and `variance` is given.
 
     >>> import jax.numpy as jnp
-    >>> x = jnp.array([[1.0], [3.0]])
-    >>> y = batch_norm(x, *moments(x, (0,)))
+    >>> y = batch_norm(jnp.array([[1.0], [3.0]]))
     >>> [round(float(v), 3) for v in y[:, 0]]
     [-1.0, 1.0]
     """
     x = _channels_last(x)
+    if mean is None and variance is None:
+        return _standardized(x, range(x.ndim - 1), scale, bias, epsilon)
+    if mean is None or variance is None:
+        raise ValueError("pass mean and variance, or neither of them")
     kept = (1,) * (x.ndim - 1) + x.shape[-1:]
     mean, variance = (
         value if jnp.shape(value) == kept else _aligned(x, name, value)
@@ -83,7 +72,7 @@ def layer_norm(
     [-1.0, 1.0]
     """
     x = _channels_last(x)
-    return _normalize(x, *moments(x, (-1,)), scale, bias, epsilon)
+    return _standardized(x, (x.ndim - 1,), scale, bias, epsilon)
 
 
 def group_norm(
@@ -110,13 +99,8 @@ def group_norm(
         raise ValueError(f"num_groups={num_groups}; expected a divisor of the {channels} channels")
     if not 0 <= spatial_ndim < x.ndim:
         raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
-    split = x.reshape(*x.shape[:-1], num_groups, channels // num_groups)
-    axes = (*range(split.ndim - 2 - spatial_ndim, split.ndim - 2), split.ndim - 1)
-    mean, variance = moments(split, axes)
-    each = (*mean.shape[:-2], channels)
-    mean = jnp.broadcast_to(mean, (*mean.shape[:-1], split.shape[-1])).reshape(each)
-    variance = jnp.broadcast_to(variance, (*variance.shape[:-1], split.shape[-1])).reshape(each)
-    return _normalize(x, mean, variance, scale, bias, epsilon)
+    spatial = range(x.ndim - 1 - spatial_ndim, x.ndim - 1)
+    return _standardized(x, spatial, scale, bias, epsilon, num_groups)
 
 
 def instance_norm(
@@ -138,7 +122,7 @@ def instance_norm(
     if not 1 <= spatial_ndim < x.ndim:
         raise ValueError(f"spatial_ndim={spatial_ndim} does not fit x of shape {x.shape}")
     axes = range(x.ndim - 1 - spatial_ndim, x.ndim - 1)
-    return _normalize(x, *moments(x, axes), scale, bias, epsilon)
+    return _standardized(x, axes, scale, bias, epsilon)
 
 
 def rms_norm(x: ArrayLike, scale: ArrayLike | None = None, *, epsilon: float = 1e-6) -> Array:
@@ -165,7 +149,7 @@ def standardize_kernel(kernel: ArrayLike, *, epsilon: float = 1e-5) -> Array:
     (0.0, 1.0)
     """
     kernel = floating(kernel, "kernel")
-    return _normalize(kernel, *moments(kernel, range(kernel.ndim - 1)), None, None, epsilon)
+    return _standardized(kernel, range(kernel.ndim - 1), None, None, epsilon)
 
 
 def _normalize(
@@ -176,7 +160,21 @@ def _normalize(
     bias: ArrayLike | None,
     epsilon: float,
 ) -> Array:
-    y = (_wide(x) - mean) / jnp.sqrt(variance + epsilon)
+    return _affine((_wide(x) - mean) / jnp.sqrt(variance + epsilon), x, scale, bias)
+
+
+def _standardized(
+    x: Array,
+    axes: Sequence[int],
+    scale: ArrayLike | None,
+    bias: ArrayLike | None,
+    epsilon: float,
+    groups: int | None = None,
+) -> Array:
+    return _affine(standardize(_wide(x), tuple(axes), groups, epsilon), x, scale, bias)
+
+
+def _affine(y: Array, x: Array, scale: ArrayLike | None, bias: ArrayLike | None) -> Array:
     if scale is not None:
         y = y * _aligned(x, "scale", scale)
     if bias is not None:
@@ -203,7 +201,3 @@ def _aligned(x: Array, name: str, value: ArrayLike) -> Array:
 
 def _wide(x: Array) -> Array:
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-
-
-def __dir__() -> list[str]:
-    return __all__
