@@ -1,4 +1,4 @@
-"""Pooling by sums: sum, average, L2 norm, Lp norm, weighted average and generalized mean."""
+"""Pooling by sums: sum, average, L2 norm, Lp norm and weighted average."""
 
 import math
 from collections.abc import Sequence
@@ -167,35 +167,6 @@ def weighted_avg_pool(
         tap * flat[k].reshape((1,) * (tap.ndim - 1) + (-1,)) for k, tap in enumerate(slices)
     )
     return jnp.asarray(total).astype(x.dtype)
-
-
-def gem_pool(
-    x: ArrayLike,
-    window_shape: int | Sequence[int],
-    strides: int | Sequence[int] | None = None,
-    padding: Padding = "VALID",
-    *,
-    p: ArrayLike = 3.0,
-    dilation: int | Sequence[int] | None = None,
-    epsilon: float = 1e-6,
-) -> Array:
-    """Return the generalized mean `(mean max(x, epsilon)^p)^(1/p)` (Radenovic et al. 2019).
-
-    Arguments as in `max_pool`; p may be learned. p = 1 is the average (of positive inputs), large p
-    approaches the maximum. Below `epsilon` the gradient is 0. Padding counts as `epsilon`. `x` is
-    divided by the window's largest value before powers are taken: a window of zeros gives `epsilon`
-    and finite gradients for every p.
-
-    >>> x = jnp.array([1.0, 3.0])[:, None]  # between the average and the maximum
-    >>> [round(float(gem_pool(x, (2,), p=p)[0, 0]), 2) for p in (1.0, 3.0, 50.0)]
-    [2.0, 2.41, 2.96]
-    """
-    x, over = _floating(x, window_shape, strides, padding, dilation)
-    wide = pad(jnp.maximum(_wide(x), epsilon), over, epsilon)
-    power = jnp.asarray(p).astype(wide.dtype)
-    scale, total = scaled_power_sum(wide, power, over)
-    mean = total / math.prod(w.size for w in over)
-    return (scale * mean ** (1 / power)).astype(x.dtype)
 
 
 def gaussian_weights(window_shape: Sequence[int]) -> np.ndarray:

@@ -59,11 +59,7 @@ def soft_pool(
     over = windows(x, window_shape, strides, padding, dilation)
     wide = pad(x.astype(jnp.float32) if x.dtype.itemsize < 4 else x, over, -jnp.inf)
     if tiles(over):
-        split, inner = tile(wide, over)
-        largest = jax.lax.stop_gradient(tile_max(split, inner))
-        shares = jnp.exp(split - jnp.expand_dims(largest, inner))
-        total = tile_sum(shares * jnp.where(shares > 0, split, 0), inner)
-        return (total / tile_sum(shares, inner)).astype(x.dtype)
+        return _soft_mean(*tile(wide, over)).astype(x.dtype)
     # If it fused them, XLA:CPU would compute the exponentials of strided slices one by one.
     slices = jax.lax.optimization_barrier(all_taps(wide, over))
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, slices))
@@ -71,3 +67,30 @@ def soft_pool(
     weighted = [e * jnp.where(e > 0, tap, 0) for e, tap in zip(parts, slices, strict=True)]
     total = functools.reduce(operator.add, weighted)
     return (total / functools.reduce(operator.add, parts)).astype(x.dtype)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _soft_mean(x: Array, inner: tuple[int, ...]) -> Array:
+    """Return `sum_k share_k x_k` over tile axes, where the shares are the softmax of x."""
+    shares = jnp.exp(x - jnp.expand_dims(tile_max(x, inner), inner))
+    return _weighted(shares, x, inner)[0]
+
+
+@_soft_mean.defjvp
+def _soft_mean_jvp(
+    inner: tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    largest = jax.lax.stop_gradient(tile_max(x, inner))
+    # The exponentials are computed once: next to slices of their array, in a loop of their own,
+    # they vectorize.
+    shares = jax.lax.optimization_barrier(jnp.exp(x - jnp.expand_dims(largest, inner)))
+    y, total = _weighted(shares, x, inner)
+    finite = jnp.where(shares > 0, x, 0)
+    slope = shares * jnp.expand_dims(1 / total, inner) * (finite + jnp.expand_dims(1 - y, inner))
+    return y, jnp.sum(slope * dx, axis=inner)
+
+
+def _weighted(shares: Array, x: Array, inner: tuple[int, ...]) -> tuple[Array, Array]:
+    total = tile_sum(shares, inner)
+    return tile_sum(shares * jnp.where(shares > 0, x, 0), inner) / total, total

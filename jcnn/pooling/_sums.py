@@ -52,17 +52,18 @@ def scaled_power_sum(size: Array, p: ArrayLike, over: Sequence[Window]) -> tuple
     """
     if tiles(over):
         split, inner = tile(size, over)
-        scale = _scale(tile_max(split, inner))
+        scale = scale_of(tile_max(split, inner))
         return scale, tile_sum(_power(split / jnp.expand_dims(scale, inner), p), inner)
     # Without the barrier XLA:CPU computes the powers of strided slices one by one, at a sixth of
     # the speed.
     values = lax.optimization_barrier(all_taps(size, over))
-    scale = _scale(functools.reduce(jnp.maximum, values))
+    scale = scale_of(functools.reduce(jnp.maximum, values))
     powers = [_power(tap / scale, p) for tap in values]
     return scale, functools.reduce(operator.add, powers)
 
 
-def _scale(largest: Array) -> Array:
+def scale_of(largest: Array) -> Array:
+    """Return the divisor of a window's values: the largest if it is positive and finite, or 1."""
     usable = (largest > 0) & jnp.isfinite(largest)
     return lax.stop_gradient(jnp.where(usable, largest, 1))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jcnn import pooling
+from jcnn.pooling._stochastic import uniform
 from tests import reference
 from tests.pooling.cases import CASES, sample
 
@@ -25,7 +26,9 @@ def test_stochastic_pool_matches_running_sums(case, key):
         return pooling.stochastic_pool(x, window, strides, padding, dilation=dilation, key=key)
 
     y, pullback = jax.vjp(apply, jnp.asarray(x))
-    shares = iter(np.moveaxis(np.asarray(jax.random.uniform(key, y.shape)), -1, 1).ravel())
+    shares = iter(
+        np.moveaxis(np.asarray(uniform(key, y.shape, jnp.dtype("float32"))), -1, 1).ravel()
+    )
 
     def drawn(values, inside):
         sums = np.cumsum(np.maximum(values, 0))
@@ -102,3 +105,30 @@ def test_stochastic_pool_under_transformations(key):
             jax.jit(jax.grad(lambda x, s=strides: jnp.sum(pool(x, key, s) ** 2))).lower(x).as_text()
         )
         assert not any(word in text for word in ("gather", "scatter", "reduce_window", "sort"))
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_draws_are_uniform_and_independent(impl):
+    float32 = jnp.dtype("float32")
+    drawn = np.asarray(uniform(jax.random.key(3, impl=impl), (1001, 999), float32), np.float64)
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    counts = np.histogram(drawn, 100, (0, 1))[0]
+    assert ((counts - drawn.size / 100) ** 2 / (drawn.size / 100)).sum() < 150  # of 99 +- 14
+    half = drawn.size // 2
+    for other in (np.roll(drawn, 1), np.roll(drawn, half), np.roll(drawn, 999)):
+        assert abs(np.corrcoef(drawn.ravel(), other.ravel())[0, 1]) < 5e-3
+    another = uniform(jax.random.key(4, impl=impl), (1001, 999), float32)
+    assert abs(np.corrcoef(drawn.ravel(), np.ravel(another))[0, 1]) < 5e-3
+
+
+def test_draws_follow_the_kind_of_key():
+    legacy = jax.random.PRNGKey(5)
+    float32 = jnp.dtype("float32")
+    np.testing.assert_array_equal(
+        uniform(legacy, (3, 5), float32), uniform(jax.random.key(5), (3, 5), float32)
+    )
+    keys = jax.random.split(jax.random.key(0), 3)
+    mapped = jax.vmap(lambda key: uniform(key, (5,), float32))(keys)
+    for key, row in zip(keys, mapped, strict=True):
+        np.testing.assert_array_equal(uniform(key, (5,), float32), row)
