@@ -74,6 +74,14 @@ def test_flax_does_the_same_work(op):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA:CPU alone does so")
+def test_a_loop_is_not_compiled_as_one_function():
+    relu = next(op for op in ops.catalogue() if op.name == "relu")
+    x = jnp.ones((2, 8, 8, 4))
+    loop = jax.jit(ops.forward_backward_loop(relu.function)).lower(2, x).compile()
+    assert "xla_cpu_small_call" not in loop.as_text()
+
+
 @pytest.mark.parametrize("op", short_first(ops.catalogue()), ids=lambda op: op.name)
 def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
     small = replace(op, shape=(2, 14, 14, op.shape[-1]))
