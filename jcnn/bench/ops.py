@@ -255,8 +255,8 @@ def forward_backward_loop(function: Callable[..., Array]) -> Callable[..., Any]:
     """Repeat forward and backward, each on the gradients of the iteration before.
 
     So the compiler can neither skip an iteration nor move a part of one out of the loop. A small
-    matrix product in each iteration makes the loop one as in training: without any, XLA:CPU compiles
-    a whole loop as one function, which runs on one thread and is several times slower.
+    matrix product in each iteration makes the loop one as in training: without any, XLA:CPU
+    compiles a whole loop as one function, which runs on one thread and is several times slower.
     """
 
     def run(times: Any, *operands: Array) -> Any:
@@ -269,7 +269,7 @@ def forward_backward_loop(function: Callable[..., Array]) -> Callable[..., Any]:
             changed = (k + 1e-6 * jnp.tanh(dk) for k, dk in kernels)
             return jnp.tanh(matrix @ matrix), (dx, *changed)
 
-        return jax.lax.fori_loop(0, times, step, (jnp.eye(16), operands))[1]
+        return jax.lax.fori_loop(0, times, step, (jnp.eye(16), operands))
 
     return run
 
