@@ -102,7 +102,7 @@ def test_the_flops_of_a_step():
     assert digits.flops() == 64 * (first + rest)
 
 
-@pytest.mark.parametrize("workload", [SMALL, RESNET], ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", short_first([SMALL, RESNET]), ids=["small", "resnet"])
 def test_losses_agree_with_flax_and_pytorch(workload, tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "WORKLOADS", [workload])
     (result,) = steps.run_steps(Peaks(100.0, 10.0), rounds=1, versus=("flax",))

@@ -80,7 +80,7 @@ def test_being_told_to_stop(told, code, tmp_path):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("moments", short_first([range(300, 1500, 500), range(0, 8000, 100)]))
+@pytest.mark.parametrize("moments", short_first([range(300, 1500, 500), range(0, 8000, 200)]))
 def test_told_to_stop_at_any_moment(moments, tmp_path):
     """At every moment the answer is one line and the exit code, and what is kept can be used."""
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
