@@ -1,6 +1,7 @@
 """The generalized mean over windows."""
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jcnn.arguments import floating
 from jcnn.pooling._sums import scale_of, scaled_power_sum
-from jcnn.pooling._window import Padding, pad, tile, tile_taps, tiles, windows
+from jcnn.pooling._window import FEW, Padding, pad, tile, tile_taps, tiles, windows
 
 # The largest whole p whose powers are products.
 _MOST_FACTORS = 16
@@ -46,17 +47,15 @@ def gem_pool(
     over = windows(x, window_shape, strides, padding, dilation)
     wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
     wide = pad(jnp.maximum(wide, epsilon), over, epsilon)
-    if tiles(over):
-        split, inner = tile(wide, over)
-        if tile_taps(split, inner) is not None:
-            if isinstance(p, Real) and float(p).is_integer() and 1 <= p <= _MOST_FACTORS:
-                return _whole_power_mean(split, inner, int(p)).astype(x.dtype)
-            power = jnp.asarray(p).astype(wide.dtype)
-            return _power_mean(split, power, inner).astype(x.dtype)
     power = jnp.asarray(p).astype(wide.dtype)
+    size = math.prod(w.size for w in over)
+    if tiles(over) and size <= FEW:
+        split, inner = tile(wide, over)
+        if isinstance(p, Real) and float(p).is_integer() and 1 <= p <= _MOST_FACTORS:
+            return _whole_power_mean(split, inner, int(p)).astype(x.dtype)
+        return _power_mean(split, power, inner).astype(x.dtype)
     scale, total = scaled_power_sum(wide, power, over)
-    mean = total / _size([w.size for w in over])
-    return (scale * mean ** (1 / power)).astype(x.dtype)
+    return (scale * (total / size) ** (1 / power)).astype(x.dtype)
 
 
 # Derivatives by x and p are those of the plain formula: (x / y)^(p - 1) / n, which cannot overflow,
@@ -75,7 +74,7 @@ def _whole_power_mean_jvp(
     (x,), (dx,) = primals, tangents
     y = _whole_power_mean(x, inner, p)
     share = lax.integer_pow(x * jnp.expand_dims(_inverse(y), inner), p - 1)
-    return y, jnp.sum(share * dx, axis=inner) / _size([x.shape[axis] for axis in inner])
+    return y, jnp.sum(share * dx, axis=inner) / math.prod(x.shape[axis] for axis in inner)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -118,7 +117,3 @@ def _mean(x: Array, inner: tuple[int, ...], power: Callable[[Array], Array], p: 
 def _inverse(y: Array) -> Array:
     positive = y > 0
     return jnp.where(positive, 1 / jnp.where(positive, y, 1), 0)
-
-
-def _size(sizes: Sequence[int]) -> int:
-    return functools.reduce(operator.mul, sizes, 1)
