@@ -16,7 +16,8 @@ LEARNING_RATE = 1e-3
 class EngineTraining:
     """Training of a workload's runs 0 to `runs - 1` with the engine.
 
-    `data` replaces its own examples, and `build` its network of jcnn's layers.
+    `data` replaces its own examples, and `build` its network of jcnn's layers. Each device trains
+    `at_once` runs at a time (None: the engine's default).
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class EngineTraining:
         data: training.Data | None = None,
         watch: training.Watch | None = None,
         build: engine.Builder | None = None,
+        at_once: int | None = None,
     ) -> None:
         self.runs = runs
         recipe = training.Recipe(
@@ -46,6 +48,7 @@ class EngineTraining:
             recipe,
             workload.batch_size,
             epochs=1,
+            at_once=at_once,
         )
         began = time.perf_counter()
         self.compiled = engine.CompiledGroup(group, data or workload.data())

@@ -5,7 +5,7 @@ are compared, so that no side is faster by computing less.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from jcnn.bench.clock import interleaved, milliseconds, ratios
 from jcnn.bench.engine_side import LEARNING_RATE, EngineTraining
 from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks
-from jcnn.bench.torch_side import TorchSide, torch_ways
+from jcnn.bench.torch_side import TorchSide, TorchTraining, torch_ways
 from jcnn.bench.workloads import WORKLOADS, Workload
 
 
@@ -97,19 +97,17 @@ def _run(
     result.losses["jcnn"] = many.epoch_loss()
     ours = f"jcnn, {workload.runs} models"
     weights = many.first_weights()
-    flax_layers = EngineTraining(
-        workload,
-        workload.runs,
-        build=lambda rngs: workload.plain_model(weights),
-        data=many.compiled.data,
-    )
-    result.losses["jcnn, flax layers"] = flax_layers.epoch_loss()
-    sides = {
-        ours: many.sample,
-        "jcnn, 1 model": one.sample,
-        f"{ours} of flax layers": flax_layers.sample,
-    }
     data = many.compiled.data
+    sides = {ours: many.sample, "jcnn, 1 model": one.sample}
+    if dtype is None:
+        flax_layers = EngineTraining(
+            workload,
+            workload.runs,
+            build=lambda rngs: workload.plain_model(weights),
+            data=data,
+        )
+        result.losses["jcnn, flax layers"] = flax_layers.epoch_loss()
+        sides[f"{ours} of flax layers"] = flax_layers.sample
     inputs = np.asarray(training.normalize(jnp.asarray(data.inputs), data))
     batches = engine.epoch_batches(0, 0, len(inputs), workload.batch_size)
     targets = data.targets
@@ -127,7 +125,8 @@ def _run(
             arrays = {"inputs": inputs, "targets": targets, "batches": batches}
             named = {f"weights/{name}": array for name, array in weights.items()}
             np.savez(path, allow_pickle=False, **arrays, **named)
-            sides |= _torch_sides(torch, path, len(batches), result)
+            ways = torch_ways(torch, path, LEARNING_RATE, jnp.dtype(dtype or "float32").name)
+            sides |= _torch_sides(ways, len(batches), result)
         timings = interleaved(sides, rounds)
     result.milliseconds = milliseconds(timings)
     fastest = timings[ours].median
@@ -138,11 +137,11 @@ def _run(
 
 
 def _torch_sides(
-    torch: TorchSide, path: Path, steps: int, result: StepsResult
+    ways: Mapping[str, TorchTraining], steps: int, result: StepsResult
 ) -> dict[str, Callable[[], float]]:
     """Return PyTorch's samplers; add their losses, or the reason of a failure, to `result`."""
     sides: dict[str, Callable[[], float]] = {}
-    for name, training_way in torch_ways(torch, path, LEARNING_RATE).items():
+    for name, training_way in ways.items():
         try:
             result.losses[name] = float(np.mean(training_way.losses(steps)))
         except RuntimeError as error:

@@ -75,18 +75,21 @@ class TorchSide:
     """PyTorch's processes; a context manager that ends them.
 
     `python` is any interpreter that can import torch and numpy. Raises ValueError if it cannot.
+    `device` is PyTorch's name of the device, "cpu" or "cuda". On a GPU there is one process.
     """
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, device: str = "cpu") -> None:
+        self.device = device
         cores = sorted(os.sched_getaffinity(0))
         with ExitStack() as stack:
             try:
-                self._all = stack.enter_context(closing(_Process(python, threads=len(cores))))
+                process = _Process(python, device=device, threads=len(cores))
             except OSError as error:
                 raise ValueError(f"--torch-python {python}: {error.strerror}") from None
+            self._all = stack.enter_context(closing(process))
             self._each = [
-                stack.enter_context(closing(_Process(python, threads=1, core=core)))
-                for core in cores
+                stack.enter_context(closing(_Process(python, device=device, threads=1, core=core)))
+                for core in (cores if device == "cpu" else [])
             ]
             self._exit_stack = stack.pop_all()
         self.versions = self._all.versions
@@ -141,26 +144,33 @@ class TorchTraining:
         return max(float(answer["seconds"]) for answer in answers) / (steps * self._models)
 
 
-def torch_ways(torch: TorchSide, path: Path, learning_rate: float) -> dict[str, TorchTraining]:
+# The modes of torch.compile that are tried, and their names; reduce-overhead uses CUDA graphs.
+_MODES = {
+    "cpu": {None: "eager", "default": "compiled"},
+    "cuda": {None: "eager", "default": "compiled", "reduce-overhead": "compiled, CUDA graphs"},
+}
+_PROCESSES = {"all": "one process", "each": "one process per core"}
+
+
+def torch_ways(
+    torch: TorchSide, path: Path, learning_rate: float, dtype: str = "float32"
+) -> dict[str, TorchTraining]:
     """Return every way to train the network in the file `path`, by name."""
     ways = {}
-    for compiled, layout, processes in itertools.product(
-        (False, True), ("nchw", "channels_last"), ("all", "each")
+    processes = ("all", "each") if torch.device == "cpu" else ("all",)
+    for mode, layout, process in itertools.product(
+        _MODES[torch.device], ("nchw", "channels_last"), processes
     ):
-        name = ", ".join(
-            [
-                "torch",
-                layout,
-                "compiled" if compiled else "eager",
-                "one process" if processes == "all" else "one process per core",
-            ]
-        )
+        name = f"torch, {layout}, {_MODES[torch.device][mode]}"
+        if len(processes) > 1:
+            name += f", {_PROCESSES[process]}"
         request = {
             "do": "train",
             "path": str(path),
             "layout": layout,
-            "compiled": compiled,
+            "compiled": mode,
             "learning_rate": learning_rate,
+            "dtype": dtype,
         }
-        ways[name] = torch.train(request, processes)
+        ways[name] = torch.train(request, process)
     return ways

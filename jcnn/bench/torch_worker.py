@@ -4,6 +4,7 @@ It is run by path, with any interpreter that has torch and numpy: it imports not
 Each line on stdin is a request and each line on stdout its answer; `answer` describes the requests.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -16,10 +17,19 @@ from torch.nn import functional as F
 from torch_networks import network
 
 
-class Training:
-    """One model, its optimizer and its batches; every run starts from the same weights."""
+def synchronize():
+    """Wait until the device has done all its work."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
 
-    def __init__(self, path, layout, compiled, learning_rate):
+
+class Training:
+    """One model, its optimizer and its batches; every run starts from the same weights.
+
+    `compiled` is a mode of torch.compile, or None. In bfloat16 the network runs under autocast.
+    """
+
+    def __init__(self, path, layout, compiled, learning_rate, dtype="float32"):
         with np.load(path) as file:
             names = [name for name in file.files if name.startswith("weights/")]
             weights = {name.removeprefix("weights/"): file[name] for name in names}
@@ -33,24 +43,33 @@ class Training:
         if layout == "channels_last":
             self.net.to(memory_format=torch.channels_last)
         self.first = {name: value.clone() for name, value in self.net.state_dict().items()}
-        self.loss = torch.compile(self._loss) if compiled else self._loss
+        self.loss = torch.compile(self._loss, mode=compiled) if compiled else self._loss
         self.learning_rate = learning_rate
+        self.autocast = contextlib.nullcontext()
+        if dtype != "float32":
+            device = torch.get_default_device().type
+            self.autocast = torch.autocast(device, dtype=getattr(torch, dtype))
 
     def _loss(self, inputs, targets):
-        return F.cross_entropy(self.net(inputs), targets)
+        with self.autocast:
+            logits = self.net(inputs)
+        return F.cross_entropy(logits.float(), targets)
 
     def run(self, steps):
         self.net.load_state_dict(self.first)
         optimizer = torch.optim.Adam(self.net.parameters(), lr=self.learning_rate, fused=True)
         losses = []
+        synchronize()
         began = time.perf_counter()
         for step in range(steps):
+            torch.compiler.cudagraph_mark_step_begin()
             rows = self.batches[step % len(self.batches)]
             loss = self.loss(self.images[rows], self.targets[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            losses.append(loss.detach())
+            losses.append(loss.detach().clone())  # a CUDA graph reuses its output
+        synchronize()
         seconds = time.perf_counter() - began
         return seconds, [float(loss) for loss in losses]
 
@@ -75,7 +94,7 @@ OPS = {
 def _op(name, shape, options, layout):
     """Return a function that runs forward and backward once."""
     n, h, w, c = shape
-    x = torch.randn(n, c, h, w, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(n, c, h, w)
     if layout == "channels_last":
         x = x.contiguous(memory_format=torch.channels_last)
     x.requires_grad_()
@@ -125,27 +144,43 @@ def _op(name, shape, options, layout):
 _cache = {}
 
 
+def _device(request):
+    """Use the device asked for, with its fastest settings; return its name, unless it is the CPU.
+
+    float32 products are then rounded to TF32, as XLA's are by default.
+    """
+    torch.manual_seed(0)
+    if request["device"] == "cpu":
+        return {}
+    torch.set_default_device(request["device"])
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    return {"device": torch.cuda.get_device_name()}
+
+
 def answer(request):
     """Answer a request: "hello" (`threads`), "train" (`path`, `steps`, ...) or "op" (`op`, ...)."""
     if request["do"] == "hello":
         if "core" in request:
             os.sched_setaffinity(0, {request["core"]})
         torch.set_num_threads(request["threads"])
-        return {"torch": torch.__version__, "python": sys.version.split()[0]}
+        return {"torch": torch.__version__, "python": sys.version.split()[0], **_device(request)}
     key = json.dumps({k: v for k, v in request.items() if k not in ("steps", "times")})
     if request["do"] == "train":
         if key not in _cache:
             _cache[key] = Training(
-                request["path"], request["layout"], request["compiled"], request["learning_rate"]
+                *(request[k] for k in ("path", "layout", "compiled", "learning_rate", "dtype"))
             )
         seconds, losses = _cache[key].run(request["steps"])
         return {"seconds": seconds, "losses": losses}
     if key not in _cache:
         _cache[key] = _op(request["op"], request["shape"], request["options"], request["layout"])
     once = _cache[key]
+    synchronize()
     began = time.perf_counter()
     for _ in range(request["times"]):
         once()
+    synchronize()
     return {"seconds": time.perf_counter() - began}
 
 

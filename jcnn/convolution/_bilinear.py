@@ -21,8 +21,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.interpreters import ad, batching, mlir
 
-from jcnn.convolution import _cpu
+from jcnn.convolution._cpu import fast
 from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._gpu import gpu
 from jcnn.convolution._plain import plain
 from jcnn.vma import equally_varying
 
@@ -129,4 +130,7 @@ batching.primitive_batchers[conv_p] = _batch
 
 
 mlir.register_lowering(conv_p, mlir.lower_fun(plain, multiple_results=False))
-mlir.register_lowering(conv_p, mlir.lower_fun(_cpu.fast, multiple_results=False), platform="cpu")
+for _platform, _lowering in (("cpu", fast), ("cuda", gpu)):
+    mlir.register_lowering(
+        conv_p, mlir.lower_fun(_lowering, multiple_results=False), platform=_platform
+    )

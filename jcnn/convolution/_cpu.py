@@ -7,11 +7,8 @@ Each of the three forms is used for the shapes for which it measured fastest:
 - `columns`: every window as a row of a matrix (slices and one concatenation), then one matmul;
 - `taps`: one matmul per window position, for a few examples at a time so that their data stays in
   cache.
-
-The gradients of `columns` are JAX's: slices, pads and matmuls, which need no canonical form.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 
@@ -19,12 +16,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jcnn.convolution._columns import MOST_TAPS, columns, tap_rows
 from jcnn.convolution._geometry import Geometry, Pairs, Result
 from jcnn.convolution._plain import channels_last
-from jcnn.vma import equally_varying
-
-# Windows of more positions are never laid out as slices, which would take long to compile.
-MOST_TAPS = 512
 
 Form = Callable[..., Array]
 
@@ -146,28 +140,7 @@ def _with_unit_axis(g: Geometry) -> Geometry:
     )
 
 
-# --- Slices and matmuls -----------------------------------------------------------------------
-
-
-def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
-    """Compute one model's map with all windows as the rows of one matrix."""
-
-    def forward(x: Array, kernel: Array) -> Array:
-        rows = jnp.concatenate(_tap_rows(x, geometry), axis=-1)
-        return rows @ kernel.reshape(-1, kernel.shape[-1])
-
-    if result == "output":
-        return forward(a, b).reshape(len(a), *geometry.out_spatial, b.shape[-1])
-    if result == "input":
-        x, _ = equally_varying(jnp.zeros((len(a), *geometry.spatial, b.shape[-2]), a.dtype), a)
-        (dx,) = jax.linear_transpose(lambda x: forward(x, b), x)(a.reshape(-1, a.shape[-1]))
-        # Fused into the gradient of a pooling layer below, the windows would be summed again for
-        # each of its positions.
-        return lax.optimization_barrier(dx)
-    shape = (*geometry.window, a.shape[-1], b.shape[-1])
-    kernel, _ = equally_varying(jnp.zeros(shape, a.dtype), a)
-    (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
-    return dk
+# --- Matmuls per window position ------------------------------------------------------------
 
 
 def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
@@ -178,7 +151,7 @@ def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
 
     def add(i: int | Array, total: Array) -> Array:
         dy = gradients[i].reshape(-1, b.shape[-1])
-        return total + jnp.stack([rows.T @ dy for rows in _tap_rows(inputs[i], geometry)])
+        return total + jnp.stack([rows.T @ dy for rows in tap_rows(inputs[i], geometry)])
 
     zeros = jnp.zeros((math.prod(geometry.window), a.shape[-1], b.shape[-1]), a.dtype)
     total = add(0, zeros) if rounds == 1 else lax.fori_loop(0, rounds, add, zeros)
@@ -189,16 +162,3 @@ def _rounds(examples: int, size: int) -> int:
     """Return the smallest number of equal parts with at most `TAPS_BYTES` each."""
     parts = (n for n in range(1, examples + 1) if examples % n == 0)
     return next((n for n in parts if size <= n * TAPS_BYTES), examples)
-
-
-def _tap_rows(x: Array, geometry: Geometry) -> list[Array]:
-    # Padding may be negative, which cuts positions off.
-    config = [(0, 0, 0), *((low, high, 0) for low, high in geometry.padding), (0, 0, 0)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), config)
-    rows = []
-    for tap in itertools.product(*map(range, geometry.window)):
-        start = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
-        stop = [first + span for first, span in zip(start, geometry.span, strict=True)]
-        part = lax.slice(x, (0, *start, 0), (len(x), *stop, x.shape[-1]), (1, *geometry.strides, 1))
-        rows.append(part.reshape(-1, x.shape[-1]))
-    return rows

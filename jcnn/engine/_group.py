@@ -29,7 +29,9 @@ class Group:
 
     `data_memory` is the number of bytes of examples that each device may hold; more are streamed.
     None means half of the device's memory, and no limit on CPU, where examples are in main memory
-    anyway.
+    anyway. `at_once` is the number of runs that each device trains at the same time (`vmap`); the
+    next runs start when these have done their steps (`lax.map`). None means one on CPU, and all on
+    other devices.
     """
 
     builders: Sequence[Builder]
@@ -38,6 +40,7 @@ class Group:
     batch_size: int
     epochs: int
     data_memory: int | None = None
+    at_once: int | None = None
 
 
 class CompiledGroup:
@@ -62,7 +65,8 @@ class CompiledGroup:
             group.builders, [run.builder for run in self.runs], self.seeds, group.recipe, data
         )
         self.feed = make_feed(data, self.mesh, self.seeds, group.batch_size, group.data_memory)
-        program = runs_program(self.initialization.structure, group.recipe, self.mesh)
+        structure = self.initialization.structure
+        program = runs_program(structure, group.recipe, self.mesh, group.at_once)
         batches = np.zeros((self.size, self.steps_per_epoch, group.batch_size), np.int32)
         with jax.disable_jit(False):  # which has no effect on programs compiled ahead of time
             self._advance = program.lower(

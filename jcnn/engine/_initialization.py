@@ -63,19 +63,29 @@ class Initialization:
             return state
 
         shares = [[i for i, a in enumerate(assigned) if a == b] for b in range(len(builders))]
-        order = np.argsort(np.concatenate(shares), kind="stable")
+        # An argument of the program: XLA:GPU folds a gather from initial zeros by constant indices
+        # at compile time, for seconds.
+        self._order = np.argsort(np.concatenate(shares), kind="stable").astype(np.int32)
 
-        def stacked(seeds: Sequence[jax.Array], examples: Data | None) -> RunState:
+        def stacked(
+            seeds: Sequence[jax.Array], order: jax.Array, examples: Data | None
+        ) -> RunState:
             drawn = [
                 _over(partial(initial, build, examples), builder_seeds)
                 for build, builder_seeds in zip(builders, seeds, strict=True)
             ]
-            states: RunState = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[order], *drawn)
+            if len(drawn) == 1:
+                return drawn[0]
+
+            def in_order(*leaves: jax.Array) -> jax.Array:
+                return jnp.concatenate(leaves).at[order].get(mode="promise_in_bounds")
+
+            states: RunState = jax.tree.map(in_order, *drawn)
             return states
 
         self.seeds = [np.array([seeds[i] for i in share], np.uint32) for share in shares]
         self._examples = sampled_examples(builders, data)
-        self._program = _compile(stacked, self.seeds, self._examples)
+        self._program = _compile(stacked, self.seeds, self._order, self._examples)
         self.structure = structures[0]
 
     def shapes(self) -> RunState:
@@ -86,7 +96,7 @@ class Initialization:
     def states(self) -> RunState:
         """Draw the initial values, stacked in the order of the runs."""
         with jax.disable_jit(False):  # the program is compiled already
-            states: RunState = self._program(self.seeds, self._examples)
+            states: RunState = self._program(self.seeds, self._order, self._examples)
         return states
 
 
@@ -133,8 +143,9 @@ def _over(initial: Callable[[jax.Array], RunState], seeds: jax.Array) -> RunStat
 
 
 def _compile(
-    stacked: Callable[[Sequence[jax.Array], Data | None], RunState],
+    stacked: Callable[[Sequence[jax.Array], jax.Array, Data | None], RunState],
     seeds: Sequence[np.ndarray],
+    order: np.ndarray,
     examples: Data | None,
 ) -> jax.stages.Compiled:
     # A program that runs once does not repay XLA's full optimization: on CPU a LeNet's
@@ -142,7 +153,7 @@ def _compile(
     # differ only by rounding.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
     with jax.disable_jit(False):
-        lowered = jax.jit(stacked, compiler_options=options).lower(seeds, examples)
+        lowered = jax.jit(stacked, compiler_options=options).lower(seeds, order, examples)
     text = lowered.as_text()
     if text not in _compiled:
         _compiled[text] = lowered.compile()

@@ -12,15 +12,18 @@ from jcnn.engine._initialization import Builder, first_state, sampled_examples
 from jcnn.training.run import Data, Hyperparameters, Recipe, RunState, Structure, advance
 
 
-def runs_program(structure: Structure, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrapped:
+def runs_program(
+    structure: Structure, recipe: Recipe, mesh: Mesh, at_once: int | None = None
+) -> jax.stages.Wrapped:
     """Return `advance` over a runs axis sharded over `mesh`: one program for any number of runs.
 
     The program takes `(states, hyperparameters, batches, data, ranges)`; the first three have a
-    leading runs axis. On CPU each device trains its runs one after another (`lax.map`): small
-    networks stay in cache and convolutions keep their fast kernels. On other devices the runs are
-    vmapped, which fills an accelerator.
+    leading runs axis. Each device trains `at_once` of its runs at a time. By default, a CPU trains
+    one after another (`lax.map`): small networks stay in cache and convolutions keep their fast
+    kernels. On other devices all runs are vmapped, which fills an accelerator.
     """
-    sequential = mesh.devices.flat[0].platform == "cpu"
+    if at_once is None and mesh.devices.flat[0].platform == "cpu":
+        at_once = 1
 
     def local(states: Any, values: Any, batches: Array, data: Data, ranges: Array) -> Any:
         def train_run(run: tuple[RunState, Hyperparameters, Array]) -> Any:
@@ -28,7 +31,9 @@ def runs_program(structure: Structure, recipe: Recipe, mesh: Mesh) -> jax.stages
             return advance(structure, recipe, state, run_values, run_batches, data, ranges)
 
         runs = (states, values, batches)
-        return jax.lax.map(train_run, runs) if sequential else jax.vmap(train_run)(runs)
+        if at_once is None or at_once >= len(batches):
+            return jax.vmap(train_run)(runs)
+        return jax.lax.map(train_run, runs, batch_size=None if at_once == 1 else at_once)
 
     sharded, replicated = PartitionSpec(RUNS), PartitionSpec()
     # Runs never communicate, so the check of varying manual axes has nothing to verify.

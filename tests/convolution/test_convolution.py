@@ -13,6 +13,7 @@ from jcnn import arguments
 from jcnn.convolution import conv
 from jcnn.convolution._cpu import fast
 from jcnn.convolution._geometry import Geometry
+from jcnn.convolution._gpu import gpu
 from jcnn.convolution._plain import plain as accelerators
 from tests import reference
 
@@ -25,6 +26,7 @@ CASES = [
     ((7, 7), (3, 3), 4, 4, 1, ((2, 1), (0, 1)), 2, 4),
     ((5, 5), (1, 1), 3, 2, 2, "VALID", 1, 1),
     ((8, 8), (5, 5), 2, 20, 1, "VALID", 1, 1),
+    ((7, 6), (3, 3), 1, 16, 2, "SAME", 1, 1),
     ((4, 4, 4), (3, 3, 3), 2, 3, 1, "SAME", 1, 1),
     ((4, 5, 4), (2, 2, 2), 2, 2, 2, "VALID", 1, 2),
 ]
@@ -86,8 +88,8 @@ def test_values_and_both_gradients(case):
 
 @pytest.mark.parametrize("models", [1, 3])
 @pytest.mark.parametrize("case", [c for c in CASES if c[-1] == 1], ids=str)
-def test_both_lowerings_agree(case, models):
-    """All three maps of both lowerings on CPU, which otherwise runs only one of them."""
+def test_all_lowerings_agree(case, models):
+    """All three maps of every platform's lowering on CPU, which otherwise runs only its own."""
     spatial, window, inputs, outputs, strides, padding, dilation, _ = case
     n = len(spatial)
     dilations = (dilation,) * n
@@ -114,9 +116,10 @@ def test_both_lowerings_agree(case, models):
             jax.jit(functools.partial(lowering, result=result, geometry=geometry))(
                 *(arrays[name] for name in operands)
             )
-            for lowering in (accelerators, fast)
+            for lowering in (accelerators, gpu, fast)
         ]
-        np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-4)
+        for found in results[1:]:
+            np.testing.assert_allclose(results[0], found, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[7]], ids=str)

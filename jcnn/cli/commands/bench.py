@@ -77,6 +77,8 @@ def run(chosen: argparse.Namespace) -> int:
     from jcnn import engine
 
     engine.use_all_cores()
+    import jax
+
     from jcnn import bench
     from jcnn.bench.torch_side import TorchSide
 
@@ -84,7 +86,8 @@ def run(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         torch = None
         if "torch" in chosen.versus:
-            torch = stack.enter_context(TorchSide(chosen.torch_python))
+            device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+            torch = stack.enter_context(TorchSide(chosen.torch_python, device))
             results["hardware"] |= {f"torch's {k}": v for k, v in torch.versions.items()}
         peaks = bench.measure_peaks()
         results["peaks"] = peaks._asdict()
@@ -130,10 +133,8 @@ def _check(chosen: argparse.Namespace) -> Any:
     for path in filter(None, (chosen.out, chosen.plot)):
         Path(path).touch()  # fail now, not after the timing, if the file cannot be written
     dtype = None if chosen.dtype is None else names.lookup("dtype", chosen.dtype)
-    if dtype is not None and chosen.versus:
-        raise UsageError(
-            "--dtype does not apply to rivals, which compute in float32; drop --versus"
-        )
+    if dtype is not None and "flax" in chosen.versus:
+        raise UsageError("--dtype does not apply to Flax's side; drop flax from --versus")
     return dtype
 
 

@@ -1,0 +1,91 @@
+"""`jcnn bench` on the device, with PyTorch on the same one."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from accelerator_parts.part import Setting
+from jcnn.bench import Peaks, measure_peaks, run_ops, run_steps
+from jcnn.bench.torch_side import TorchSide
+
+# Operations by a text in their names; pooling first, as jcnn exists for it.
+OPERATIONS = (
+    "max_pool 2x2/2",
+    "max_pool 3x3/2",
+    "avg_pool 2x2/2",
+    "avg_pool 3x3/2",
+    "l2_pool 2x2/2",
+    "l2_pool 3x3/2",
+    "weighted_avg_pool 3x3/2",
+    "stochastic_pool 2x2/2",
+    "soft_pool",
+    "gem_pool",
+    "conv 3x3 64->128",
+    "conv 3x3 16->16",
+    "conv 1x1",
+    "depthwise",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "gelu",
+)
+
+
+def peaks(setting: Setting) -> Iterator[tuple[str, Any]]:
+    """Measure matrix products (float32 by XLA's default precision, and bfloat16) and copying."""
+    for dtype in ("float32", "bfloat16"):
+        yield dtype, measure_peaks(jnp.dtype(dtype), rounds=1 if setting.smoke else 10)._asdict()
+
+
+def training(setting: Setting) -> Iterator[tuple[str, Any]]:
+    """Time the train steps of each network, in float32 and bfloat16."""
+    names = ("digits CNN",) if setting.smoke else ("28x28 CNN", "ResNet-20")
+    with ExitStack() as stack:
+        torch = _torch(setting, stack)
+        if torch is not None:
+            yield "PyTorch", torch.versions
+        for dtype in (None,) if setting.smoke else (None, jnp.bfloat16):
+            limits = Peaks(*measure_peaks(dtype or jnp.float32, rounds=1 if setting.smoke else 5))
+            for name in names:
+                label = f"{name}, {jnp.dtype(dtype or jnp.float32).name}"
+                if not setting.in_time(label):
+                    continue
+                (result,) = run_steps(
+                    limits,
+                    rounds=setting.rounds,
+                    versus=() if dtype or setting.smoke else ("flax",),
+                    torch=torch,
+                    dtype=dtype,
+                    chosen=name.__eq__,
+                )
+                yield label, result.to_json()
+
+
+def operations(setting: Setting) -> Iterator[tuple[str, Any]]:
+    """Time the operations, forward and backward."""
+    limits = measure_peaks(rounds=1 if setting.smoke else 5)
+    with ExitStack() as stack:
+        torch = _torch(setting, stack)
+        if torch is not None:
+            yield "PyTorch", torch.versions
+        for text in OPERATIONS[:1] if setting.smoke else OPERATIONS:
+            if not setting.in_time(text):
+                continue
+            for result in run_ops(
+                limits,
+                rounds=setting.rounds,
+                versus=("flax",),
+                torch=torch,
+                chosen=lambda name, text=text: text in name,  # type: ignore[misc]
+            ):
+                yield result.name, result.to_json()
+
+
+def _torch(setting: Setting, stack: ExitStack) -> TorchSide | None:
+    if setting.torch_python is None:
+        return None
+    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    return stack.enter_context(TorchSide(setting.torch_python, device))

@@ -1,0 +1,26 @@
+"""Convolution on NVIDIA GPUs: cuDNN's, except where a matrix product measured faster."""
+
+import math
+
+import jax
+from jax import Array
+
+from jcnn.convolution._columns import MOST_TAPS, columns
+from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._plain import plain
+
+# The fewest outputs per model for which the matrix product is used.
+_FEWEST_OUTPUTS = 16
+
+
+def gpu(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
+    """Compute one of the three maps.
+
+    Many models with one input channel each would be a grouped convolution, which cuDNN runs three
+    times slower than a batch of matrix products (docs/decisions.md has the measurements).
+    """
+    channels = a.shape[-1] if result == "kernel" else b.shape[-2]
+    many = a.shape[0] > 1 and b.shape[-1] >= _FEWEST_OUTPUTS
+    if many and channels == 1 and math.prod(geometry.window) <= MOST_TAPS:
+        return jax.vmap(lambda a, b: columns(a, b, result, geometry))(a, b)
+    return plain(a, b, result=result, geometry=geometry)
