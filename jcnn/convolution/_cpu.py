@@ -1,7 +1,8 @@
 """Forms of convolution that XLA:CPU runs fast everywhere, including inside loops.
 
-Each of the three forms is used for the shapes for which it measured fastest:
+Each of the forms is used for the shapes for which it measured fastest:
 
+- `depthwise`, in its own module, for channels that each have their own kernel;
 - `canonical`: channels-last `lax.conv_general_dilated` without permuted dimension numbers; the
   gradients are written as convolutions of transposed arrays as well;
 - `columns`: every window as a row of a matrix (slices and one concatenation), then one matmul;
@@ -17,6 +18,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jcnn.convolution._columns import MOST_TAPS, columns, tap_rows
+from jcnn.convolution._depthwise import MOST_TAPS as MOST_DEPTHWISE_TAPS
+from jcnn.convolution._depthwise import depthwise
 from jcnn.convolution._geometry import Geometry, Pairs, Result
 from jcnn.convolution._plain import channels_last
 
@@ -33,6 +36,13 @@ def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     if a.size == 0 or b.size == 0:
         return _empty(a, b, result, geometry).astype(dtype)
+    inputs = a.shape[-1] if result == "kernel" else b.shape[-2]
+    if (
+        a.shape[0] > 1
+        and inputs == b.shape[-1] == 1
+        and math.prod(geometry.window) <= MOST_DEPTHWISE_TAPS
+    ):
+        return depthwise(a, b, result, geometry).astype(dtype)
     form = choose(result, geometry, a, b)
     if a.shape[0] == 1:
         out = form(a[0], b[0], result, geometry)[None]
