@@ -27,6 +27,8 @@ Form = Callable[..., Array]
 
 # The largest input and output of the examples in one round of `taps`: the size of a core's cache.
 TAPS_BYTES = 2**21
+# The most input channels with which the window positions share one matmul in `taps`.
+MOST_JOINED_CHANNELS = 16
 
 
 def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
@@ -60,11 +62,13 @@ def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
         return canonical
     channels = b.shape[-2] if result != "kernel" else a.shape[-1]
     positions = math.prod(geometry.out_spatial)
+    if math.prod(geometry.window) == 1 or positions * channels <= 1024:
+        return columns
     if result == "output":
-        return columns if channels == 1 or positions * channels <= 1024 else canonical
+        return columns if channels == 1 else canonical
     if result == "input":
-        return columns if channels <= 4 or positions * channels <= 1024 else canonical
-    return columns if channels <= 4 or positions * channels <= 1024 else taps
+        return columns if channels <= 4 or max(geometry.strides) > 1 else canonical
+    return columns if channels <= 4 else taps
 
 
 def _empty(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
@@ -154,18 +158,28 @@ def _with_unit_axis(g: Geometry) -> Geometry:
 
 
 def taps(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
-    """Compute one model's kernel gradient by a matmul per window position and round of examples."""
+    """Compute one model's kernel gradient by matmuls over rounds of examples.
+
+    There is a matmul per window position. With few input channels, the positions share one.
+    """
     del result
     rounds = _rounds(len(a), a.nbytes + b.nbytes)
     inputs, gradients = (array.reshape(rounds, -1, *array.shape[1:]) for array in (a, b))
+    together = a.shape[-1] <= MOST_JOINED_CHANNELS
 
     def add(i: int | Array, total: Array) -> Array:
         dy = gradients[i].reshape(-1, b.shape[-1])
-        return total + jnp.stack([rows.T @ dy for rows in tap_rows(inputs[i], geometry)])
+        rows = tap_rows(inputs[i], geometry)
+        if together:
+            return total + dy.T @ jnp.concatenate(rows, -1)
+        return total + jnp.stack([part.T @ dy for part in rows])
 
-    zeros = jnp.zeros((math.prod(geometry.window), a.shape[-1], b.shape[-1]), a.dtype)
+    taps, outputs = math.prod(geometry.window), b.shape[-1]
+    shape = (outputs, taps * a.shape[-1]) if together else (taps, a.shape[-1], outputs)
+    zeros = jnp.zeros(shape, a.dtype)
     total = add(0, zeros) if rounds == 1 else lax.fori_loop(0, rounds, add, zeros)
-    return total.reshape(*geometry.window, a.shape[-1], b.shape[-1])
+    total = total.T if together else total
+    return total.reshape(*geometry.window, a.shape[-1], outputs)
 
 
 def _rounds(examples: int, size: int) -> int:
