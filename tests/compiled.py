@@ -1,7 +1,7 @@
 """Programs compiled by earlier runs of the tests, which are most of a run's time.
 
-JAX's cache is not safe against a reader in the middle of a write. So each test process has a cache
-of its own, which starts with the programs of earlier runs and hands on what it adds.
+JAX's cache is not safe against a reader in the middle of a write. So each test process has its own
+cache, which starts with the programs of earlier runs and hands on what it adds.
 """
 
 import contextlib

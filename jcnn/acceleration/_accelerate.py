@@ -25,7 +25,7 @@ def accelerate(function: Function) -> Function:
 
     The function is traced, as by `jax.jit`, and its convolutions and pooling are replaced by
     `jcnn.convolution` and `jcnn.pooling`, wherever they are: in jitted functions, loops, branches,
-    `jax.checkpoint`, `shard_map` and in functions with derivatives of their own. Everything else
+    `jax.checkpoint`, `shard_map` and in functions with custom derivatives. Everything else
     stays as it is. XLA:CPU computes the gradients of its own convolutions and poolings on a slow
     path inside loops; those of jcnn stay on the fast one. Gradients of any order, forward mode,
     `vmap` and `jit` work as before::

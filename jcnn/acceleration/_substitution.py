@@ -1,7 +1,7 @@
 """Running a jaxpr with other computations in place of some primitives, at every depth.
 
 Unlike `jcnn.tracing.flatten`, this keeps the structure of the program: loops stay loops, jitted
-functions stay jitted, and functions with derivative rules of their own keep them.
+functions stay jitted, and functions with custom derivative rules keep them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

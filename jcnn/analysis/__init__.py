@@ -1,6 +1,8 @@
 """What finished runs say: ranking, comparisons, effects, interactions, and the answer in words."""
 
 from jcnn.analysis.answer import Answer as Answer
+from jcnn.analysis.best import CouldBeBest as CouldBeBest
+from jcnn.analysis.best import could_be_best as could_be_best
 from jcnn.analysis.diff import Difference as Difference
 from jcnn.analysis.diff import difference as difference
 from jcnn.analysis.effects import Effect as Effect

@@ -1,4 +1,4 @@
-"""PyTorch's side, in processes of its own: one that uses all cores, and one per core."""
+"""PyTorch's side: one process that uses all cores, and one process per core."""
 
 import itertools
 import json

@@ -150,7 +150,7 @@ def _list_part(folder: Item, classes: Sequence[str], remarks: Remarks, inside: s
 
 
 def _ignore_beside(folder: Item, used: Container[str], remarks: Remarks) -> None:
-    """Note folders and images beside those that are used; a file of another kind is no data."""
+    """Note folders and images beside those that are used; other files are ignored."""
     for item in visible(folder):
         is_image = item.suffix.lower() in SUFFIXES
         if item.name not in used and (is_image or item.is_dir()):

@@ -1,6 +1,6 @@
 """The server's memory: compiled programs are kept until they take too much.
 
-Every choice of parts has programs of its own, and JAX keeps them all. They are dropped together
+Every choice of parts has its own programs, and JAX keeps them all. They are dropped together
 when the process has grown by `GROWTH`; what is used again is then loaded from the cache on disk.
 """
 

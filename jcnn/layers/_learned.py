@@ -15,7 +15,7 @@ class Learned:
     """An activation or pooling function, some of whose arguments are parameters of the layer.
 
     `initial` maps an argument to its initial value, or to a function of the pooling window's shape
-    that returns it. Each layer that is built with a `Learned` function has parameters of its own;
+    that returns it. Each layer that is built with a `Learned` function has its own parameters;
     called directly, the function uses the initial values.
 
     >>> import jax.numpy as jnp

@@ -82,7 +82,7 @@ def _soft_mean_jvp(
 ) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     largest = jax.lax.stop_gradient(tile_max(x, inner))
-    # The exponentials are computed once: next to slices of their array, in a loop of their own,
+    # The exponentials are computed once: next to slices of their array, in their own loop,
     # they vectorize.
     shares = jax.lax.optimization_barrier(jnp.exp(x - jnp.expand_dims(largest, inner)))
     y, total = _weighted(shares, x, inner)

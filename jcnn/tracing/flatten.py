@@ -17,7 +17,7 @@ from jcnn.tracing.program import Atom, Constant, Equation, Program, Var
 
 # Equations that only hold others are inlined. Custom derivatives stay whole, to keep their rule.
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat2", "remat")
-# Functions with a derivative rule of their own.
+# Functions with a custom derivative rule.
 _CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 # A scan is unrolled if that results in at most this many equations.
 _MOST_UNROLLED = 5000

@@ -2,7 +2,7 @@
 
 A model is split once into its static part and its state. The functions here merge it again inside,
 at the trace level of the caller, so they work under `jax.jit`, `vmap`, `lax.map`, `while_loop` and
-`shard_map`, and a model may use transformations of its own (`nnx.remat`, `nnx.scan`, `nnx.jit`).
+`shard_map`, and a model may use its own transformations (`nnx.remat`, `nnx.scan`, `nnx.jit`).
 Convolutions and pooling of any library are replaced by jcnn's (`jcnn.accelerate`).
 """
 

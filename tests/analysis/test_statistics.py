@@ -65,7 +65,7 @@ def test_the_interquartile_mean_forgets_the_ends():
 
 @pytest.mark.parametrize("studies", short_first([100, 1000]))
 def test_null_studies_rarely_have_a_winner(studies):
-    """Six equal arms, five seeds: the best is told from any other in at most 5% of studies."""
+    """Six equal arms, five seeds: the best differs from any other in at most 5% of studies."""
     rng = np.random.default_rng(1)
     false = 0
     for _ in range(studies):

@@ -50,7 +50,7 @@ def test_within_a_class_every_example_is_equally_likely():
 
 
 def sorted_by_class() -> data.Dataset:
-    """Four classes, each with one image of its own, in the order of an image folder."""
+    """Four classes, each with its own image, in the order of an image folder."""
     labels = np.repeat(np.arange(4, dtype=np.int32), 200)
     images = np.zeros((800, 4, 4, 1), np.uint8)
     images[np.arange(800), labels] = 255  # class c lights row c

@@ -126,7 +126,7 @@ def test_a_scan_that_is_too_long_is_not_seen():
 
 
 class Position(nnx.Module):
-    """A module that holds a table of its own and calls other layers."""
+    """A module that holds its own table and calls other layers."""
 
     def __init__(self):
         self.table = nnx.Param(jax.random.normal(jax.random.key(0), (5, 16)))

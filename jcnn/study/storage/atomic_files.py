@@ -10,7 +10,7 @@ class StorageError(OSError):
 
 
 def check_regular(path: Path) -> None:
-    """Raise StorageError if the path exists and is no file: opening a pipe would wait forever."""
+    """Raise StorageError unless the path is free or a file: opening a pipe would wait forever."""
     if path.exists() and not path.is_file():
         raise StorageError(f"{path} is not a regular file; remove it")
 
