@@ -19,7 +19,16 @@ import jcnn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"arguments", "errors", "interruption", "jaxprs", "public", "quadrature", "strict_json", "vma"},
+    {
+        "arguments",
+        "errors",
+        "interruption",
+        "jaxprs",
+        "public",
+        "quadrature",
+        "strict_json",
+        "varying_axes",
+    },
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"acceleration", "layers", "names", "theory"},
     {"models", "data"},
@@ -144,7 +153,7 @@ def test_a_package_lists_its_public_names_only(package):
 LONG_EXAMPLES = {
     "jcnn.diagnosis.examination",
     "jcnn.diagnosis.layerwise",
-    "jcnn.diagnosis.learning_rate",
+    "jcnn.diagnosis.learning_rate_search",
     "jcnn.diagnosis.lsuv",
     "jcnn.diagnosis.mean_field",
     "jcnn.diagnosis.mean_field_layerwise",

@@ -22,7 +22,7 @@ def describe_runs(study: "Study") -> str:
 
 def print_plan(study: "Study", out: Path, *, as_json: bool) -> int:
     """Print the plan of a study in the directory `out`. Nothing is trained or written."""
-    from jcnn.study.estimate import estimate
+    from jcnn.study.cost_estimate import estimate
 
     plan = estimate(study, out)
     if as_json:

@@ -25,7 +25,7 @@ from jcnn.convolution._cpu import fast
 from jcnn.convolution._geometry import Geometry, Result
 from jcnn.convolution._gpu import gpu
 from jcnn.convolution._plain import plain
-from jcnn.vma import equally_varying
+from jcnn.varying_axes import equally_varying
 
 conv_p = jax.extend.core.Primitive("jcnn_conv")
 

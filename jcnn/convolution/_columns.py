@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jcnn.convolution._geometry import Geometry, Result
-from jcnn.vma import equally_varying
+from jcnn.varying_axes import equally_varying
 
 # Windows of more positions are never laid out as slices, which would take long to compile.
 MOST_TAPS = 512

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from jcnn.convolution._bilinear import conv_p, convolve
 from jcnn.convolution._geometry import Geometry, Pairs
-from jcnn.vma import equally_varying
+from jcnn.varying_axes import equally_varying
 
 
 def conv_general_dilated(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jcnn.convolution._geometry import Geometry, Result
-from jcnn.vma import equally_varying
+from jcnn.varying_axes import equally_varying
 
 
 def plain(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:

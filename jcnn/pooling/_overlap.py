@@ -24,7 +24,7 @@ from jax import Array, lax
 from jax.interpreters import ad, batching, mlir
 
 from jcnn.pooling._window import FEW, Window, all_taps
-from jcnn.vma import equally_varying
+from jcnn.varying_axes import equally_varying
 
 # Offsets along an axis are below this, so that three axes fit an int32.
 _BASE = 1 << 10

@@ -11,7 +11,7 @@ from jcnn.report.html import write_figures as write_figures
 from jcnn.report.html import write_report as write_report
 from jcnn.report.layers import plot_layers as plot_layers
 from jcnn.report.learning_rate import plot_rates as plot_rates
-from jcnn.report.phase import plot_phases as plot_phases
+from jcnn.report.phase_diagram import plot_phases as plot_phases
 from jcnn.report.pictures import plot_confused as plot_confused
 from jcnn.report.pictures import plot_confusion as plot_confusion
 from jcnn.report.pictures import plot_filters as plot_filters

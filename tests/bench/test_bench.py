@@ -128,6 +128,10 @@ def test_losses_agree_with_flax_and_pytorch(workload, tmp_path, monkeypatch):
                 losses = way.losses(len(batches))
                 np.testing.assert_allclose(losses, flax.losses(), rtol=1e-3)
                 assert way.sample(2) > 0
+        half = torch_ways(torch, path, LEARNING_RATE, "bfloat16")["torch, nchw, eager, one process"]
+        losses = half.losses(len(batches))
+        np.testing.assert_allclose(losses, flax.losses(), rtol=0.05)
+        assert (np.array(losses) != flax.losses()).any()
         for op in ops.catalogue():
             if op.torch is not None:
                 shape = (2, 14, 14, op.shape[-1])

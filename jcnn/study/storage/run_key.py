@@ -41,7 +41,7 @@ NUMERIC = (
     "pooling",
     "quadrature",
     "training",
-    "vma",
+    "varying_axes",
 )
 # Those on which they depend if layers are measured during training, or a model is fitted to data.
 FITTED = ("diagnosis", "tracing")
