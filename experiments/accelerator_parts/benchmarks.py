@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from accelerator_parts.part import Setting
@@ -87,5 +86,4 @@ def operations(setting: Setting) -> Iterator[tuple[str, Any]]:
 def _torch(setting: Setting, stack: ExitStack) -> TorchSide | None:
     if setting.torch_python is None:
         return None
-    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    return stack.enter_context(TorchSide(setting.torch_python, device))
+    return stack.enter_context(TorchSide(setting.torch_python))

@@ -1,7 +1,6 @@
 """Ways to convolve many models' images with many models' kernels, with both gradients."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,7 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from accelerator_parts.part import Setting
-from jcnn.bench.clock import interleaved, repeats, timed
+from harness.timing import time_call
+from jcnn.bench.clock import interleaved
+from jcnn.bench.ops import forward_backward
 from jcnn.convolution import conv
 
 # Size of the images, input and output channels; 3x3 windows.
@@ -28,7 +29,7 @@ def convolutions(setting: Setting) -> Iterator[tuple[str, Any]]:
             keys = jax.random.split(jax.random.key(0), 2)
             x = jax.random.normal(keys[0], (models, batch, size, size, inputs), dtype)
             kernel = jax.random.normal(keys[1], (models, 3, 3, inputs, outputs), dtype) / 3
-            sides = {name: _sampler(way, x, kernel) for name, way in WAYS.items()}
+            sides = {name: time_call(way, x, kernel) for name, way in WAYS.items()}
             timings = interleaved(sides, setting.rounds)
             yield (
                 label,
@@ -44,23 +45,12 @@ def _columns(x: Array, kernel: Array) -> Array:
     return jnp.concatenate(taps, -1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _both(function: Callable[..., Array], x: Array, kernel: Array) -> Any:
-    y, pullback = jax.vjp(function, x, kernel)
-    return pullback(y)
-
-
 def _one_by_one(x: Array, kernel: Array) -> Any:
-    return jax.lax.map(lambda operands: _both(conv, *operands), (x, kernel))
+    return jax.lax.map(lambda operands: forward_backward(conv)(*operands), (x, kernel))
 
 
 WAYS: dict[str, Callable[[Array, Array], Any]] = {
-    "grouped convolution": jax.vmap(partial(_both, conv)),
-    "matrix product of columns": jax.vmap(partial(_both, _columns)),
+    "grouped convolution": jax.vmap(forward_backward(conv)),
+    "matrix product of columns": jax.vmap(forward_backward(_columns)),
     "one after another": _one_by_one,
 }
-
-
-def _sampler(way: Callable[..., Any], *operands: Array) -> Callable[[], float]:
-    compiled = jax.jit(way).lower(*operands).compile()
-    times = repeats(lambda: timed(compiled, *operands))
-    return lambda: sum(timed(compiled, *operands) for _ in range(times)) / times

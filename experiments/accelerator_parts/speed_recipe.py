@@ -114,14 +114,18 @@ def partly_identity(key: Array, shape: Any, dtype: Any) -> Array:
 
 def whiten(x: Array, kernel: Array) -> Array:
     """Convolve without padding."""
-    rows = [x[:, i : x.shape[1] - 1 + i, j : x.shape[2] - 1 + j] for i in (0, 1) for j in (0, 1)]
-    return jnp.concatenate(rows, -1) @ kernel
+    return jnp.concatenate(patch_pixels(x), -1) @ kernel
+
+
+def patch_pixels(images: Any) -> list[Any]:
+    """Return the four pixels of all 2x2 patches of `(batch, height, width, channels)`."""
+    height, width = (size - 1 for size in images.shape[1:3])
+    return [images[:, i : height + i, j : width + j] for i in (0, 1) for j in (0, 1)]
 
 
 def whitening_kernel(images: np.ndarray) -> Array:
     """Return a matrix that whitens the 2x2 patches of images, and its negative, as columns."""
-    rows = [images[:, i : 31 + i, j : 31 + j] for i in (0, 1) for j in (0, 1)]
-    patches = np.concatenate(rows, -1).reshape(-1, 12).astype(np.float64)
+    patches = np.concatenate(patch_pixels(images), -1).reshape(-1, 12).astype(np.float64)
     values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
     scaled = vectors / np.sqrt(values + 5e-4)
     return jnp.asarray(np.concatenate([scaled, -scaled], 1), jnp.float32)

@@ -56,19 +56,19 @@ def _measure(
             return f"{type(error).__name__}: {error}"[:300]
 
     with ThreadPoolExecutor(8) as pool:
-        sides = dict(zip(ways, pool.map(compile_way, ways), strict=True))
-    failed = {_label(way): side for way, side in sides.items() if isinstance(side, str)}
-    compiled = {way: side for way, side in sides.items() if isinstance(side, EngineTraining)}
-    timings = interleaved({_label(w): side.sample for w, side in compiled.items()}, setting.rounds)
+        sides = dict(zip(map(_label, ways), pool.map(compile_way, ways), strict=True))
+    failed = {label: side for label, side in sides.items() if isinstance(side, str)}
+    compiled = {label: side for label, side in sides.items() if isinstance(side, EngineTraining)}
+    timings = interleaved({label: side.sample for label, side in compiled.items()}, setting.rounds)
     measured = {
-        _label(way): {
-            "ms per step and model": 1e3 * timings[_label(way)].median,
-            "model steps per second": 1 / timings[_label(way)].median,
-            "TFLOP/s": workload.flops() / timings[_label(way)].median / 1e12,
+        label: {
+            "ms per step and model": 1e3 * timings[label].median,
+            "model steps per second": 1 / timings[label].median,
+            "TFLOP/s": workload.flops() / timings[label].median / 1e12,
             "megabytes": side.compiled.memory / 1e6,
             "compile seconds": side.compile_seconds,
         }
-        for way, side in compiled.items()
+        for label, side in compiled.items()
     }
     yield name, measured | ({"failed": failed} if failed else {})
 

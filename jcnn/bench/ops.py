@@ -244,6 +244,8 @@ def _run(
 
 
 def forward_backward(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
+    """Return a function that returns the gradients, with the output as the incoming gradient."""
+
     def run(*operands: Array) -> tuple[Array, ...]:
         y, pullback = jax.vjp(function, *operands)
         return pullback(y)

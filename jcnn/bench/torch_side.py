@@ -10,6 +10,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jcnn.interruption import on_interruption
 
 _WORKER = Path(__file__).with_name("torch_worker.py")
@@ -74,12 +76,13 @@ class _Process:
 class TorchSide:
     """PyTorch's processes; a context manager that ends them.
 
-    `python` is any interpreter that can import torch and numpy. Raises ValueError if it cannot.
-    `device` is PyTorch's name of the device, "cpu" or "cuda". On a GPU there is one process.
+    `python` is any interpreter that can import torch and numpy. If JAX runs on a GPU, so does
+    PyTorch, in one process: `device` is then "cuda", and otherwise "cpu". Raises ValueError if the
+    interpreter cannot be used.
     """
 
-    def __init__(self, python: str, device: str = "cpu") -> None:
-        self.device = device
+    def __init__(self, python: str) -> None:
+        self.device = device = "cuda" if jax.default_backend() == "gpu" else "cpu"
         cores = sorted(os.sched_getaffinity(0))
         with ExitStack() as stack:
             try:
@@ -87,12 +90,18 @@ class TorchSide:
             except OSError as error:
                 raise ValueError(f"--torch-python {python}: {error.strerror}") from None
             self._all = stack.enter_context(closing(process))
+            self.versions = process.versions
+            if device == "cuda" and "device" not in self.versions:
+                raise ValueError(
+                    f"JAX runs on a GPU, but {python} has PyTorch {self.versions['torch']}, which "
+                    "finds none; name an interpreter whose PyTorch is built for CUDA with "
+                    "--torch-python, or run both on the CPU with JAX_PLATFORMS=cpu"
+                )
             self._each = [
                 stack.enter_context(closing(_Process(python, device=device, threads=1, core=core)))
                 for core in (cores if device == "cpu" else [])
             ]
             self._exit_stack = stack.pop_all()
-        self.versions = self._all.versions
 
     def __enter__(self) -> "TorchSide":
         return self

@@ -3,13 +3,12 @@
 The gradients are JAX's: slices, pads and matmuls, which need no canonical form.
 """
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._windows import tap_rows
 from jcnn.varying_axes import equally_varying
 
 # Windows of more positions are never laid out as slices, which would take long to compile.
@@ -35,17 +34,3 @@ def columns(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
     kernel, _ = equally_varying(jnp.zeros(shape, a.dtype), a)
     (dk,) = jax.linear_transpose(lambda k: forward(a, k), kernel)(b.reshape(-1, b.shape[-1]))
     return dk
-
-
-def tap_rows(x: Array, geometry: Geometry) -> list[Array]:
-    """Return what each window position sees: a row of input channels per output position."""
-    # Padding may be negative, which cuts positions off.
-    config = [(0, 0, 0), *((low, high, 0) for low, high in geometry.padding), (0, 0, 0)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), config)
-    rows = []
-    for tap in itertools.product(*map(range, geometry.window)):
-        start = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
-        stop = [first + span for first, span in zip(start, geometry.span, strict=True)]
-        part = lax.slice(x, (0, *start, 0), (len(x), *stop, x.shape[-1]), (1, *geometry.strides, 1))
-        rows.append(part.reshape(-1, x.shape[-1]))
-    return rows

@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.convolution._columns import MOST_TAPS, columns, tap_rows
+from jcnn.convolution._columns import MOST_TAPS, columns
 from jcnn.convolution._depthwise import MOST_TAPS as MOST_DEPTHWISE_TAPS
 from jcnn.convolution._depthwise import depthwise
-from jcnn.convolution._geometry import Geometry, Pairs, Result
+from jcnn.convolution._geometry import Geometry, Pairs, Result, input_channels
 from jcnn.convolution._plain import channels_last
+from jcnn.convolution._windows import tap_rows
 
 Form = Callable[..., Array]
 
@@ -38,10 +39,9 @@ def fast(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     if a.size == 0 or b.size == 0:
         return _empty(a, b, result, geometry).astype(dtype)
-    inputs = a.shape[-1] if result == "kernel" else b.shape[-2]
     if (
         a.shape[0] > 1
-        and inputs == b.shape[-1] == 1
+        and input_channels(a, b, result) == b.shape[-1] == 1
         and math.prod(geometry.window) <= MOST_DEPTHWISE_TAPS
     ):
         return depthwise(a, b, result, geometry).astype(dtype)
@@ -60,7 +60,7 @@ def choose(result: Result, geometry: Geometry, a: Array, b: Array) -> Form:
     """Return the form for these shapes; docs/decisions.md has the measurements."""
     if math.prod(geometry.window) > MOST_TAPS:
         return canonical
-    channels = b.shape[-2] if result != "kernel" else a.shape[-1]
+    channels = input_channels(a, b, result)
     positions = math.prod(geometry.out_spatial)
     if math.prod(geometry.window) == 1 or positions * channels <= 1024:
         return columns
@@ -95,22 +95,20 @@ def canonical(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
 
 def _canonical(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
     axes = tuple(range(len(geometry.window)))
-    low = [lo for lo, _ in geometry.padding]
-    sizes = tuple(zip(geometry.spatial, geometry.span, geometry.reach, low, strict=True))
     if result == "output":
         return _conv(
             a, b, geometry.padding, strides=geometry.strides, kernel_dilation=geometry.dilation
         )
     if result == "input":
-        padding = tuple((r - 1 - lo, size - span + lo) for size, span, r, lo in sizes)
         return _conv(
             a,
             jnp.flip(b, axes).swapaxes(-1, -2),
-            padding,
+            geometry.transposed.padding,
             input_dilation=geometry.strides,
             kernel_dilation=geometry.dilation,
         )
-    padding = tuple((lo, r + span - 1 - size - lo) for size, span, r, lo in sizes)
+    sizes = zip(geometry.spatial, geometry.span, geometry.reach, geometry.padding, strict=True)
+    padding = tuple((low, r + span - 1 - size - low) for size, span, r, (low, _) in sizes)
     dk = _conv(
         jnp.swapaxes(a, 0, -1),
         jnp.moveaxis(b, 0, -2),

@@ -4,13 +4,13 @@ Each channel has its own kernel of one input and one output channel. As matrix p
 convolutions would have an inner dimension of 9 for a 3x3 window, and one column.
 """
 
-import itertools
 import math
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jcnn.convolution._geometry import Geometry, Pairs, Result
+from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._windows import pad, tap_slices, window_positions
 
 # Windows of more positions take long to compile.
 MOST_TAPS = 128
@@ -26,19 +26,14 @@ def depthwise(a: Array, b: Array, result: Result, geometry: Geometry) -> Array:
     With channels last, the output is a sum over window positions of a slice times the kernel's
     value at the position. The input gradient is the same with the kernel flipped.
     """
-    g = geometry
     if result == "kernel":
-        return _kernel_gradient(_channels_last(a), _channels_last(b), g)
+        return _kernel_gradient(_channels_last(a), _channels_last(b), geometry)
     if result == "output":
-        slices = _slices(_channels_last(a), g, g.padding, g.strides, g.out_spatial)
+        slices = _slices(_channels_last(a), geometry)
     else:
-        low = [before for before, _ in g.padding]
-        sizes = zip(g.spatial, g.span, g.reach, low, strict=True)
-        padding = tuple((r - 1 - lo, size - span + lo) for size, span, r, lo in sizes)
-        ones = (1,) * len(g.window)
-        slices = _slices(_channels_last(a), g, padding, ones, g.spatial, gaps=g.strides)
-    shape = (*(1,) * (1 + len(g.window)), len(b))
-    values = [b[(slice(None), *tap, 0, 0)].reshape(shape) for tap in _taps(g)]
+        slices = _slices(_channels_last(a), geometry.transposed, geometry.strides)
+    shape = (*(1,) * (1 + len(geometry.window)), len(b))
+    values = [b[(slice(None), *tap, 0, 0)].reshape(shape) for tap in window_positions(geometry)]
     if result == "input":
         values = values[::-1]
     y = sum(part * value for part, value in zip(slices, values, strict=True))
@@ -55,7 +50,7 @@ def _kernel_gradient(x: Array, dy: Array, geometry: Geometry) -> Array:
     most = min(max(_SLICES // math.prod(geometry.window), 1), _MOST_TERMS)
     terms = max((n for n in range(1, most + 1) if len(x) % n == 0), default=1)
     totals = []
-    for part in _slices(x, geometry, geometry.padding, geometry.strides, geometry.out_spatial):
+    for part in _slices(x, geometry):
         products = [
             rows * gradients
             for rows, gradients in zip(jnp.split(part, terms), jnp.split(dy, terms), strict=True)
@@ -66,32 +61,11 @@ def _kernel_gradient(x: Array, dy: Array, geometry: Geometry) -> Array:
 
 
 def _slices(
-    x: Array,
-    geometry: Geometry,
-    padding: Pairs,
-    strides: tuple[int, ...],
-    count: tuple[int, ...],
-    gaps: tuple[int, ...] | None = None,
+    x: Array, geometry: Geometry, input_dilation: tuple[int, ...] | None = None
 ) -> list[Array]:
-    """Return what each window position sees of `(batch, *spatial, channels)`.
-
-    `gaps` are the distances at which the positions of `x` are laid out before the padding.
-    """
-    gaps = (1,) * len(count) if gaps is None else gaps
-    edges = [(low, high, gap - 1) for (low, high), gap in zip(padding, gaps, strict=True)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
     # Fused into the products, the padding would be decided for each of them.
-    x = lax.optimization_barrier(x)
-    slices = []
-    for tap in _taps(geometry):
-        start = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
-        stop = [s + (n - 1) * step + 1 for s, n, step in zip(start, count, strides, strict=True)]
-        slices.append(lax.slice(x, (0, *start, 0), (len(x), *stop, x.shape[-1]), (1, *strides, 1)))
-    return slices
-
-
-def _taps(geometry: Geometry) -> list[tuple[int, ...]]:
-    return list(itertools.product(*map(range, geometry.window)))
+    padded = lax.optimization_barrier(pad(x, geometry, input_dilation))
+    return list(tap_slices(padded, geometry))
 
 
 def _channels_last(a: Array) -> Array:

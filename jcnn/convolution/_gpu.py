@@ -6,7 +6,7 @@ import jax
 from jax import Array
 
 from jcnn.convolution._columns import MOST_TAPS, columns
-from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._geometry import Geometry, Result, input_channels
 from jcnn.convolution._plain import plain
 
 # The fewest outputs per model for which the matrix product is used.
@@ -19,8 +19,8 @@ def gpu(a: Array, b: Array, *, result: Result, geometry: Geometry) -> Array:
     Many models with one input channel each would be a grouped convolution, which cuDNN runs three
     times slower than a batch of matrix products (docs/decisions.md has the measurements).
     """
-    channels = a.shape[-1] if result == "kernel" else b.shape[-2]
+    one_channel = input_channels(a, b, result) == 1
     many = a.shape[0] > 1 and b.shape[-1] >= _FEWEST_OUTPUTS
-    if many and channels == 1 and math.prod(geometry.window) <= MOST_TAPS:
+    if many and one_channel and math.prod(geometry.window) <= MOST_TAPS:
         return jax.vmap(lambda a, b: columns(a, b, result, geometry))(a, b)
     return plain(a, b, result=result, geometry=geometry)

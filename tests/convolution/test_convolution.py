@@ -11,8 +11,9 @@ from jax import lax
 
 from jcnn import arguments
 from jcnn.convolution import conv
-from jcnn.convolution._cpu import fast
-from jcnn.convolution._geometry import Geometry
+from jcnn.convolution._columns import columns
+from jcnn.convolution._cpu import canonical, fast, taps
+from jcnn.convolution._geometry import Geometry, input_channels
 from jcnn.convolution._gpu import gpu
 from jcnn.convolution._plain import plain as accelerators
 from tests import reference
@@ -29,6 +30,7 @@ CASES = [
     ((7, 6), (3, 3), 1, 16, 2, "SAME", 1, 1),
     ((4, 4, 4), (3, 3, 3), 2, 3, 1, "SAME", 1, 1),
     ((4, 5, 4), (2, 2, 2), 2, 2, 2, "VALID", 1, 2),
+    ((9, 8), (3, 2), 1, 1, 2, ((2, 1), (0, 3)), 1, 1),
 ]
 NAMES = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 
@@ -86,10 +88,11 @@ def test_values_and_both_gradients(case):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("models", [1, 3])
-@pytest.mark.parametrize("case", [c for c in CASES if c[-1] == 1], ids=str)
-def test_all_lowerings_agree(case, models):
-    """All three maps of every platform's lowering on CPU, which otherwise runs only its own."""
+UNGROUPED = [case for case in CASES if case[-1] == 1]
+
+
+def geometry_and_operands(case, models):
+    """The operands of each map, by its result."""
     spatial, window, inputs, outputs, strides, padding, dilation, _ = case
     n = len(spatial)
     dilations = (dilation,) * n
@@ -101,25 +104,36 @@ def test_all_lowerings_agree(case, models):
     )
     geometry = Geometry(spatial, window, out, (strides,) * n, dilations, pads)
     draw = np.random.default_rng(2).normal
-    arrays = {
-        "input": draw(size=(models, 2, *spatial, inputs)),
-        "kernel": draw(size=(models, *window, inputs, outputs)),
-        "output": draw(size=(models, 2, *geometry.out_spatial, outputs)),
-    }
-    arrays = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
-    for result, operands in (
-        ("output", ("input", "kernel")),
-        ("input", ("output", "kernel")),
-        ("kernel", ("input", "output")),
-    ):
+    x = jnp.asarray(draw(size=(models, 2, *spatial, inputs)), jnp.float32)
+    kernel = jnp.asarray(draw(size=(models, *window, inputs, outputs)), jnp.float32)
+    y = jnp.asarray(draw(size=(models, 2, *out, outputs)), jnp.float32)
+    return geometry, {"output": (x, kernel), "input": (y, kernel), "kernel": (x, y)}
+
+
+@pytest.mark.parametrize("models", [1, 3])
+@pytest.mark.parametrize("case", UNGROUPED, ids=str)
+def test_all_lowerings_agree(case, models):
+    """All three maps of every platform's lowering on CPU, which otherwise runs only its own."""
+    geometry, operands = geometry_and_operands(case, models)
+    for result, (a, b) in operands.items():
         results = [
-            jax.jit(functools.partial(lowering, result=result, geometry=geometry))(
-                *(arrays[name] for name in operands)
-            )
+            jax.jit(functools.partial(lowering, result=result, geometry=geometry))(a, b)
             for lowering in (accelerators, gpu, fast)
         ]
         for found in results[1:]:
             np.testing.assert_allclose(results[0], found, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", UNGROUPED, ids=str)
+def test_all_forms_for_cpu_agree(case):
+    """All three maps in every form, since shapes as small as these select only some of them."""
+    geometry, operands = geometry_and_operands(case, 1)
+    for result, (a, b) in operands.items():
+        assert input_channels(a, b, result) == case[2]
+        expected = accelerators(a, b, result=result, geometry=geometry)[0]
+        for form in (canonical, columns, taps) if result == "kernel" else (canonical, columns):
+            run = jax.jit(functools.partial(form, result=result, geometry=geometry))
+            np.testing.assert_allclose(run(a[0], b[0]), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[7]], ids=str)

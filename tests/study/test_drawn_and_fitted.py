@@ -112,14 +112,15 @@ def test_runs_at_once_are_the_runs_one_after_another(at_once):
     one = compiled(study(seeds=3))
 
     def trained(at_once):
-        training = engine.Training(
-            engine.CompiledGroup(replace(one.group, at_once=at_once), one.data)
-        )
+        group = engine.CompiledGroup(replace(one.group, at_once=at_once), one.data)
+        training = engine.Training(group)
         for _ in training.run():
             pass
-        return training.snapshot().arrays
+        return group.memory, training.snapshot().arrays
 
-    for mine, theirs in zip(trained(at_once), trained(1), strict=True):
+    (memory, together), (memory_of_one, alone) = trained(at_once), trained(1)
+    assert memory != memory_of_one  # the programs differ
+    for mine, theirs in zip(together, alone, strict=True):
         if mine.dtype.kind == "f":
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
         else:

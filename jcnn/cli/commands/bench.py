@@ -77,7 +77,6 @@ def run(chosen: argparse.Namespace) -> int:
     from jcnn import engine
 
     engine.use_all_cores()
-    import jax
 
     from jcnn import bench
     from jcnn.bench.torch_side import TorchSide
@@ -86,8 +85,7 @@ def run(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         torch = None
         if "torch" in chosen.versus:
-            device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-            torch = stack.enter_context(TorchSide(chosen.torch_python, device))
+            torch = stack.enter_context(TorchSide(chosen.torch_python))
             results["hardware"] |= {f"torch's {k}": v for k, v in torch.versions.items()}
         peaks = bench.measure_peaks()
         results["peaks"] = peaks._asdict()
