@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.measurements import Measurements
-from jcnn.analysis.statistics import Interval, compare
+from jcnn.analysis.spread import Interval, mean_interval
 
 Figures = Mapping[str, Sequence[float]]
 
@@ -19,8 +19,7 @@ class Criterion:
 
     `null` names the same figure with the mechanism removed; its mean must fall outside the bounds.
     `of` says what must lie within the bounds: the mean over seeds, the value of every seed, or the
-    whole 95% confidence interval of the mean. The interval is Student's t, because a bootstrap
-    interval is too narrow for four or five seeds.
+    whole 95% confidence interval of the mean. The interval is Student's t.
     """
 
     figure: str
@@ -91,7 +90,7 @@ def verdict(results: Sequence[CriterionResult]) -> str:
 def _evaluate_criterion(criterion: Criterion, figures: Figures) -> CriterionResult:
     low, high = criterion.low, criterion.high
     values = figures[criterion.figure]
-    mean, interval = float(np.mean(values)), compare([(values, np.zeros(len(values)))])[0].interval
+    mean, interval = float(np.mean(values)), mean_interval(values)
     null = math.nan if criterion.null is None else float(np.mean(figures[criterion.null]))
     bounded = {"mean": [mean], "every": values, "interval": interval}[criterion.of]
     return CriterionResult(

@@ -6,29 +6,38 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jcnn.analysis.statistics import LEVEL, Values
+from jcnn.analysis.spread import (
+    FEWEST_SEEDS,
+    FEWEST_VALUES,
+    LEVEL,
+    Values,
+    checked,
+    variances_of_means,
+)
 
-# Fewer values than this rule nothing out: their spread is known too poorly.
-FEWEST_SEEDS = 5
-_DRAWS = 20_000
-# The largest number of random numbers that are held at the same time.
-_MOST_NUMBERS = 4_000_000
+# The largest number of seeds that a forecast names.
+MOST_SEEDS = 1000
+_DRAWS = 10_000
+_FEWEST_DRAWS = 1_000
+# Fewer draws are made where all pairs of arms have more statistics than this.
+_MOST_STATISTICS = 6_000_000
 
 
 class CouldBeBest(NamedTuple):
     """Every arm against the best of the others; arrays have an entry per arm.
 
     `p` is the probability of values like these, or more extreme ones, if no other arm were better.
-    `left` says which arms are not ruled out. `leader` is the arm with the largest mean, and `bound`
-    the most by which any arm left can exceed it; NaN if an arm left has fewer than two values.
-    `behind` is the leader's mean minus each mean.
+    `left` says which arms are not ruled out. `leader` is the arm with the largest mean. `exceeds`
+    is the most by which an arm that is left can exceed the leader; 0 for arms that are ruled out,
+    NaN for those with fewer than three values. `bound` is the largest of them: what choosing the
+    leader can cost.
     """
 
     p: np.ndarray
     left: np.ndarray
     leader: int
+    exceeds: np.ndarray
     bound: float
-    behind: np.ndarray
 
 
 def could_be_best(
@@ -46,9 +55,9 @@ def could_be_best(
     ``(1 - level) / 2`` and it has at least 5 values. The best arm is ruled out, or exceeds the
     leader by more than the bound, with a probability of at most ``1 - level`` together.
 
-    Values are multiples of ``resolution``, such as ``1 / test_examples`` of an accuracy. A variance
-    is at least ``resolution ** 2 / 12``, so that ties are no evidence. By default, the resolution
-    is the smallest difference between values.
+    A variance is at least ``resolution ** 2 / 12``, so that ties are no evidence. Values are
+    multiples of the resolution, such as ``1 / test_examples`` of an accuracy. By default, it is the
+    smallest difference between values.
 
     Raises ValueError if there is no arm, an arm has no value, or a value is infinite.
 
@@ -62,32 +71,77 @@ def could_be_best(
     >>> answer.left.tolist(), answer.leader, round(answer.bound, 3)
     ([True, True, False], 0, 0.005)
     """
-    values = [_checked(arm) for arm in arms]
+    values = [checked(arm) for arm in arms]
     if not values:
         raise ValueError("there are no arms to compare")
     alpha = (1 - level) / 2
     counts = np.array([len(arm) for arm in values])
     means = np.array([arm.mean() for arm in values])
-    step = _smallest_gap(values) if resolution is None else resolution
-    known = np.flatnonzero(counts >= 2)
-    variances = np.array([max(values[i].var(ddof=1), step**2 / 12) for i in known]) / counts[known]
-    p, critical = np.ones(len(values)), np.full(len(values), math.nan)
-    for place, statistics in enumerate(_null(variances, counts[known] - 1.0)):
-        i = known[place]
-        others = np.arange(len(known)) != place
-        gaps = means[known][others] - means[i]
-        observed = (gaps / np.sqrt(variances[others] + variances[place] + 1e-300)).max()
+    leader = int(np.argmax(means))
+    known = np.flatnonzero(counts >= FEWEST_VALUES)
+    variances = np.full(len(values), np.nan)
+    variances[known] = variances_of_means([values[i] for i in known], resolution)
+    p, critical = np.ones(len(values)), np.full(len(values), np.nan)
+    for place, statistics in enumerate(_null(variances[known], counts[known] - 1.0)):
+        i, others = known[place], np.delete(known, place)
+        errors = np.sqrt(variances[others] + variances[i] + 1e-300)
+        observed = ((means[others] - means[i]) / errors).max()
         p[i] = (1 + np.count_nonzero(statistics >= observed)) / (len(statistics) + 1)
         critical[i] = np.quantile(statistics, 1 - alpha)
     left = (p > alpha) | (counts < FEWEST_SEEDS)
-    leader = int(np.argmax(means))
-    everywhere = np.full(len(values), math.nan)
-    everywhere[known] = variances
-    errors = np.sqrt(everywhere + everywhere[leader])
-    exceeds = means - means[leader] + critical * errors
-    candidates = [i for i in np.flatnonzero(left) if i != leader]
-    bound = float(np.max(exceeds[candidates], initial=0.0)) if candidates else 0.0
-    return CouldBeBest(p, left, leader, bound, means[leader] - means)
+    exceeds = means - means[leader] + critical * np.sqrt(variances + variances[leader])
+    exceeds = np.where(left, np.maximum(exceeds, 0.0), 0.0)
+    exceeds[leader] = 0.0
+    return CouldBeBest(p, left, leader, exceeds, float(exceeds.max()))
+
+
+def seeds_for(
+    arms: Sequence[Values] | np.ndarray,
+    bound: float,
+    *,
+    resolution: float | None = None,
+    level: float = LEVEL,
+) -> int | None:
+    """Forecast the seeds per arm that is left after which the leader's bound is at most `bound`.
+
+    The least n for which ``critical * sqrt(s_b^2 / n + s_l^2 / n)`` is at most `bound` for every
+    arm b left and the leader l, with today's spreads. Today's lead is not counted on, because part
+    of it is chance. None if `could_be_best` gives no bound, or if more than 1,000 would be needed.
+
+    >>> relu = [0.981, 0.975, 0.978, 0.983, 0.979]
+    >>> tanh = [0.979, 0.977, 0.980, 0.972, 0.981]
+    >>> seeds_for([relu, tanh], 0.005), seeds_for([relu, tanh], 0.001)
+    (5, 88)
+    """
+    answer = could_be_best(arms, resolution=resolution, level=level)
+    left = np.flatnonzero(answer.left).tolist()
+    if not math.isfinite(answer.bound) or bound <= 0:
+        return None
+    if len(left) < 2:
+        return len(checked(arms[answer.leader]))
+    values = [checked(arms[i]) for i in left]
+    spreads = variances_of_means(values, resolution) * [len(arm) for arm in values]
+    leader = left.index(answer.leader)
+
+    def reached(n: int) -> float:
+        largest = 0.0
+        freedom = np.full(len(left), n - 1.0)
+        for place, statistics in enumerate(_null(spreads / n, freedom)):
+            if place != leader:
+                critical = np.quantile(statistics, (1 + level) / 2)
+                largest = max(largest, critical * math.sqrt((spreads[place] + spreads[leader]) / n))
+        return largest
+
+    low, high = FEWEST_SEEDS, MOST_SEEDS
+    if reached(high) > bound:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if reached(middle) <= bound:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 def _null(variances: np.ndarray, freedom: np.ndarray) -> list[np.ndarray]:
@@ -95,7 +149,7 @@ def _null(variances: np.ndarray, freedom: np.ndarray) -> list[np.ndarray]:
     arms = len(variances)
     if arms < 2:
         return []
-    draws = max(min(_DRAWS, _MOST_NUMBERS // arms), 1000)
+    draws = max(min(_DRAWS, _MOST_STATISTICS // arms**2), _FEWEST_DRAWS)
     rng = np.random.default_rng(0)
     means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
     squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
@@ -105,18 +159,3 @@ def _null(variances: np.ndarray, freedom: np.ndarray) -> list[np.ndarray]:
         errors = np.sqrt(squares[:, others] + squares[:, [i]] + 1e-300)
         statistics.append(((means[:, others] - means[:, [i]]) / errors).max(axis=1))
     return statistics
-
-
-def _checked(arm: Values) -> np.ndarray:
-    values = np.asarray(arm, float)
-    values = values[~np.isnan(values)]
-    if not len(values) or np.isinf(values).any():
-        raise ValueError("every arm needs at least one value, and no infinite one")
-    return values
-
-
-def _smallest_gap(values: Sequence[np.ndarray]) -> float:
-    distinct = np.unique(np.concatenate(values))
-    gaps = np.diff(distinct)
-    gaps = gaps[gaps > 1e-9 * max(abs(distinct[0]), abs(distinct[-1]))]
-    return float(gaps.min()) if len(gaps) else 0.0

@@ -1,14 +1,14 @@
 """The differences between two studies, and whether shared combinations moved beyond noise."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jcnn.analysis.contrasts import compare_means
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
-from jcnn.analysis.statistics import LEVEL, Interval, holm
+from jcnn.analysis.spread import LEVEL, UNKNOWN, Interval
 
 _VERSIONS = ("jcnn", "python", "jax", "jaxlib", "flax", "optax", "numpy", "platform", "device")
 
@@ -16,20 +16,20 @@ _VERSIONS = ("jcnn", "python", "jax", "jaxlib", "flax", "optax", "numpy", "platf
 class Moved(NamedTuple):
     """A combination of both studies: its two means, and a test of their difference.
 
-    `interval` is Welch's interval of the second mean minus the first; `corrected` is Welch's
-    p-value after Holm's correction over the combinations that both studies have.
+    `interval` is that of the second mean minus the first; it and `p` are corrected for all
+    combinations that both studies have. They are NaN below three seeds.
     """
 
     levels: Mapping[str, str]
     first: float
     second: float
     interval: Interval
-    corrected: float
+    p: float
 
     @property
     def real(self) -> bool:
         """Whether it moved beyond noise."""
-        return self.corrected < 1 - LEVEL
+        return self.p <= 1 - LEVEL
 
 
 class Difference(NamedTuple):
@@ -60,8 +60,7 @@ def difference(first: Result, second: Result) -> Difference:
         )
     mine, theirs = _by_levels(first), _by_levels(second)
     shared = [key for key in mine if key in theirs]
-    tests = [_welch(mine[key], theirs[key]) for key in shared]
-    corrected = holm([p for p, _ in tests])
+    tests = _tests([(mine[key], theirs[key]) for key in shared], first.answer.resolution)
     return Difference(
         _changed(_flat(first.study), _flat(second.study)),
         _changed(
@@ -72,7 +71,7 @@ def difference(first: Result, second: Result) -> Difference:
         [theirs[key].levels for key in theirs if key not in mine],
         [
             Moved(mine[key].levels, mine[key].mean, theirs[key].mean, interval, p)
-            for key, (_, interval), p in zip(shared, tests, corrected, strict=True)
+            for key, (interval, p) in zip(shared, tests, strict=True)
         ],
     )
 
@@ -92,16 +91,17 @@ def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, t
     return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
-def _welch(first: Row, second: Row) -> tuple[float, Interval]:
-    """Welch's t-test of two rows' values: the p-value, and the interval of the difference."""
-    from scipy import stats
-
-    a, b = (np.asarray([v for v in row.values if math.isfinite(v)]) for row in (first, second))
-    if len(a) < 2 or len(b) < 2:
-        return math.nan, Interval(math.nan, math.nan)
-    if np.ptp(a) == np.ptp(b) == 0:
-        gap = float(b[0] - a[0])
-        return float(gap == 0), Interval(gap, gap)
-    test = stats.ttest_ind(b, a, equal_var=False)
-    low, high = test.confidence_interval(LEVEL)
-    return float(test.pvalue), Interval(float(low), float(high))
+def _tests(
+    pairs: Sequence[tuple[Row, Row]], resolution: float | None
+) -> list[tuple[Interval, float]]:
+    """The second row minus the first, as one family: intervals and p-values."""
+    known = [i for i, pair in enumerate(pairs) if all(row.comparable for row in pair)]
+    results = [(UNKNOWN, float("nan"))] * len(pairs)
+    if not known:
+        return results
+    arms = [row.counted for i in known for row in pairs[i]]
+    weights = np.kron(np.eye(len(known)), [-1.0, 1.0])
+    found = compare_means(arms, weights, resolution=resolution)
+    for i, low, high, p in zip(known, *found[1:], strict=True):
+        results[i] = (Interval(float(low), float(high)), float(p))
+    return results

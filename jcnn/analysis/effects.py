@@ -1,43 +1,29 @@
 """The effect of each factor: its levels, averaged over the settings of the other factors."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from jcnn.analysis.gains import Arm, Gain, names_of, shared_settings
 from jcnn.analysis.metric import Metric
-from jcnn.analysis.ranking import Row
-from jcnn.analysis.statistics import Comparison, Interval, compare, mean_interval
+from jcnn.analysis.spread import Interval
 
 
 @dataclass(frozen=True, eq=False)
 class LevelEffect:
-    """One level of a factor: its `values` by seed, averaged over the shared settings.
+    """One level of a factor, averaged over the settings that all of its levels share.
 
-    `comparison` is the best level against this one; None for the best level itself.
+    `interval` is Student's t interval of the mean. `gain` is that of the best level over this one;
+    None for the best level itself. `where` has the gains of the best level over this one per
+    setting of all other factors.
     """
 
     name: str
-    values: np.ndarray
-    comparison: Comparison | None
-
-    @property
-    def mean(self) -> float:
-        """The mean over seeds with a finite value."""
-        finite = self.values[np.isfinite(self.values)]
-        return float(finite.mean()) if len(finite) else math.nan
-
-    @property
-    def lost(self) -> bool:
-        """Whether seeds diverged, and the metric has no finite value to count them as."""
-        return not np.isfinite(self.values).all()
-
-    @cached_property
-    def interval(self) -> Interval:
-        """The 95% bootstrap interval of the mean."""
-        return mean_interval(self.values)
+    mean: float
+    interval: Interval
+    gain: Gain | None
+    where: tuple[Gain, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,67 +31,91 @@ class Effect:
     """The levels of one factor, best first, over the settings that all trained levels share.
 
     `levels` is empty if no setting is shared. `trained` and `untrained` name the levels with and
-    without finished runs, in the study's order.
+    without finished runs, in the study's order; `lost` names those with seeds that diverged, if the
+    metric has no worst value that counts for them.
     """
 
     factor: str
     levels: tuple[LevelEffect, ...]
     trained: tuple[str, ...]
     untrained: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 def effect(
-    factor: str, combinations: Sequence[Mapping[str, str]], rows: Sequence[Row], metric: Metric
+    factor: str,
+    combinations: Sequence[Mapping[str, str]],
+    trained: Sequence[Mapping[str, str]],
+    arms: Sequence[Arm],
+    gains: Sequence[Gain],
+    metric: Metric,
 ) -> Effect:
-    """Compare the levels of one factor, paired over seeds.
-
-    The best level was found by looking at the same values, so Holm's correction counts all pairs of
-    levels.
-    """
-    names = tuple(dict.fromkeys(levels[factor] for levels in combinations))
-    with_runs = {row.levels[factor] for row in rows}
-    trained = tuple(name for name in names if name in with_runs)
-    untrained = tuple(name for name in names if name not in with_runs)
-    values = _values_by_level(factor, trained, rows, metric)
-    if not values:
-        return Effect(factor, (), trained, untrained)
-    means = {name: LevelEffect(name, values[name], None).mean for name in trained}
-    best, *others = sorted(
-        trained,
-        key=lambda name: (metric.badness(values[name].mean()), metric.badness(means[name])),
-    )
-    comparisons = compare(
-        [(metric.sign * values[best], metric.sign * values[name]) for name in others],
-        family=len(trained) * (len(trained) - 1) // 2,
-    )
-    levels = [LevelEffect(best, values[best], None)]
-    levels += [
-        LevelEffect(name, values[name], comparison)
-        for name, comparison in zip(others, comparisons, strict=True)
-    ]
-    return Effect(factor, tuple(levels), trained, untrained)
-
-
-def _values_by_level(
-    factor: str, names: Sequence[str], rows: Sequence[Row], metric: Metric
-) -> dict[str, np.ndarray]:
-    """Each level's values by seed, averaged over the settings that all levels share.
-
-    A seed that diverged counts as the worst value. Empty if there is no such setting.
-    """
-    table: dict[str, dict[tuple[str, ...], Sequence[float]]] = {
-        name: {
-            tuple(level for other, level in row.levels.items() if other != factor): metric.counted(
-                row.values
-            )
-            for row in rows
-            if row.levels[factor] == name and math.isfinite(row.mean)
-        }
-        for name in names
+    """Compare the levels of one factor; `gains` are those of the study's `family` of `arms`."""
+    names = list(dict.fromkeys(levels[factor] for levels in combinations))
+    finished = {levels[factor] for levels in trained}
+    compared = {tuple(arm.levels.items()) for arm in arms}
+    lost = {levels[factor] for levels in trained if tuple(levels.items()) not in compared}
+    shared = list(shared_settings(arms, factor).values()) if arms else []
+    means = {
+        name: _mean(arms, [cells[name] for cells in shared], metric)
+        for name in (names_of(arms, factor) if shared else ())
     }
-    if not table:
-        return {}
-    shared = sorted(set.intersection(*(set(settings) for settings in table.values())))
-    if not shared:
-        return {}
-    return {name: np.mean([table[name][s] for s in shared], axis=0) for name in names}
+    # Stable, so that levels that are equal stay in the study's order.
+    order = sorted(means, key=lambda name: metric.badness(means[name][0]))
+    mine = [gain for gain in gains if gain.factor == factor]
+    full = max((len(gain.given) for gain in mine), default=0)
+    levels = []
+    for name in order:
+        over = [
+            gain if gain.better == order[0] else gain.turned()
+            for gain in mine
+            if {gain.better, gain.worse} == {order[0], name}
+        ]
+        average = next((gain for gain in over if not gain.given), None)
+        where = tuple(gain for gain in over if full and len(gain.given) == full)
+        levels.append(LevelEffect(name, *means[name], average, where))
+    return Effect(
+        factor,
+        tuple(levels),
+        tuple(name for name in names if name in finished),
+        tuple(name for name in names if name not in finished),
+        tuple(name for name in names if name in lost),
+    )
+
+
+def cell_means(
+    combinations: Sequence[Mapping[str, str]],
+    rows: Sequence[tuple[Mapping[str, str], float]],
+    factor: str,
+    other: str,
+) -> dict[tuple[str, str], float]:
+    """The mean per pair of levels of two factors, over the settings of `rows` (levels, mean)."""
+    cells: dict[tuple[str, str], list[float]] = {}
+    for levels, mean in rows:
+        if np.isfinite(mean):
+            cells.setdefault((levels[factor], levels[other]), []).append(mean)
+    names = [dict.fromkeys(levels[each] for levels in combinations) for each in (factor, other)]
+    return {
+        (first, second): float(np.mean(cells[first, second]))
+        for first in names[0]
+        for second in names[1]
+        if (first, second) in cells
+    }
+
+
+def _mean(arms: Sequence[Arm], cells: Sequence[int], metric: Metric) -> tuple[float, Interval]:
+    """The mean over cells of their means, and its interval by Welch and Satterthwaite."""
+    from scipy import special
+
+    values = [metric.sign * np.asarray(arms[i].values) for i in cells]
+    mean = float(np.mean([each.mean() for each in values]))
+    if min(len(each) for each in values) < 3:
+        return mean, Interval(np.nan, np.nan)
+    squares = np.array([each.var(ddof=1) / len(each) for each in values]) / len(values) ** 2
+    counts = np.array([len(each) for each in values])
+    if not squares.any():
+        return mean, Interval(mean, mean)
+    freedom = squares.sum() ** 2 / (squares**2 / (counts - 1)).sum()
+    half = float(special.stdtrit(freedom, 0.975) * np.sqrt(squares.sum()))
+    low, high = metric.limits
+    return mean, Interval(max(mean - half, low), min(mean + half, high))

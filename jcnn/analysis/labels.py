@@ -19,6 +19,15 @@ def short_label(levels: Mapping[str, str]) -> str:
     return " ".join(levels.values()) or "the only combination"
 
 
+def given(levels: Mapping[str, str], joined_by: str = " and ") -> str:
+    """A condition: `activation=relu and depth=8`.
+
+    >>> given({"activation": "relu", "depth": "8"})
+    'activation=relu and depth=8'
+    """
+    return joined_by.join(f"{factor}={level}" for factor, level in levels.items())
+
+
 def join_names(names: Sequence[str], most: int = 4) -> str:
     """`a, b and c`; names beyond the first `most` are counted.
 

@@ -1,6 +1,7 @@
 """The learning-rate grid of a combination: the rate that validation chooses, and one beyond."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,12 +38,15 @@ class TunedGrid:
 def tune(records: Sequence[RunRecord], metric: Metric) -> TunedGrid:
     """Choose the learning rate with the best mean validation value over seeds.
 
-    The smaller rate wins a tie. A rate at which a run diverged is chosen only if every rate has a
-    diverged run.
+    Only the rates with the largest number of seeds are chosen from: a study that stops rates early
+    has compared the others with fewer. The smaller rate wins a tie. A rate at which a run diverged
+    is chosen only if every one of these has a diverged run.
     """
-    rates = sorted({record.learning_rate for record in records})
+    seeds = Counter(record.learning_rate for record in records)
+    rates = sorted(seeds)
     scores = {rate: _validation(records, rate, metric) for rate in rates}
-    chosen = min(rates, key=lambda rate: (metric.badness(scores[rate]), rate))
+    candidates = [rate for rate in rates if seeds[rate] == max(seeds.values())]
+    chosen = min(candidates, key=lambda rate: (metric.badness(scores[rate]), rate))
     worst = metric.badness(scores[chosen]) + NEAR_BEST * abs(scores[chosen])
     working = [rate for rate in rates if metric.badness(scores[rate]) <= worst < math.inf]
     return TunedGrid(scores, chosen, working)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jcnn.analysis.statistics import Interval
+from jcnn.analysis.spread import Interval
 from jcnn.engine import Outcome
 from jcnn.errors import UsageError, nearest
 
@@ -32,6 +32,8 @@ class Metric:
     chosen_by: Callable[[Outcome], float]
     percent: bool = False
     unit: str = ""
+    # The least value that there is, unless the metric is a share.
+    least: float = -math.inf
     over_rates: bool = False
     # The runs of a group share its time, so seeds are not independent measurements of it.
     tested: bool = True
@@ -56,6 +58,11 @@ class Metric:
             return math.inf
         return 0.0 if self.percent else -math.inf
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and largest value that there is."""
+        return (0.0, 1.0) if self.percent else (self.least, math.inf)
+
     def counted(self, values: Sequence[float]) -> list[float]:
         """Values by seed, with the worst value for a seed that diverged."""
         return [value if math.isfinite(value) else self.worst for value in values]
@@ -79,6 +86,22 @@ class Metric:
     def show_difference(self, difference: float) -> str:
         """Format a difference; differences of shares are in percentage points."""
         return f"{100 * difference:.1f} points" if self.percent else f"{difference:.3g}{self.unit}"
+
+    def show_bound(self, bound: float) -> str:
+        """Format the largest size of a difference, rounded up to two digits.
+
+        >>> at_end("accuracy", True).show_bound(0.00941), at_end("loss", False).show_bound(0.0312)
+        ('1 point', '0.032')
+        """
+        value = bound * (100 if self.percent else 1) * (1 - 1e-9)
+        if not 0 < value < math.inf:
+            return self.show_difference(bound)
+        digits = int(value < 10) if self.percent else max(1 - math.floor(math.log10(value)), 0)
+        number = f"{math.ceil(value * 10**digits) / 10**digits:.{digits}f}"
+        if self.percent:
+            number = number.removesuffix(".0")
+            return f"{number} point{'s' * (number != '1')}"
+        return f"{number}{self.unit}"
 
 
 def at_end(name: str, higher_is_better: bool) -> Metric:
@@ -157,6 +180,7 @@ def _time_to_target(form: str, task_metric: str, higher_is_better: bool) -> Metr
         time,
         time,
         unit=" s" if head == "seconds" else "",
+        least=0.0,
         tested=head != "seconds",
         missed=lambda outcome: not any(reached(outcome)),
     )

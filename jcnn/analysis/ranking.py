@@ -10,15 +10,17 @@ import numpy as np
 from jcnn.analysis.learning_rate_grid import tune
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.records import RunRecord
-from jcnn.analysis.statistics import Interval, interquartile_mean, mean_interval
+from jcnn.analysis.spread import Interval, interquartile_mean, mean_interval
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of the ranking: a combination at the learning rate chosen on validation.
 
-    `values` holds the metric of each seed, in the study's order of seeds; `mean` and `std` (n - 1)
-    describe the finite ones and are NaN if there are too few. `diverged` counts diverged runs over
+    `values` holds the metric of each seed, in the study's order of seeds; NaN if it diverged.
+    `counted` replaces NaN by the worst value of the metric, and `mean` and `std` (n - 1) describe
+    those; if the worst value is infinite, they describe the seeds that did not diverge. They are
+    NaN if there are too few, or if every seed diverged. `diverged` counts diverged runs over
     all learning rates. `at_edge` says that the chosen rate is the smallest or largest that was
     tried, so a better one may lie outside the grid. `by_rate` is the mean validation value per
     learning rate, NaN if a run diverged there; `working` lists the rates that come close to the
@@ -29,6 +31,8 @@ class Row:
     levels: Mapping[str, str]
     learning_rate: float
     values: Sequence[float]
+    counted: Sequence[float]
+    interval: Interval
     mean: float
     std: float
     validation: float
@@ -44,15 +48,15 @@ class Row:
         """The number of seeds without a finite value: they diverged at the chosen rate."""
         return sum(not math.isfinite(value) for value in self.values)
 
-    @cached_property
-    def interval(self) -> Interval:
-        """The 95% bootstrap interval of the mean."""
-        return mean_interval(self.values)
+    @property
+    def comparable(self) -> bool:
+        """Whether every seed has a finite value, or the metric has one that counts for it."""
+        return all(map(math.isfinite, self.counted))
 
     @cached_property
     def interquartile_mean(self) -> float:
         """The mean of the middle half of the values."""
-        return interquartile_mean(self.values)
+        return interquartile_mean(self.counted)
 
 
 def rank(
@@ -83,8 +87,7 @@ def rank(
 
 def _order(row: Row, metric: Metric) -> tuple[float, int, float]:
     """The badness of the mean with the worst value for diverged seeds; ties by their number."""
-    counted = float(np.mean(metric.counted(row.values)))
-    return metric.badness(counted), row.lost, metric.badness(row.mean)
+    return metric.badness(float(np.mean(row.counted))), row.lost, metric.badness(row.mean)
 
 
 def _row(
@@ -97,12 +100,17 @@ def _row(
         key=lambda record: record.seed,
     )
     values = [_value(records, record, metric) for record in at_rate]
-    finite = [value for value in values if math.isfinite(value)]
+    counted = metric.counted(values)
+    trained = any(map(math.isfinite, values))
+    finite = [value for value in counted if math.isfinite(value) and trained]
+    low, high = metric.limits
     return Row(
         combination,
         levels,
         chosen,
         values,
+        counted,
+        mean_interval(finite, low=low, high=high),
         mean=float(np.mean(finite)) if finite else math.nan,
         std=float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan,
         validation=grid.scores[chosen],

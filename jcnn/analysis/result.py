@@ -12,7 +12,7 @@ from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.records import RunRecord
-from jcnn.analysis.statistics import Comparison
+from jcnn.analysis.spread import Comparison
 from jcnn.diagnosis.history import LayerHistory, StepDiagnosis, average_histories
 
 
@@ -53,7 +53,7 @@ class Result:
 
     @cached_property
     def answer(self) -> Answer:
-        """Ranking, comparisons, effects, interactions and verdict."""
+        """Ranking, what may be the best, effects, interactions and verdict."""
         return Answer(
             self.combinations, self.records, self.failures, self.metric, self.test_examples
         )
@@ -75,35 +75,52 @@ class Result:
         """
         return list(self.answer.rows)
 
-    def comparisons(self, baseline: Mapping[str, str] | None = None) -> list[Comparison]:
-        """The best combination against each other one, in the order of the ranking.
+    def may_be_best(self) -> list[Row]:
+        """The combinations that are not ruled out, in the order of the ranking.
 
-        With the levels of a `baseline`, each combination (the baseline too) against that one.
-        Differences are paired over seeds and positive if the first is better. Holm's correction
-        counts all pairs of combinations for the best, which was found by looking, and all other
-        combinations for a baseline.
+        A combination is ruled out if another one is better by more than chance, with at least 5
+        seeds (`jcnn.analysis.could_be_best`).
+        """
+        return [row for row in self.answer.rows if row.combination not in self.answer.ruled_out]
+
+    @property
+    def bound(self) -> float:
+        """What choosing the first combination can cost: the most that another can exceed it by.
+
+        NaN with fewer than three seeds, or if the metric is not tested.
+        """
+        return self.answer.bound
+
+    def comparisons(self, baseline: Mapping[str, str]) -> list[Comparison]:
+        """Each combination (the baseline too) against `baseline`, in the order of the ranking.
+
+        `baseline` maps factors to levels. Differences are positive if the combination is better
+        than the baseline; their intervals and p-values are corrected for all of them together.
 
         Raises UsageError if `baseline` does not name exactly one combination.
         """
-        answer = self.answer
-        return list(answer.comparisons) if baseline is None else answer.compare_with(baseline)
+        return self.answer.compare_with(baseline)
 
     def noise_floor(self, row: Row) -> float:
         """The spread that independent errors on the test examples alone cause; see `Answer`."""
         return self.answer.noise_floor(row)
 
     def verdict(self) -> str:
-        """A sentence: which combination is best, and which cannot be distinguished from it."""
+        """What to use, what else may be the best, what that can cost, and what is ruled out."""
         return self.answer.verdict
 
     def effects(self) -> list[str]:
-        """A sentence per factor: its levels, averaged over the other factors, with paired tests."""
+        """A sentence per factor: what its levels gain over each other, and where.
+
+        All gains of a study are judged as one family, so that the probability of any false "beats"
+        is at most 5%.
+        """
         return list(self.answer.effect_sentences)
 
     def interactions(self) -> list[str]:
         """A sentence per pair of levels whose difference depends on another factor's level.
 
-        Only those that paired tests call real, Holm-corrected over all such contrasts of the study.
+        Only those that are more than chance, judged together with the effects.
         """
         return list(self.answer.interaction_sentences)
 
@@ -166,22 +183,12 @@ class Result:
             "higher_is_better": self.metric.higher_is_better,
             "test_examples": self.test_examples,
             "combinations": [dict(levels) for levels in self.combinations],
-            "ranking": [
-                asdict(row)
-                | {
-                    "interval": row.interval,
-                    "interquartile_mean": row.interquartile_mean,
-                    "noise_floor": answer.noise_floor(row),
-                }
-                | ({"why": why} if (why := self.why(row)) else {})
-                for row in answer.rows
-            ],
+            "ranking": [self._row_content(row) for row in answer.rows],
+            "bound": answer.bound,
             "verdict": answer.verdict,
-            "comparisons": [
-                comparison._asdict() | {"seeds_needed": comparison.seeds_needed}
-                for comparison in answer.comparisons
-            ],
+            "outlook": answer.outlook,
             "effects": answer.effect_sentences,
+            "gains": [gain._asdict() for gain in answer.family.gains],
             "interactions": answer.interaction_sentences,
             "failures": [
                 {"levels": dict(self.combinations[index]), "reason": reason}
@@ -190,6 +197,18 @@ class Result:
             "runs": [_run_content(record, provenance) for record in self.records],
         }
         return strict_json.dumps(content)
+
+    def _row_content(self, row: Row) -> dict[str, Any]:
+        answer = self.answer
+        content = asdict(row) | {
+            "interquartile_mean": row.interquartile_mean,
+            "noise_floor": answer.noise_floor(row),
+            "may_be_best": row.combination not in answer.ruled_out,
+            "may_exceed_first_by": answer.may_exceed(row),
+            "p_best": answer.p_best(row),
+        }
+        why = self.why(row)
+        return content | ({"why": why} if why else {})
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the answer, and the ranking as a table."""

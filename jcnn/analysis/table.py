@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jcnn.analysis.answer import Answer
+from jcnn.analysis.ranking import Row
 
 
 class Column(NamedTuple):
@@ -29,7 +30,7 @@ class RankingTable(NamedTuple):
 
 
 def ranking_table(answer: Answer) -> RankingTable:
-    """Place, mean, levels, interval, spread, learning rate and rates that work per combination."""
+    """Place, mean, levels, interval, what it may gain, spread and rates per combination."""
     metric = answer.metric
     with_diverged = any(row.diverged for row in answer.rows)
     factors = list(answer.combinations[0]) if answer.combinations else []
@@ -37,6 +38,7 @@ def ranking_table(answer: Answer) -> RankingTable:
     columns += [Column(factor.replace("_", " "), "level") for factor in factors]
     columns += [
         Column("95% interval", "number minor"),
+        Column("may be better by", "number"),
         Column("spread", "number minor"),
         Column("rate", "number"),
         Column("rates that work", "number minor"),
@@ -49,6 +51,7 @@ def ranking_table(answer: Answer) -> RankingTable:
         cells += [Cell(level, None) for level in row.levels.values()]
         cells += [
             _cell(metric.show_interval(row.interval), row.interval.low),
+            _cell(may_gain(answer, row), answer.may_exceed(row)),
             _cell(metric.show(row.std), row.std),
             _cell(f"{row.learning_rate:g}{'*' if row.at_edge else ''}", row.learning_rate),
             _cell(f"{len(row.working)} of {len(row.by_rate)}", len(row.working)),
@@ -57,6 +60,16 @@ def ranking_table(answer: Answer) -> RankingTable:
             cells.append(_cell(f"{row.diverged} of {row.runs}", row.diverged))
         rows.append(cells)
     return RankingTable(columns, rows)
+
+
+def may_gain(answer: Answer, row: Row) -> str:
+    """The most by which a combination may be better than the first, or that it is ruled out."""
+    if row.combination in answer.ruled_out:
+        return "ruled out"
+    exceeds = answer.may_exceed(row)
+    if row is answer.rows[0] or math.isnan(exceeds):
+        return ""
+    return answer.metric.show_bound(exceeds)
 
 
 def _cell(text: str, sort: float | int) -> Cell:

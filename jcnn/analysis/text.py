@@ -1,161 +1,84 @@
-"""A study's answer in plain sentences: the best combination, and each factor's levels."""
+"""A study's answer in plain sentences: what to use, what it can cost, what more would buy."""
 
 import math
 from collections.abc import Sequence
 
-from jcnn.analysis.effects import Effect
-from jcnn.analysis.interactions import Interaction
-from jcnn.analysis.labels import join_names, short_label
+from jcnn.analysis.conditions import conditions
+from jcnn.analysis.effect_text import effect_sentence
+from jcnn.analysis.findings import Findings
+from jcnn.analysis.labels import given, join_names, short_label
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.ranking import Row
-from jcnn.analysis.statistics import Comparison
+from jcnn.analysis.spread import FEWEST_SEEDS, FEWEST_VALUES
 from jcnn.diagnosis.history import StepDiagnosis
 
-# Larger numbers of seeds are not worth naming.
-MANY = 1000
+# A forecast is for a bound of at most this share of the present one.
+_LESS = 0.75
 
 
-def verdict(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metric) -> str:
-    """Which combination is best, and which cannot be distinguished from it.
-
-    `comparisons` are the first row against each other row.
-    """
+def verdict(found: Findings) -> str:
+    """What to use, what else may be the best, what that can cost, and what is ruled out."""
+    rows, metric = found.rows, found.metric
     if len(rows) < 2 or not math.isfinite(rows[0].mean):
         return ""
-    return _compared(rows, comparisons, metric) + _lost(rows, metric)
-
-
-def _lost(rows: Sequence[Row], metric: Metric) -> str:
-    """Which combinations have seeds that diverged at the rate chosen for them, if any."""
-    parts = [
-        f"{row.lost} of {len(row.values)} seeds of {short_label(row.levels)}"
-        for row in rows
-        if row.lost
-    ]
-    if not parts:
-        return ""
-    worst = metric.show(metric.worst) if math.isfinite(metric.worst) else "the worst value"
-    return f"; {join_names(parts)} diverged, which counts as {worst}"
-
-
-def _compared(rows: Sequence[Row], comparisons: Sequence[Comparison], metric: Metric) -> str:
-    best = short_label(rows[0].levels)
-    if rows[0].lost:
-        return f"{best} came first, although not all of its seeds trained"
+    name = ", ".join(rows[0].levels.values())
     if not metric.tested:
         return (
-            f"{best} came first; time is measured for groups of runs together, so differences are "
-            "not tested"
+            f"{name} came first. Time is measured for groups of runs together, so differences are "
+            "not tested."
         )
-    judged = [
-        (short_label(row.levels), comparison)
-        for row, comparison in zip(rows[1:], comparisons, strict=True)
-        # An infinite worst value cannot be tested, and surviving seeds alone say nothing.
-        if math.isfinite(comparison.p) and not (row.lost and math.isinf(metric.worst))
-    ]
-    if not judged and all(row.lost for row in rows[1:]):
-        return f"{best} is best: every other combination has seeds that diverged"
-    if not judged:
-        return (
-            f"{best} came first, but one seed cannot tell it from the rest: give at least two "
-            "(--seeds)"
+    use = f"Use {name} (learning rate {rows[0].learning_rate:g})."
+    if rows[0].lost:
+        use = f"{name} came first, although {_lost_seeds(rows[0])} diverged."
+    elif math.isnan(found.bound) and found.best is not None:
+        use = f"{name} came first."
+    return " ".join(filter(None, [use, _rest(found), _lost(rows, metric)]))
+
+
+def effect_sentences(found: Findings) -> tuple[str, ...]:
+    """A sentence per factor; none if the metric is not tested."""
+    if not found.metric.tested or not found.rows:
+        return ()
+    return tuple(
+        effect_sentence(
+            effect, found.interactions, found.rows[0].levels[effect.factor], found.metric
         )
-    equal = [name for name, comparison in judged if comparison.equal]
-    unclear = [pair for pair in judged if not (pair[1].real or pair[1].equal)]
-    ahead = len(judged) - len(unclear) - len(equal)
-    others = f"; ahead of the other {ahead}" if ahead else ""
-    same = f"{join_names([best, *equal])} do equally well on every seed" if equal else ""
-    if equal and not unclear:
-        return same + others
-    if not unclear:
-        name, comparison = judged[0]
-        return (
-            f"{best} is best: ahead of every other combination, of {_next(rows, name)} by "
-            f"{_tested(comparison, metric)}"
-        )
-    sentence = (
-        f"not enough seeds to tell {best} from {join_names([name for name, _ in unclear])}"
-        f" (from the next by {_tested(unclear[0][1], metric)}){_seeds_needed(unclear[0][1])}"
+        for effect in found.effects
     )
-    return sentence + others + (f"; {same}" if same else "")
 
 
-def _next(rows: Sequence[Row], name: str) -> str:
-    """The combination of the first comparison: the next one, if that can be compared."""
-    return f"the next ({name})" if name == short_label(rows[1].levels) else name
-
-
-def effect_sentence(effect: Effect, metric: Metric) -> str:
-    """The levels of a factor compared, averaged over the settings that they share."""
-    factor, trained = effect.factor, effect.trained
-    if len(trained) < 2:
-        return f"{factor}: only {join_names(trained)} could be trained" if trained else ""
-    if not effect.levels:
-        return f"{factor}: every setting has a level that diverged, so levels are not compared"
-    best, *others = effect.levels
-    compared = [
-        (level, level.comparison)
-        for level in others
-        if level.comparison is not None and not level.lost
-    ]
-    real = [f"{level.name} by {_tested(c, metric)}" for level, c in compared if c.real]
-    equal = [level.name for level, c in compared if c.equal]
-    unclear = [(level, c) for level, c in compared if not (c.real or c.equal)]
-    names = join_names([level.name for level, _ in unclear]) if unclear else ""
-    parts = [f"{best.name} beats {join_names(real)}"] if real else []
-    if equal:
-        parts.append(f"{join_names([best.name, *equal])} do equally well on every seed")
-    if unclear and math.isfinite(unclear[0][1].p):
-        parts.append(
-            f"not enough seeds to tell {best.name} from {names} "
-            f"({_tested(unclear[0][1], metric)}){_seeds_needed(unclear[0][1])}"
-        )
-    elif unclear:
-        gap = metric.show_difference(abs(best.mean - unclear[0][0].mean))
-        parts.append(f"{best.name} came first, {names} behind ({gap}), on one seed")
-    lost = [level.name for level in effect.levels if level.lost]
-    if lost:
-        parts.append(f"seeds of {join_names(lost)} diverged")
-    if effect.untrained:
-        parts.append(f"{join_names(effect.untrained)} could not be trained")
-    return f"{factor}: {'; '.join(parts)}"
-
-
-def interaction_sentence(interaction: Interaction, metric: Metric) -> str:
-    """An interaction as a sentence."""
-    first, second = interaction.gains
-    other = interaction.levels[1]
-    then = f"by {_difference(second, metric)} with {other}"
-    if second.interval.low <= 0 <= second.interval.high:
-        then = f"not with {other} ({_difference(second, metric)})"
-    elif second.difference < 0:
-        then = f"and is behind with {other} ({_difference(second, metric)})"
+def outlook(found: Findings) -> str:
+    """What more seeds would buy: a forecast of the bound; empty if it cannot be said."""
+    if not 0 < found.bound < math.inf:
+        return ""
+    if found.bound <= found.noise_floor(found.rows[0]):
+        return ""  # the test examples themselves say no more
+    bound = _round_below(_LESS * found.bound)
+    forecast = found.forecast(bound)
+    if forecast is None or not forecast.trainings:
+        return ""
+    left = len(found.rows) - len(found.ruled_out)
     return (
-        f"{interaction.factor} x {interaction.other}: {interaction.better} beats "
-        f"{interaction.worse} by {_difference(first, metric)} with {interaction.levels[0]}, {then}"
-        f"; corrected {_p_value(interaction.contrast)}"
+        f"{forecast.seeds} seeds for each of the {left} that are left ({forecast.trainings:,} more "
+        f"trainings) would lower this cost to about {found.metric.show_difference(bound)}."
     )
 
 
-def remarks(
-    rows: Sequence[Row], metric: Metric, noise_floor: float, test_examples: int
-) -> list[str]:
-    """What readers of a ranking should know in addition to its numbers.
-
-    `noise_floor` is `Answer.noise_floor` of the best row.
-    """
-    lines = []
+def remarks(found: Findings) -> tuple[str, ...]:
+    """What readers of a ranking should know in addition to its numbers."""
+    rows, lines = found.rows, []
     if any(row.at_edge for row in rows):
         lines.append(
             "* chosen at the edge of the rates tried: a better one may lie outside "
             "(--extend-learning-rates)"
         )
-    if noise_floor > 0:
+    floor = found.noise_floor(rows[0]) if rows else 0.0
+    if floor > 0:
         lines.append(
-            f"independent errors on {test_examples} test examples alone would spread the best by "
-            f"{metric.show(noise_floor)}"
+            f"independent errors on {found.test_examples} test examples alone would spread the "
+            f"best by {found.metric.show(floor)}"
         )
-    return lines
+    return tuple(lines)
 
 
 def step_cells(steps: Sequence[StepDiagnosis]) -> list[str]:
@@ -178,29 +101,71 @@ def _from_to(first: str, last: str) -> str:
     return first if first == last else f"{first} > {last}"
 
 
-def _tested(comparison: Comparison, metric: Metric) -> str:
-    """A difference with its interval and corrected p-value."""
-    return f"{_difference(comparison, metric)}, corrected {_p_value(comparison)}"
-
-
-def _difference(comparison: Comparison, metric: Metric) -> str:
-    """A difference with its interval."""
-    return (
-        f"{metric.show_difference(comparison.difference)} "
-        f"{metric.show_interval(comparison.interval)}"
+def _rest(found: Findings) -> str:
+    """What is known of the combinations other than the first."""
+    rows = [row for row in found.rows if row.comparable]
+    if len(rows) < 2:
+        return "Every other combination has seeds that diverged." if rows else ""
+    if math.isnan(found.bound):
+        return (
+            f"Fewer than {FEWEST_VALUES} seeds do not tell combinations apart; {FEWEST_SEEDS} can "
+            f"rule some of them out (--seeds {FEWEST_SEEDS})."
+        )
+    left = [row for row in rows if row.combination not in found.ruled_out]
+    if len(left) == 1 and len(rows) == 2:
+        other = f"{short_label(rows[1].levels)} ({found.metric.show(rows[1].mean)})"
+        return f"It is better than {other}, which is ruled out."
+    if len(left) == 1:
+        return (
+            f"It is better than each of the other {len(rows) - 1}, which are ruled out; the next, "
+            f"{short_label(rows[1].levels)}, reached {found.metric.show(rows[1].mean)}."
+        )
+    cost = f"at most {found.metric.show_bound(found.bound)}"
+    count = f"{len(left)} of {len(rows)}" if len(left) < len(rows) else f"Any of the {len(rows)}"
+    may = (
+        f"{count} combinations may still be the best; choosing this one costs {cost} against any "
+        "of them."
     )
+    if len(left) == 2:
+        other = next(short_label(row.levels) for row in left if row is not rows[0])
+        may = f"{other} may still be better, by {cost}."
+    if len(left) < len(rows):
+        return f"{may} Ruled out: {_ruled_out(rows, found)}."
+    if max(len(row.values) for row in rows) < FEWEST_SEEDS:
+        may += f" Ruling one out takes {FEWEST_SEEDS} seeds (--seeds {FEWEST_SEEDS})."
+    return may
 
 
-def _p_value(comparison: Comparison) -> str:
-    """The corrected p-value, to two digits."""
-    p = comparison.corrected
-    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+def _ruled_out(rows: Sequence[Row], found: Findings) -> str:
+    """The combinations that are ruled out, described by what they have in common."""
+    levels = [row.levels for row in rows]
+    chosen = [i for i, row in enumerate(rows) if row.combination in found.ruled_out]
+    parts = []
+    for condition in conditions(chosen, levels):
+        means = [rows[i].mean for i in sorted(condition.members)]
+        first, last = found.metric.show(means[-1]), found.metric.show(means[0])
+        name = given(condition.levels, " with ")
+        if len(means) == 1:
+            name = short_label(levels[min(condition.members)])
+        parts.append(f"{name} ({first}{'' if first == last else f' to {last}'})")
+    return join_names(parts)
 
 
-def _seeds_needed(comparison: Comparison) -> str:
-    """How many seeds would show the difference, if that can be said."""
-    if comparison.seeds_needed is None:
+def _lost(rows: Sequence[Row], metric: Metric) -> str:
+    """Which combinations have seeds that diverged at the rate chosen for them, if any."""
+    parts = [f"{_lost_seeds(row)} of {short_label(row.levels)}" for row in rows if row.lost]
+    if not parts:
         return ""
-    if comparison.seeds_needed > MANY:
-        return f"; more than {MANY} would be needed for a difference this small"
-    return f"; about {comparison.seeds_needed} would do"
+    if math.isfinite(metric.worst):
+        return f"{join_names(parts)} diverged, which counts as {metric.show(metric.worst)}."
+    return f"{join_names(parts)} diverged, which has no value to compare by {metric.title}."
+
+
+def _lost_seeds(row: Row) -> str:
+    return f"{row.lost} of {len(row.values)} seeds"
+
+
+def _round_below(value: float) -> float:
+    """The largest of 1, 2 and 5 times a power of ten that is at most `value`."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return max(step * power for step in (1, 2, 5) if step * power <= value * (1 + 1e-9))

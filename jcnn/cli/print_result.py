@@ -1,5 +1,6 @@
 """A result in the terminal: the ranking as a table, then the answer in sentences."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +15,15 @@ if TYPE_CHECKING:
 
     from jcnn.analysis import Result, Row
 
-# The number of interactions printed, the largest first; results.json has all of them.
-MOST_INTERACTIONS = 5
-
 
 def print_result(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
     """Print the ranking, the effects, the notes, and the directory."""
     terminal, answer = console(), result.answer
     rows = answer.rows
     terminal.print(_ranking(result, rows, baseline, terminal.width))
-    terminal.print(f"\n{_caption(result, rows)}")
+    terminal.print(f"\n{_caption(result, rows, baseline)}")
     if baseline is not None:
-        terminal.print("+ differs from the baseline: paired t-test, Holm-corrected p below 0.05")
+        terminal.print("+ differs from the baseline by more than chance (all of them together: 5%)")
     for remark in answer.remarks:
         terminal.print(remark)
     if any(steps := [result.why(row) for row in rows]):
@@ -34,9 +32,8 @@ def print_result(result: "Result", out: Path, baseline: dict[str, str] | None) -
         terminal.print(f"\n{CAPTION}")
     terminal.print()
     if answer.verdict:
-        terminal.print(f"{answer.verdict}\n")
-    interactions = answer.interaction_sentences[:MOST_INTERACTIONS]
-    for sentence in (*answer.effect_sentences, *interactions):
+        terminal.print(f"{' '.join(filter(None, [answer.verdict, answer.outlook]))}\n")
+    for sentence in answer.effect_sentences:
         terminal.print(f"- {sentence}")
     for note in result.notes:
         terminal.print(f"- {note}")
@@ -55,16 +52,20 @@ def print_failures(result: "Result") -> None:
 def _ranking(
     result: "Result", rows: Sequence["Row"], baseline: dict[str, str] | None, width: int
 ) -> "RenderableType":
+    from jcnn.analysis.table import may_gain
+
     metric = result.metric
+    points = " (points)" if metric.percent else ""
     numbers = {
-        "learning rate": [f"{row.learning_rate:g}{'*' if row.at_edge else ' '}" for row in rows],
+        "rate": [f"{row.learning_rate:g}{'*' if row.at_edge else ' '}" for row in rows],
         metric.title: [metric.show(row.mean) for row in rows],
-        "over baseline": [
-            f"{metric.show_difference(comparison.difference)}{' +' if comparison.real else '  '}"
-            for comparison in (result.comparisons(baseline) if baseline is not None else ())
-        ],
+        **(
+            {f"may be better by{points}": [_number(may_gain(result.answer, row)) for row in rows]}
+            if baseline is None
+            else {f"over baseline{points}": _over_baseline(result, baseline)}
+        ),
         "95% interval": [metric.show_interval(row.interval) for row in rows],
-        "std": [metric.show(row.std) for row in rows],
+        "std": [metric.show(row.std) if math.isnan(row.interval.low) else "" for row in rows],
         "good rates": [
             f"{len(r.working)}/{len(r.by_rate)}" if len(r.by_rate) > 1 else "" for r in rows
         ],
@@ -80,17 +81,38 @@ def _ranking(
     return table(columns, width)
 
 
-def _caption(result: "Result", rows: Sequence["Row"]) -> str:
+def _over_baseline(result: "Result", baseline: dict[str, str]) -> list[str]:
+    return [
+        f"{_number(result.metric.show_difference(each.difference))}{' +' if each.real else '  '}"
+        for each in result.comparisons(baseline)
+    ]
+
+
+def _number(shown: str) -> str:
+    """A difference without its unit, which the column's title has."""
+    return shown.partition(" point")[0]
+
+
+def _caption(result: "Result", rows: Sequence["Row"], baseline: dict[str, str] | None) -> str:
     seeds = len(rows[0].values) if rows else 0
     text = (
-        f"{result.metric.title}: mean, 95% bootstrap interval and standard deviation over "
-        f"{count(seeds, 'seed')}, at the learning rate chosen on validation for each combination"
+        f"{result.metric.title}: mean {_spread(rows)}over {count(seeds, 'seed')}, at the learning "
+        "rate chosen on validation for each combination"
     )
+    if baseline is None and result.answer.bound > 0:
+        text += "; may be better by: the most by which a combination may exceed the first"
     if any(row.missed for row in rows):
         text += "; not reached: runs that did not reach the value, counted with all their time"
     if rows and len(rows[0].by_rate) > 1:
         text += "; good rates: learning rates within 5% of the best one on validation"
     return text
+
+
+def _spread(rows: Sequence["Row"]) -> str:
+    if all(math.isnan(row.std) for row in rows):
+        return ""
+    known = all(math.isnan(row.interval.low) for row in rows)
+    return "and standard deviation " if known else "and 95% interval "
 
 
 def _cost(result: "Result", out: Path) -> str:

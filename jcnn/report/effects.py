@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jcnn.analysis.interactions import Interaction, cell_means
+from jcnn.analysis.effects import cell_means
+from jcnn.analysis.gains import Interaction
 from jcnn.report.style import (
     BLUE,
     COLOURS,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def plot_effects(result: "Result") -> "Figure | None":
     """Draw a panel per factor: the mean of each level over the settings that all levels share.
 
-    Intervals are bootstrapped over seeds. None if no factor has two levels to compare.
+    Intervals are Student's t over seeds. None if no factor has two levels to compare.
 
     >>> import jcnn
     >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
@@ -49,7 +50,7 @@ def plot_effects(result: "Result") -> "Figure | None":
     for axes, effect in zip(panels, effects, strict=True):
         for place, level in enumerate(effect.levels):
             colour = BLUE if place == 0 else GREY
-            if not math.isnan(level.interval.low):
+            if math.isfinite(level.interval.low):
                 axes.plot(level.interval, [place] * 2, color=colour, linewidth=2.2)
             axes.plot(level.mean, place, "o", color=colour, markersize=5)
             shown = metric.show(level.mean)
@@ -79,7 +80,8 @@ def plot_interaction(result: "Result", interaction: Interaction) -> "Figure | No
     The example is skipped because real interactions take many trainings.
     """
     factor, other = interaction.factor, interaction.other
-    table = cell_means(result.combinations, result.answer.rows, factor, other)
+    means = [(row.levels, row.mean) for row in result.answer.rows]
+    table = cell_means(result.combinations, means, factor, other)
     if not table:
         return None
     lines = list(dict.fromkeys(level for level, _ in table))

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -77,8 +76,9 @@ def render(result: "Result", inspection: "ModelInspection | None" = None) -> str
         headline=_headline(result),
         answer=_sentence(result),
         ranking=_sized(Picture("ranking", "ranking", plot_ranking(result))) if answer.rows else "",
-        some_worse=bool(answer.worse_than_best),
-        sentences=[*answer.effect_sentences, *answer.interaction_sentences[:3]],
+        some_ruled_out=bool(answer.ruled_out),
+        bound=answer.bound > 0,
+        sentences=answer.effect_sentences,
         sections=[_drawn(section) for section in sections(result, inspection)],
         seeds=len(answer.rows[0].values) if answer.rows else 0,
         filters=_filters(result),
@@ -172,11 +172,10 @@ def _headline(result: "Result") -> str:
 
 
 def _sentence(result: "Result") -> str:
-    """The verdict as a sentence; its first word is capitalized unless it is a user's name."""
-    verdict = result.answer.verdict
+    """The verdict and what more seeds would buy, or that there is nothing to say."""
     if not result.answer.rows:
         return "No combination could be trained to the end."
-    return f"{re.sub('^not enough', 'Not enough', verdict)}." if verdict else ""
+    return " ".join(filter(None, [result.answer.verdict, result.answer.outlook]))
 
 
 def _filters(result: "Result") -> list[dict[str, Any]]:

@@ -19,8 +19,9 @@ _FAR = 3.0
 def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
     """Draw the `most` best combinations: mean, its 95% interval, and a tick per seed.
 
-    Combinations that the corrected tests do not distinguish from the best one are blue. Means far
-    behind the better half are drawn at the border, with their number.
+    Combinations that may be the best are blue, those that are ruled out grey. The band reaches from
+    the first mean to the most that another combination may have. Means far behind the better half
+    are drawn at the border, with their number.
 
     >>> import jcnn
     >>> factors, rates = {"hidden": [(8,), (16,)]}, [0.1, 0.3]
@@ -38,8 +39,14 @@ def plot_ranking(result: "Result", *, most: int = MOST) -> "Figure":
         text(axes, 0.5, 0.5, "no combination was trained to the end", ha="center")
         axes.set_axis_off()
         return fig
-    worse = result.answer.worse_than_best
+    worse = result.answer.ruled_out
     low, high = _limits(shown, result.metric.higher_is_better)
+    reach = result.bound
+    if reach > 0:
+        first = shown[0].mean
+        better = first + result.metric.sign * reach
+        low, high = min(low, better), max(high, better)
+        axes.axvspan(first, better, color=BLUE, alpha=0.1, linewidth=0, zorder=0)
     for place, row in enumerate(shown):
         colour = GREY if row.combination in worse else BLUE
         value = result.metric.show(row.mean)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jcnn.analysis.effect_text import interaction_sentence
 from jcnn.analysis.labels import short_label
-from jcnn.analysis.text import interaction_sentence, step_cells
+from jcnn.analysis.text import step_cells
 from jcnn.report.curves import plot_curves
 from jcnn.report.effects import plot_effects, plot_interaction
 from jcnn.report.gradients import plot_gradients
@@ -97,7 +98,7 @@ def _choices(result: "Result") -> list[Block]:
     for i, interaction in enumerate(list(largest.values())[:MOST_INTERACTIONS], start=1):
         names = f"{interaction.factor} by {interaction.other}"
         pictures = _pictures((f"interaction{i}", names, plot_interaction(result, interaction)))
-        sentence = f"{interaction_sentence(interaction, result.metric)}."
+        sentence = interaction_sentence(interaction, result.metric)
         heading = f"Interaction of {names}".replace("_", " ")
         blocks.append(Block(sentence, pictures, heading))
     return blocks

@@ -29,8 +29,9 @@ def test_a_study_learns_and_ranks(result):
     assert len(result.effects()) == 2
     stored = json.loads(result.to_json())
     assert stored["ranking"][0]["levels"] == rows[0].levels
-    assert stored["ranking"][0]["interval"]["low"] <= rows[0].mean <= rows[0].interval.high
-    assert len(stored["comparisons"]) == 3
+    assert stored["ranking"][0]["mean"] == rows[0].mean
+    assert stored["ranking"][0]["interval"] == {"low": None, "high": None}  # two seeds give none
+    assert [row["may_be_best"] for row in stored["ranking"]] == [True] * 4
 
 
 def test_the_rate_is_chosen_on_validation_alone(result):

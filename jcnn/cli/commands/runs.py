@@ -1,6 +1,7 @@
 """`jcnn runs`: list, show, compare and export the directories of studies."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,7 @@ def _plot_layers(result: "Result", of: str | None, path: Path) -> None:
 def _diff(chosen: argparse.Namespace) -> int:
     from jcnn.analysis.diff import difference
     from jcnn.analysis.labels import label
+    from jcnn.analysis.spread import FEWEST_SEEDS
     from jcnn.study.storage.load import read_result
 
     first, second = (read_result(Path(place)) for place in (chosen.first, chosen.second))
@@ -152,12 +154,15 @@ def _diff(chosen: argparse.Namespace) -> int:
         terminal.print(
             f"moved: {label(shift.levels)}: {shown.show(shift.first)} -> "
             f"{shown.show(shift.second)} ({shown.show_difference(shift.second - shift.first)} "
-            f"{shown.show_interval(shift.interval)}, corrected p = {shift.corrected:.2g})"
+            f"{shown.show_interval(shift.interval)}, p = {shift.p:.2g})"
         )
-    unmoved = len(change.moved) - len(moved)
-    terminal.print(
-        f"{unmoved} of {count(len(change.moved), 'shared combination')} did not move beyond noise"
-    )
+    unknown = sum(math.isnan(shift.p) for shift in change.moved)
+    unmoved = len(change.moved) - len(moved) - unknown
+    shared = count(len(change.moved), "shared combination")
+    if unknown:
+        terminal.print(f"{unknown} of {shared} cannot be judged: that takes {FEWEST_SEEDS} seeds")
+    if unmoved:
+        terminal.print(f"{unmoved} of {shared} did not move beyond noise")
     return 0
 
 

@@ -1,0 +1,210 @@
+"""The findings of a study: everything that its finished runs say in numbers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from jcnn.analysis.baseline import match_baseline
+from jcnn.analysis.best import CouldBeBest, could_be_best, seeds_for
+from jcnn.analysis.contrasts import compare_means
+from jcnn.analysis.effects import Effect, effect
+from jcnn.analysis.gains import Arm, Family, Interaction, family
+from jcnn.analysis.metric import Metric
+from jcnn.analysis.ranking import Row, rank
+from jcnn.analysis.records import RunRecord
+from jcnn.analysis.spread import UNKNOWN, Comparison, Interval, independent_errors
+
+
+class Forecast(NamedTuple):
+    """So many `seeds` per combination left, `trainings` more in all, would reach the `bound`."""
+
+    bound: float
+    seeds: int
+    trainings: int
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What finished runs say by one metric, in numbers. `Answer` says it in sentences, too.
+
+    Each part is computed when it is first read, and then kept.
+
+    >>> from jcnn.analysis.metric import at_end
+    >>> from jcnn.engine import Outcome
+    >>> values = {"max": (0.97, 0.98, 0.96, 0.97, 0.98), "avg": (0.91, 0.92, 0.90, 0.92, 0.91)}
+    >>> records = [
+    ...     RunRecord(i, 0.1, seed, Outcome({"validation_accuracy": [v]}, {"accuracy": v}))
+    ...     for i, each in enumerate(values.values())
+    ...     for seed, v in enumerate(each)
+    ... ]
+    >>> levels = [{"pooling": name} for name in values]
+    >>> found = Findings(levels, records, {}, at_end("accuracy", True))
+    >>> [(row.levels["pooling"], round(row.mean, 3)) for row in found.rows]
+    [('max', 0.972), ('avg', 0.912)]
+    >>> found.ruled_out, found.bound
+    (frozenset({1}), 0.0)
+    """
+
+    combinations: Sequence[Mapping[str, str]]
+    records: Sequence[RunRecord]
+    failures: Mapping[int, str]
+    metric: Metric
+    test_examples: int = 0
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The ranking, best first."""
+        return rank(self.combinations, self.records, self.failures, self.metric)
+
+    @cached_property
+    def factors(self) -> tuple[str, ...]:
+        """The factors that have more than one level."""
+        return tuple(
+            factor
+            for factor in (self.combinations[0] if self.combinations else {})
+            if len({levels[factor] for levels in self.combinations}) > 1
+        )
+
+    @cached_property
+    def best(self) -> CouldBeBest | None:
+        """Which combinations may be the best, with an entry per comparable row, in their order.
+
+        Rows are not comparable if seeds diverged and the metric has no worst value that counts for
+        them, as a loss. None if there are fewer than two, or if the metric is not tested.
+        """
+        arms = self._arms
+        if len(arms) < 2 or not self.metric.tested:
+            return None
+        return could_be_best([arm.values for arm in arms], resolution=self.resolution)
+
+    @cached_property
+    def ruled_out(self) -> frozenset[int]:
+        """The combinations that are worse than another one by more than chance."""
+        if self.best is None:
+            return frozenset()
+        pairs = zip(self._comparable, self.best.left, strict=True)
+        return frozenset(row.combination for row, left in pairs if not left)
+
+    @cached_property
+    def bound(self) -> float:
+        """The most by which another combination can exceed the first; NaN if that is unknown."""
+        if self.best is None or not self.rows[0].comparable:
+            return math.nan
+        return min(self.best.bound, self._room)
+
+    def may_exceed(self, row: Row) -> float:
+        """The most by which a combination can exceed the first; NaN if that is unknown."""
+        if self.best is None or not (row.comparable and self.rows[0].comparable):
+            return math.nan
+        return min(float(self.best.exceeds[self._comparable.index(row)]), self._room)
+
+    def p_best(self, row: Row) -> float:
+        """The p-value of "no other combination is better than this one"; NaN if not compared."""
+        if self.best is None or not row.comparable:
+            return math.nan
+        return float(self.best.p[self._comparable.index(row)])
+
+    def forecast(self, bound: float) -> Forecast | None:
+        """Forecast the trainings after which choosing the first would cost at most `bound`.
+
+        None if that cannot be said, or if more than 1,000 seeds would be needed.
+        """
+        if self.best is None or not self.rows[0].comparable:
+            return None
+        values = [arm.values for arm in self._arms]
+        seeds = seeds_for(values, bound, resolution=self.resolution)
+        if seeds is None:
+            return None
+        left = [len(arm) for arm, kept in zip(values, self.best.left, strict=True) if kept]
+        return Forecast(bound, seeds, sum(max(seeds - count, 0) for count in left))
+
+    def compare_with(self, baseline: Mapping[str, str]) -> list[Comparison]:
+        """Each combination (the baseline too) against `baseline`, in the order of the ranking.
+
+        The comparisons are one family. Raises UsageError if `baseline` does not name exactly one
+        combination.
+        """
+        index = match_baseline(self.combinations, baseline)
+        rows = self._comparable if self.metric.tested else []
+        weights = np.eye(len(rows))
+        weights[:, [row.combination == index for row in rows]] -= 1.0
+        others = [i for i, row in enumerate(rows) if row.combination != index]
+        known: dict[int, Comparison] = {}
+        if others and len(others) < len(rows):
+            found = compare_means(
+                [arm.values for arm in self._arms], weights[others], resolution=self.resolution
+            )
+            known = {
+                rows[i].combination: Comparison(float(gap), Interval(float(a), float(b)), float(p))
+                for i, gap, a, b, p in zip(others, *found, strict=True)
+            }
+        place = next((row for row in self.rows if row.combination == index), None)
+        return [
+            known[row.combination] if row.combination in known
+            else Comparison(_gap(row, place, self.metric), UNKNOWN, math.nan)
+            for row in self.rows
+        ]  # fmt: skip
+
+    @cached_property
+    def family(self) -> Family:
+        """All gains of levels over each other, and interactions, judged together."""
+        low, high = self.metric.limits
+        arms = self._arms if self.metric.tested else ()
+        return family(arms, resolution=self.resolution, span=high - low)
+
+    @cached_property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effect of each factor that has more than one level."""
+        trained = [row.levels for row in self.rows]
+        return tuple(
+            effect(factor, self.combinations, trained, self._arms, self.family.gains, self.metric)
+            for factor in self.factors
+        )
+
+    @cached_property
+    def interactions(self) -> tuple[Interaction, ...]:
+        """The interactions that are more than chance, the largest first."""
+        return tuple(each for each in self.family.interactions if each.real)
+
+    def noise_floor(self, row: Row) -> float:
+        """The spread of an accuracy that independent errors on the test examples alone cause.
+
+        `sqrt(p (1 - p) / n)` for accuracy p over n examples; NaN for other metrics. If seeds spread
+        no more than this, a gap well below it is due to these examples, however many seeds there
+        are.
+        """
+        if self.metric.name != "accuracy" or not self.test_examples:
+            return math.nan
+        return independent_errors(row.mean, self.test_examples)
+
+    @property
+    def resolution(self) -> float | None:
+        """The step between possible values, if it is known."""
+        known = self.metric.name == "accuracy" and self.test_examples
+        return 1 / self.test_examples if known else None
+
+    @cached_property
+    def _comparable(self) -> list[Row]:
+        return [row for row in self.rows if row.comparable]
+
+    @cached_property
+    def _arms(self) -> list[Arm]:
+        return [
+            Arm(row.levels, [self.metric.sign * value for value in row.counted])
+            for row in self._comparable
+        ]
+
+    @property
+    def _room(self) -> float:
+        """How much better than the first combination the metric can be."""
+        low, high = self.metric.limits
+        mean = float(np.mean(self.rows[0].counted))
+        return high - mean if self.metric.higher_is_better else mean - low
+
+
+def _gap(row: Row, other: Row | None, metric: Metric) -> float:
+    return math.nan if other is None else metric.sign * (row.mean - other.mean) + 0.0
