@@ -25,8 +25,7 @@ def recorded(experiment):
     """Recorded runs: (combinations, rates, seeds, (validation, test))."""
     content = json.loads(experiment.RECORDED.read_text())
     return {
-        name: np.array(part["runs"], float).reshape(part["shape"])
-        for name, part in content.items()
+        name: np.array(part["runs"], float).reshape(part["shape"]) for name, part in content.items()
     }
 
 
