@@ -1,8 +1,12 @@
 """Does the answer of a study keep its error rates, and what does it find? Simulated studies.
 
 Command: python experiments/answer_errors.py --out runs/answer-errors
-Cost: COST
-Result: RESULT
+Cost: 70 min of processor time on 2 CPU cores; with --record, 3,600 more trainings (15 min).
+Result (1,000 studies each; experiments/results/answer-errors.json): the best arm is ruled out in
+0 to 4.0% of null studies, any false sentence occurs in 0 to 6.5%, unless a third or more of the
+seeds fail to train (up to 9.1% for 12 arms of 5 seeds, 24.6% for 40). The bound holds in 98.4% and
+more. Of the combinations that are half a point worse, studies of 5, 12 and 27 seeds rule out 40, 78
+and 99.6%.
 
 In a null study all arms have the same distribution, so every "ruled out" and "beats" is false.
 `simulated` draws arms from distributions of accuracies, `chosen rates` from recorded trainings of
