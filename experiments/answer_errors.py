@@ -20,6 +20,7 @@ import argparse
 import itertools
 import json
 import math
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -164,7 +165,7 @@ def record(out, smoke):
     epochs = 1 if smoke else 3
     network = {"features": [(8, 16)], "hidden": [(32,)], "kernel_init": ["he_untruncated_normal"]}
     null = Study(
-        factors=network, learning_rates=(0.03, 0.1), seeds=24 if smoke else 1000, epochs=epochs
+        factors=network, learning_rates=(0.03, 0.1), seeds=60 if smoke else 1000, epochs=epochs
     )
     small = {"seeds": 10, "epochs": 1, "learning_rates": (0.1, 0.03)} if smoke else {"seeds": 40}
     return {
@@ -210,7 +211,8 @@ def main():
     arms = (2, 12) if arguments.smoke else (2, 6, 12)
     cases = [*itertools.product(DISTRIBUTIONS, arms, seeds)]
     cases += [] if arguments.smoke else [(kind, 40, 5) for kind in DISTRIBUTIONS]
-    with ProcessPoolExecutor() as pool:
+    # Not forked: recording has started JAX's threads.
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         content = {
             "null": [
                 *pool.map(partial(null_study, studies=studies), cases),
