@@ -1,7 +1,7 @@
 """Does the answer of a study keep its error rates, and what does it find? Simulated studies.
 
 Command: python experiments/answer_errors.py --out runs/answer-errors
-Cost: 70 min of processor time on 2 CPU cores; with --record, 3,600 more trainings (15 min).
+Cost: 70 min of processor time on 2 CPU cores; with --record, 4,400 more trainings.
 Result (1,000 studies each; experiments/results/answer-errors.json): the best arm is ruled out in
 0 to 4.0% of null studies, any false sentence occurs in 0 to 6.5%, unless a third or more of the
 seeds fail to train (up to 9.1% for 12 arms of 5 seeds, 24.6% for 40). The bound holds in 98.4% and

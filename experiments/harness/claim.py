@@ -19,7 +19,7 @@ class Criterion:
 
     `null` names the same figure with the mechanism removed; its mean must fall outside the bounds.
     `of` says what must lie within the bounds: the mean over seeds, the value of every seed, or the
-    whole 95% confidence interval of the mean. The interval is Student's t.
+    whole 95% confidence interval of the mean (Student's t), which takes at least three seeds.
     """
 
     figure: str

@@ -7,9 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from jcnn.analysis.spread import (
+    DRAWS,
+    FEWEST_DRAWS,
     FEWEST_SEEDS,
     FEWEST_VALUES,
     LEVEL,
+    TINY,
     Values,
     checked,
     variances_of_means,
@@ -17,8 +20,6 @@ from jcnn.analysis.spread import (
 
 # The largest number of seeds that a forecast names.
 MOST_SEEDS = 1000
-_DRAWS = 10_000
-_FEWEST_DRAWS = 1_000
 # Fewer draws are made where all pairs of arms have more statistics than this.
 _MOST_STATISTICS = 6_000_000
 
@@ -84,7 +85,7 @@ def could_be_best(
     p, critical = np.ones(len(values)), np.full(len(values), np.nan)
     for place, statistics in enumerate(_null(variances[known], counts[known] - 1.0)):
         i, others = known[place], np.delete(known, place)
-        errors = np.sqrt(variances[others] + variances[i] + 1e-300)
+        errors = np.sqrt(variances[others] + variances[i] + TINY)
         observed = ((means[others] - means[i]) / errors).max()
         p[i] = (1 + np.count_nonzero(statistics >= observed)) / (len(statistics) + 1)
         critical[i] = np.quantile(statistics, 1 - alpha)
@@ -149,13 +150,13 @@ def _null(variances: np.ndarray, freedom: np.ndarray) -> list[np.ndarray]:
     arms = len(variances)
     if arms < 2:
         return []
-    draws = max(min(_DRAWS, _MOST_STATISTICS // arms**2), _FEWEST_DRAWS)
+    draws = max(min(DRAWS, _MOST_STATISTICS // arms**2), FEWEST_DRAWS)
     rng = np.random.default_rng(0)
     means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
     squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
     statistics = []
     for i in range(arms):
         others = np.arange(arms) != i
-        errors = np.sqrt(squares[:, others] + squares[:, [i]] + 1e-300)
+        errors = np.sqrt(squares[:, others] + squares[:, [i]] + TINY)
         statistics.append(((means[:, others] - means[:, [i]]) / errors).max(axis=1))
     return statistics

@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from jcnn.analysis.spread import (
+    DRAWS,
+    FEWEST_DRAWS,
     FEWEST_SEEDS,
     FEWEST_VALUES,
     LEVEL,
+    TINY,
     Values,
     checked,
     variances_of_means,
 )
 
-_DRAWS = 10_000
-# Added to squares, so that arms without any spread can be divided by it.
-_TINY = 1e-100
 # The largest number of random numbers that are held at the same time.
 _MOST_NUMBERS = 4_000_000
 
@@ -72,13 +72,14 @@ def compare_means(
     difference = weights @ means
     unknown = np.full(len(weights), np.nan)
     known = counts >= FEWEST_VALUES
+    few = (weights[:, counts < FEWEST_SEEDS] != 0).any(axis=1)
     judged = ~(weights[:, ~known] != 0).any(axis=1)
     if not judged.any():
         return Contrasts(difference, unknown, unknown, unknown)
-    weights_given, weights = weights, weights[judged][:, known]
+    weights = weights[judged][:, known]
     freedom = counts[known] - 1.0
     variances = variances_of_means([values[i] for i in np.flatnonzero(known)], resolution)
-    squares = weights**2 * variances + _TINY
+    squares = weights**2 * variances + TINY
     errors = np.sqrt(squares.sum(axis=1))
     shared = errors**4 / (squares**2 / freedom).sum(axis=1)
     observed = _to_normal(np.abs(difference[judged]) / errors, shared)
@@ -87,7 +88,7 @@ def compare_means(
     found = Contrasts(difference, unknown.copy(), unknown.copy(), unknown.copy())
     beyond = len(largest) - np.searchsorted(largest, observed * (1 - 1e-9))
     found.p[judged] = (1 + beyond) / (len(largest) + 1)
-    found.p[(weights_given[:, counts < FEWEST_SEEDS] != 0).any(axis=1)] = np.nan
+    found.p[few] = np.nan
     found.low[judged] = difference[judged] - half
     found.high[judged] = difference[judged] + half
     return found
@@ -99,14 +100,14 @@ def _largest(
     """Draw the largest transformed statistic of the contrasts if all means are equal."""
     rng = np.random.default_rng(0)
     arms = len(variances)
-    draws = max(min(_DRAWS, _MOST_NUMBERS // arms), 1000)
+    draws = max(min(DRAWS, _MOST_NUMBERS // arms), FEWEST_DRAWS)
     means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
     squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
     largest = np.zeros(draws)
     at_once = max(_MOST_NUMBERS // draws, 1)
     for first in range(0, len(weights), at_once):
         part = slice(first, first + at_once)
-        errors = np.sqrt(squares @ (weights[part] ** 2).T + _TINY)
+        errors = np.sqrt(squares @ (weights[part] ** 2).T + TINY)
         statistics = np.abs(means @ weights[part].T) / errors
         largest = np.maximum(largest, _to_normal(statistics, shared[part]).max(axis=1))
     return largest

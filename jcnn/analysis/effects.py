@@ -7,7 +7,7 @@ import numpy as np
 
 from jcnn.analysis.gains import Arm, Gain, names_of, shared_settings
 from jcnn.analysis.metric import Metric
-from jcnn.analysis.spread import Interval
+from jcnn.analysis.spread import FEWEST_VALUES, LEVEL, UNKNOWN, Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +109,13 @@ def _mean(arms: Sequence[Arm], cells: Sequence[int], metric: Metric) -> tuple[fl
 
     values = [metric.sign * np.asarray(arms[i].values) for i in cells]
     mean = float(np.mean([each.mean() for each in values]))
-    if min(len(each) for each in values) < 3:
-        return mean, Interval(np.nan, np.nan)
+    if min(len(each) for each in values) < FEWEST_VALUES:
+        return mean, UNKNOWN
     squares = np.array([each.var(ddof=1) / len(each) for each in values]) / len(values) ** 2
     counts = np.array([len(each) for each in values])
     if not squares.any():
         return mean, Interval(mean, mean)
     freedom = squares.sum() ** 2 / (squares**2 / (counts - 1)).sum()
-    half = float(special.stdtrit(freedom, 0.975) * np.sqrt(squares.sum()))
+    half = float(special.stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(squares.sum()))
     low, high = metric.limits
     return mean, Interval(max(mean - half, low), min(mean + half, high))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jcnn.analysis.contrasts import compare_means
-from jcnn.analysis.spread import LEVEL, Interval
+from jcnn.analysis.spread import LEVEL, Comparison, Interval
 
 Levels = Mapping[str, str]
 # Half of the chance of a false sentence in a report is spent here, and half on what is ruled out.
@@ -127,7 +127,7 @@ def family(
         level=_LEVEL,
     )
     judged = {
-        key: _Numbers(float(difference), Interval(max(low, -span), min(high, span)), float(p))
+        key: Comparison(float(difference), Interval(max(low, -span), min(high, span)), float(p))
         for key, difference, low, high, p in zip(
             distinct, *(numbers.tolist() for numbers in found), strict=True
         )
@@ -157,14 +157,6 @@ class _Cross(NamedTuple):
     @property
     def weights(self) -> np.ndarray:
         return self.gains[0].weights - self.gains[1].weights
-
-
-class _Numbers(NamedTuple):
-    """A judged contrast."""
-
-    difference: float
-    interval: Interval
-    p: float
 
 
 def names_of(arms: Sequence[Arm], factor: str) -> list[str]:
@@ -235,13 +227,13 @@ def _weights(count: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
     return weights
 
 
-def _gain(plan: _Plan, judged: Mapping[bytes, _Numbers]) -> Gain:
+def _gain(plan: _Plan, judged: Mapping[bytes, Comparison]) -> Gain:
     """The gain of a plan, positive if it is known."""
     gain = Gain(*plan[:4], *judged[plan.weights.tobytes()])
     return gain.turned() if gain.difference < 0 else gain
 
 
-def _oriented(cross: _Cross, judged: Mapping[bytes, _Numbers]) -> Interaction:
+def _oriented(cross: _Cross, judged: Mapping[bytes, Comparison]) -> Interaction:
     """The interaction with the larger of the two gains first."""
     difference, interval, p = judged[cross.weights.tobytes()]
     first, second = (_gain(plan, judged) for plan in cross.gains)

@@ -14,6 +14,11 @@ FEWEST_VALUES = 3
 # Fewer values than this are no evidence of a difference: their spread is known too poorly, and a
 # combination of which every second seed fails to train looks as steady as any other.
 FEWEST_SEEDS = 5
+# The number of draws that simulate a distribution, and the fewest where arms are many.
+DRAWS = 10_000
+FEWEST_DRAWS = 1_000
+# Added to squares, so that arms without any spread can be divided by it.
+TINY = 1e-100
 
 
 class Interval(NamedTuple):

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from jcnn.analysis import gains
 from jcnn.analysis.gains import Arm, family
 from tests.analysis.distributions import EQUAL_ARMS
 from tests.slow import short_first
@@ -32,6 +33,18 @@ def test_every_pair_of_levels_is_compared_overall_and_where_others_are_given():
         assert gain.difference == pytest.approx(np.mean(chosen[0]) - np.mean(chosen[1]))
         assert 0 <= gain.difference <= gain.interval.high
         assert gain.interval.low < gain.difference
+
+
+def test_levels_are_not_compared_per_setting_in_a_large_study(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(12, 6))
+    every = family(arms_of(values))
+    monkeypatch.setattr(gains, "_MOST_CONTRASTS", len(every.gains) - 1)
+    found = family(arms_of(values))
+    assert {len(gain.given) for gain in every.gains} == {0, 1, 2}
+    assert [(gain.given, gain.difference) for gain in found.gains] == [
+        (gain.given, gain.difference) for gain in every.gains if len(gain.given) < 2
+    ]
+    assert len(found.interactions) == len(every.interactions)
 
 
 def test_interactions_start_with_the_larger_gain():
