@@ -170,7 +170,7 @@ def record(out, smoke):
     small = {"seeds": 10, "epochs": 1, "learning_rates": (0.1, 0.03)} if smoke else {"seeds": 40}
     return {
         name: as_lists(study.run(None if out is None else Path(out) / name))
-        for name, study in (("null", null), ("default", Study(**small)))
+        for name, study in (("null", null), ("default", Study(**small, full_grid=True)))
     }
 
 

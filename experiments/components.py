@@ -122,7 +122,7 @@ def run(name: str, options: dict[str, Any], directory: Path | None) -> None:
     """Run one study and print its ranking and effects."""
     from jcnn import Study
 
-    result = Study(**options).run(directory)
+    result = Study(**options, full_grid=True).run(directory)
     print(name)
     for row in result.ranking():
         levels = ", ".join(row.levels.values())

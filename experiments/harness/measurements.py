@@ -1,6 +1,7 @@
 """What an experiment measures: figures, notes, and the studies behind them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ class Measurements:
         self.add(figure, *np.nan_to_num(row.values))
 
     def run(self, study: Study, name: str) -> Result:
-        """Run a study; note failed combinations and learning rates chosen at the edge."""
+        """Run a study's full grid; note failed combinations, and rates chosen at the edge."""
+        study = replace(study, full_grid=True)
         print(f"  {name}: {study.runs} runs", flush=True)
         result = study.run(None if self._directory is None else self._directory / name)
         self.notes += result.notes

@@ -15,6 +15,7 @@ from jcnn.analysis.gains import Gain as Gain
 from jcnn.analysis.gains import Interaction as Interaction
 from jcnn.analysis.metric import Metric as Metric
 from jcnn.analysis.metric import parse_metric as parse_metric
+from jcnn.analysis.racing import race as race
 from jcnn.analysis.ranking import Row as Row
 from jcnn.analysis.records import RunRecord as RunRecord
 from jcnn.analysis.result import Result as Result

@@ -1,7 +1,7 @@
 """Which arms could be the best, and how much the leader can be behind: Hsu's comparisons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ from jcnn.analysis.spread import (
 
 # The largest number of seeds that a forecast names.
 MOST_SEEDS = 1000
+# At least so many draws are expected beyond the critical value.
+_DRAWS_BEYOND = 20
 # Fewer draws are made where all pairs of arms have more statistics than this.
 _MOST_STATISTICS = 6_000_000
 
@@ -46,6 +48,7 @@ def could_be_best(
     *,
     resolution: float | None = None,
     level: float = LEVEL,
+    candidates: Collection[int] | None = None,
 ) -> CouldBeBest:
     """Return which arms could be the best, by their values over seeds; larger values are better.
 
@@ -59,6 +62,10 @@ def could_be_best(
     A variance is at least ``resolution ** 2 / 12``, so that ties are no evidence. Values are
     multiples of the resolution, such as ``1 / test_examples`` of an accuracy. By default, it is the
     smallest difference between values.
+
+    `candidates` are the arms that earlier looks at the same study have left (default: all); only
+    they can lead, be ruled out or be `left`. The others count in the null distribution as if they
+    had gone on to as many values, because candidates that are left were selected for being large.
 
     Raises ValueError if there is no arm, an arm has no value, or a value is infinite.
 
@@ -76,20 +83,28 @@ def could_be_best(
     if not values:
         raise ValueError("there are no arms to compare")
     alpha = (1 - level) / 2
+    every = range(len(values))
+    racing = np.isin(every, [*(every if candidates is None else candidates)])
     counts = np.array([len(arm) for arm in values])
     means = np.array([arm.mean() for arm in values])
-    leader = int(np.argmax(means))
+    leader = int(np.argmax(np.where(racing, means, -np.inf)))
     known = np.flatnonzero(counts >= FEWEST_VALUES)
     variances = np.full(len(values), np.nan)
     variances[known] = variances_of_means([values[i] for i in known], resolution)
+    most = counts[racing].max()
+    variances = np.where(racing, variances, variances * counts / most)
+    freedom = np.where(racing, counts, most) - 1.0
     p, critical = np.ones(len(values)), np.full(len(values), np.nan)
-    for place, statistics in enumerate(_null(variances[known], counts[known] - 1.0)):
-        i, others = known[place], np.delete(known, place)
+    compared = known[racing[known]]
+    compared = compared if len(compared) > 1 else compared[:0]
+    null = _null(variances[known], freedom[known], np.isin(known, compared), alpha)
+    for i, statistics in zip(compared, null, strict=True):
+        others = compared[compared != i]
         errors = np.sqrt(variances[others] + variances[i] + TINY)
         observed = ((means[others] - means[i]) / errors).max()
         p[i] = (1 + np.count_nonzero(statistics >= observed)) / (len(statistics) + 1)
         critical[i] = np.quantile(statistics, 1 - alpha)
-    left = (p > alpha) | (counts < FEWEST_SEEDS)
+    left = racing & ((p > alpha) | (counts < FEWEST_SEEDS))
     exceeds = means - means[leader] + critical * np.sqrt(variances + variances[leader])
     exceeds = np.where(left, np.maximum(exceeds, 0.0), 0.0)
     exceeds[leader] = 0.0
@@ -115,23 +130,13 @@ def seeds_for(
     (5, 88)
     """
     answer = could_be_best(arms, resolution=resolution, level=level)
-    left = np.flatnonzero(answer.left).tolist()
     if not math.isfinite(answer.bound) or bound <= 0:
         return None
-    if len(left) < 2:
+    if np.count_nonzero(answer.left) < 2:
         return len(checked(arms[answer.leader]))
-    values = [checked(arms[i]) for i in left]
-    spreads = variances_of_means(values, resolution) * [len(arm) for arm in values]
-    leader = left.index(answer.leader)
 
     def reached(n: int) -> float:
-        largest = 0.0
-        freedom = np.full(len(left), n - 1.0)
-        for place, statistics in enumerate(_null(spreads / n, freedom)):
-            if place != leader:
-                critical = np.quantile(statistics, (1 + level) / 2)
-                largest = max(largest, critical * math.sqrt((spreads[place] + spreads[leader]) / n))
-        return largest
+        return bound_after(arms, answer, n, resolution=resolution, level=level)
 
     low, high = FEWEST_SEEDS, MOST_SEEDS
     if reached(high) > bound:
@@ -145,18 +150,47 @@ def seeds_for(
     return low
 
 
-def _null(variances: np.ndarray, freedom: np.ndarray) -> list[np.ndarray]:
-    """Draw the statistic of each arm if all means are equal; `variances` are those of means."""
+def bound_after(
+    arms: Sequence[Values] | np.ndarray,
+    answer: CouldBeBest,
+    n: int,
+    *,
+    resolution: float | None,
+    level: float,
+) -> float:
+    """Forecast the leader's bound after `n` values of each arm that `answer` has left.
+
+    Arms have their present spreads, and the leader has no lead.
+    """
+    values = [checked(arm) for arm in arms]
+    known = np.array([i for i, arm in enumerate(values) if len(arm) >= FEWEST_VALUES])
+    chosen = [values[i] for i in known]
+    spreads = variances_of_means(chosen, resolution) * [len(arm) for arm in chosen]
+    left = answer.left[known]
+    null = _null(spreads / n, np.full(len(known), n - 1.0), left, (1 - level) / 2)
+    leader = spreads[known == answer.leader]
+    return max(
+        float(np.quantile(statistics, (1 + level) / 2) * np.sqrt((spread + leader) / n)[0])
+        for i, spread, statistics in zip(known[left], spreads[left], null, strict=True)
+        if i != answer.leader
+    )
+
+
+def _null(
+    variances: np.ndarray, freedom: np.ndarray, chosen: np.ndarray, alpha: float
+) -> Iterator[np.ndarray]:
+    """Draw the statistic of each arm that is chosen if all means are equal.
+
+    `variances` are those of means. Fewer draws are made for many arms, more for a small `alpha`.
+    """
     arms = len(variances)
     if arms < 2:
-        return []
-    draws = max(min(DRAWS, _MOST_STATISTICS // arms**2), FEWEST_DRAWS)
+        return
+    draws = max(min(DRAWS, _MOST_STATISTICS // arms**2), FEWEST_DRAWS, int(_DRAWS_BEYOND / alpha))
     rng = np.random.default_rng(0)
     means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
     squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
-    statistics = []
-    for i in range(arms):
+    for i in np.flatnonzero(chosen):
         others = np.arange(arms) != i
         errors = np.sqrt(squares[:, others] + squares[:, [i]] + TINY)
-        statistics.append(((means[:, others] - means[:, [i]]) / errors).max(axis=1))
-    return statistics
+        yield ((means[:, others] - means[:, [i]]) / errors).max(axis=1)

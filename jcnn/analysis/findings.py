@@ -14,6 +14,7 @@ from jcnn.analysis.contrasts import compare_means
 from jcnn.analysis.effects import Effect, effect
 from jcnn.analysis.gains import Arm, Family, Interaction, family
 from jcnn.analysis.metric import Metric
+from jcnn.analysis.racing import race, seeds_after
 from jcnn.analysis.ranking import Row, rank
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.spread import UNKNOWN, Comparison, Interval, independent_errors
@@ -30,6 +31,9 @@ class Forecast(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Findings:
     """What finished runs say by one metric, in numbers. `Answer` says it in sentences, too.
+
+    If the study `raced`, seeds were given to the combinations that earlier looks had left
+    (`jcnn.analysis.race`).
 
     Each part is computed when it is first read, and then kept.
 
@@ -54,11 +58,17 @@ class Findings:
     failures: Mapping[int, str]
     metric: Metric
     test_examples: int = 0
+    raced: bool = False
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """The ranking, best first."""
-        return rank(self.combinations, self.records, self.failures, self.metric)
+        """The ranking, best first; in a race, those that are ruled out come last.
+
+        A combination that is ruled out has fewer seeds, so its mean may be the largest by chance.
+        """
+        if not self.raced:
+            return self._by_mean
+        return tuple(sorted(self._by_mean, key=lambda row: row.combination in self.ruled_out))
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
@@ -71,7 +81,7 @@ class Findings:
 
     @cached_property
     def best(self) -> CouldBeBest | None:
-        """Which combinations may be the best, with an entry per comparable row, in their order.
+        """Which combinations may be the best, with an entry per comparable row, by mean.
 
         Rows are not comparable if seeds diverged and the metric has no worst value that counts for
         them, as a loss. None if there are fewer than two, or if the metric is not tested.
@@ -79,7 +89,8 @@ class Findings:
         arms = self._arms
         if len(arms) < 2 or not self.metric.tested:
             return None
-        return could_be_best([arm.values for arm in arms], resolution=self.resolution)
+        compare = race if self.raced else could_be_best
+        return compare([arm.values for arm in arms], resolution=self.resolution)
 
     @cached_property
     def ruled_out(self) -> frozenset[int]:
@@ -116,7 +127,10 @@ class Findings:
         if self.best is None or not self.rows[0].comparable:
             return None
         values = [arm.values for arm in self._arms]
-        seeds = seeds_for(values, bound, resolution=self.resolution)
+        if self.raced:
+            seeds = seeds_after(values, self.best, bound, resolution=self.resolution)
+        else:
+            seeds = seeds_for(values, bound, resolution=self.resolution)
         if seeds is None:
             return None
         left = [len(arm) for arm, kept in zip(values, self.best.left, strict=True) if kept]
@@ -188,8 +202,12 @@ class Findings:
         return 1 / self.test_examples if known else None
 
     @cached_property
+    def _by_mean(self) -> tuple[Row, ...]:
+        return rank(self.combinations, self.records, self.failures, self.metric)
+
+    @cached_property
     def _comparable(self) -> list[Row]:
-        return [row for row in self.rows if row.comparable]
+        return [row for row in self._by_mean if row.comparable]
 
     @cached_property
     def _arms(self) -> list[Arm]:

@@ -55,7 +55,12 @@ class Result:
     def answer(self) -> Answer:
         """Ranking, what may be the best, effects, interactions and verdict."""
         return Answer(
-            self.combinations, self.records, self.failures, self.metric, self.test_examples
+            self.combinations,
+            self.records,
+            self.failures,
+            self.metric,
+            self.test_examples,
+            raced=not self.study.get("full_grid", True),  # as all studies were before races
         )
 
     def by(self, form: str) -> "Result":

@@ -58,9 +58,14 @@ def outlook(found: Findings) -> str:
     if forecast is None or not forecast.trainings:
         return ""
     left = len(found.rows) - len(found.ruled_out)
+    more = f"{forecast.trainings:,} more training{'s' * (forecast.trainings > 1)}"
+    flag = ""
+    if found.raced:
+        within = bound * (100 if found.metric.percent else 1)
+        more, flag = f"at most {more}", f" (--within {within:g})"
     return (
-        f"{forecast.seeds} seeds for each of the {left} that are left ({forecast.trainings:,} more "
-        f"trainings) would lower this cost to about {found.metric.show_difference(bound)}."
+        f"{forecast.seeds} seeds for each of the {left} that are left ({more}) would lower this "
+        f"cost to about {found.metric.show_difference(bound)}{flag}."
     )
 
 

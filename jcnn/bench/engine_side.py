@@ -59,7 +59,7 @@ class EngineTraining:
 
     def first_weights(self) -> Weights:
         """Return the initial parameters of run 0."""
-        params = nnx.to_flat_state(self.compiled.initialization.states().params)
+        params = nnx.to_flat_state(self.compiled.initial_states().params)
         return {"/".join(map(str, path)): np.asarray(param[...][0]) for path, param in params}
 
     def epoch_loss(self) -> float:

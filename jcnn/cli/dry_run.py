@@ -9,15 +9,29 @@ from jcnn.cli.tables import console
 
 if TYPE_CHECKING:
     from jcnn.study import Study
+    from jcnn.study.cost_estimate import Estimate
 
 
 def describe_runs(study: "Study") -> str:
-    """Return the factors of a study's number of runs."""
-    return (
+    """Return how many runs a study has, and what they are made of."""
+    seeds = f" x {count(len(study.seed_values), 'seed')}"
+    parts = (
+        f"{count(study.compilations, 'compilation')}: "
         f"{count(len(study.combinations), 'combination')} x "
-        f"{count(len(study.learning_rates), 'learning rate')} x "
-        f"{count(len(study.seed_values), 'seed')}, {count(int(study.epochs), 'epoch')} each"
+        f"{count(len(study.learning_rates), 'learning rate')}"
+        f"{', seeds where they are needed' if study.races else seeds}, "
+        f"{count(int(study.epochs), 'epoch')} each"
     )
+    if not study.races:
+        return f"{count(study.runs, 'run')}, {parts}"
+    limits = []
+    if study.most_runs is not None:
+        limits.append(f"at most {count(study.most_runs, 'run')}")
+    if study.budget is not None:
+        limits.append(f"at most {duration(study.budget)}")
+    if study.within is not None:
+        limits.append(f"until the first is within {study.within:g} of the best")
+    return f"{', '.join(limits)}, {parts}"
 
 
 def print_plan(study: "Study", out: Path, *, as_json: bool) -> int:
@@ -28,15 +42,14 @@ def print_plan(study: "Study", out: Path, *, as_json: bool) -> int:
     if as_json:
         print(strict_json.dumps(plan))
         return 0
-    lines = [f"{count(plan.runs, 'run')}: {describe_runs(study)}"]
+    lines = [describe_runs(study)]
     if plan.finished:
         lines.append(f"{plan.finished} of them have already finished in {out}")
     if plan.groups:
         lines += [
             f"{count(plan.groups, 'compilation')}, {plan.compile_seconds:.0f} s (less for programs "
             "in the compilation cache)",
-            f"about {duration(plan.train_seconds)} of training, estimated from one call of each "
-            "program",
+            *_training(study, plan),
             f"at most about {plan.memory / 1e6:,.0f} MB per device on "
             f"{count(plan.devices, 'device')}",
         ]
@@ -45,3 +58,20 @@ def print_plan(study: "Study", out: Path, *, as_json: bool) -> int:
     for line in lines:
         console().print(line)
     return 0
+
+
+def _training(study: "Study", plan: "Estimate") -> list[str]:
+    """Return what training costs, estimated from one call of each program."""
+    each = plan.seconds_per_run
+    if not study.races:
+        return [
+            f"about {duration(plan.train_seconds)} of training, {each:.2g} s per run, estimated "
+            "from one call of each program"
+        ]
+    return [
+        f"about {each:.2g} s of training per run, estimated from one call of each program",
+        f"{plan.first_look_runs} runs ({duration(plan.first_look_runs * each)}) until combinations "
+        f"can be ruled out, {plan.runs} ({duration(plan.runs * each)}) if none is",
+        f"full grid (--full-grid): {plan.full_grid_runs} runs "
+        f"({duration(plan.full_grid_runs * each)})",
+    ]

@@ -94,9 +94,12 @@ def _number(shown: str) -> str:
 
 
 def _caption(result: "Result", rows: Sequence["Row"], baseline: dict[str, str] | None) -> str:
-    seeds = len(rows[0].values) if rows else 0
+    counts = [len(row.values) for row in rows] or [0]
+    seeds = count(max(counts), "seed")
+    if min(counts) < max(counts):
+        seeds = f"{min(counts)} to {seeds}"
     text = (
-        f"{result.metric.title}: mean {_spread(rows)}over {count(seeds, 'seed')}, at the learning "
+        f"{result.metric.title}: mean {_spread(rows)}over {seeds}, at the learning "
         "rate chosen on validation for each combination"
     )
     if baseline is None and result.answer.bound > 0:
@@ -123,7 +126,7 @@ def _cost(result: "Result", out: Path) -> str:
         return f"all {count(len(result.records), 'run')} were already in {out}; nothing was trained"
     programs, loaded = ran["compilations"], ran.get("runs_loaded", 0)
     return (
-        f"{ran['seconds']:.0f} s on {ran['device']}; "
+        f"{count(len(result.records), 'run')} in {ran['seconds']:.0f} s on {ran['device']}; "
         f"{count(programs['compiled'], 'program')} compiled ({programs['seconds']:.0f} s, in the "
         f"background), {programs['loaded']} loaded from the cache; "
         + (f"{count(loaded, 'run')} loaded from earlier; " if loaded else "")

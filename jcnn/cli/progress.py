@@ -72,7 +72,7 @@ def _plain_lines() -> Callable[["Progress"], None]:
 
     def show(progress: "Progress") -> None:
         nonlocal last
-        if progress.seconds - last < _SECONDS_PER_LINE or progress.runs_done >= progress.runs:
+        if progress.seconds - last < _SECONDS_PER_LINE or progress.runs_done >= _most(progress):
             return  # at the end the result follows
         last = progress.seconds
         print(f"{progress.combination}: {_summary(progress)}", file=sys.stderr, flush=True)
@@ -83,13 +83,19 @@ def _plain_lines() -> Callable[["Progress"], None]:
 def _summary(progress: "Progress") -> str:
     """Return the runs done, the rate, the time, the time left, and the best result so far."""
     best = f", best so far {progress.best}" if progress.best else ""
-    done = f"{int(progress.runs_done)} of {count(progress.runs, 'run')}"
+    most, at_most = _most(progress), "at most " * (_most(progress) > progress.runs)
+    done = f"{int(progress.runs_done)} of {at_most}{count(most, 'run')}"
     trained = progress.runs_done - progress.loaded
     if trained <= 0:
         return f"{done}, {progress.seconds:.0f} s{best}"
     rate = trained / max(progress.seconds, 1e-9)
-    left = (progress.runs - progress.runs_done) / rate
+    left = (most - progress.runs_done) / rate
     return (
-        f"{done}, {rate:.1f} per second, {progress.seconds:.0f} s, about {duration(left)} left"
-        f"{best}"
+        f"{done}, {rate:.1f} per second, {progress.seconds:.0f} s, "
+        f"{at_most or 'about '}{duration(left)} left{best}"
     )
+
+
+def _most(progress: "Progress") -> int:
+    """Return the number of runs that are known to come, or the most that may come."""
+    return max(progress.most_runs or 0, progress.runs)

@@ -28,6 +28,18 @@ FACTORS = {
     "schedule": "constant",
 }
 DIAGNOSE_EVERY = 20
+# Other options that `Study` takes under the same name.
+OPTIONS = (
+    "data",
+    "model",
+    "seeds",
+    "full_grid",
+    "within",
+    "max_runs",
+    "budget",
+    "extend_learning_rates",
+    "diagnose",
+)
 # Type, meaning and default of the settings that `Study` takes as they are.
 SETTINGS: dict[str, tuple[type, str, str]] = {
     "epochs": (int, "epochs per run", "15"),
@@ -63,7 +75,33 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
         help="learning rates to try (default: 1.0 0.3 0.1 0.03 0.01)",
     )
     parser.add_argument(
-        "--seeds", type=int, metavar="N", help="train with the seeds 0 to N-1 (default: 5)"
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="seeds per combination and rate of the full grid, "
+        "whose number of trainings is not exceeded (default: 5)",
+    )
+    parser.add_argument(
+        "--full-grid",
+        action="store_true",
+        default=None,
+        help="train every combination at every rate with every seed (default: drop rates that "
+        "are behind and combinations that are ruled out, and give their seeds to the others)",
+    )
+    parser.add_argument(
+        "--within",
+        type=float,
+        metavar="POINTS",
+        help="train until choosing the first combination costs at most this: percentage points "
+        "of accuracy, or units of another metric (default: the trainings of the full grid)",
+    )
+    parser.add_argument(
+        "--max-runs", type=int, metavar="N", help="train at most N runs (default: see --seeds)"
+    )
+    parser.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="train for at most this time, such as 90s, 10m or 1.5h (default: no limit)",
     )
     parser.add_argument(
         "--extend-learning-rates",
@@ -129,7 +167,7 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         )
     if factors:
         keywords["factors"] = keywords.get("factors", {}) | factors
-    for name in ("data", "model", "seeds", "extend_learning_rates", "diagnose", *SETTINGS):
+    for name in (*OPTIONS, *SETTINGS):
         if getattr(chosen, name) is not None:
             keywords[name] = getattr(chosen, name)
     if chosen.learning_rate:

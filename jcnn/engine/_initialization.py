@@ -41,51 +41,32 @@ _compiled: dict[str, jax.stages.Compiled] = {}
 
 
 class Initialization:
-    """The initial states of runs: run i starts as `builders[assigned[i]]`'s model from `seeds[i]`.
+    """The initial states of `size` runs, each of any of the `builders` and from any seed.
 
     Every builder gets the same key for a seed. `Fitted` builders get a sample of `data`.
     Constructing this traces and compiles but runs nothing, so it is safe in any thread.
     """
 
-    def __init__(
-        self,
-        builders: Sequence[Builder],
-        assigned: Sequence[int],
-        seeds: Sequence[int],
-        recipe: Recipe,
-        data: Data,
-    ) -> None:
+    def __init__(self, builders: Sequence[Builder], size: int, recipe: Recipe, data: Data) -> None:
         structures: list[Structure] = []
 
         def initial(build: Builder, examples: Data | None, seed: jax.Array) -> RunState:
             structure, state = first_state(build, recipe, seed, examples)
             structures.append(structure)
-            return state
+            return jax.tree.map(_strongly_typed, state)
 
-        shares = [[i for i, a in enumerate(assigned) if a == b] for b in range(len(builders))]
-        # An argument of the program: XLA:GPU folds a gather from initial zeros by constant indices
-        # at compile time, for seconds.
-        self._order = np.argsort(np.concatenate(shares), kind="stable").astype(np.int32)
+        def stacked(chosen: jax.Array, seeds: jax.Array, examples: Data | None) -> RunState:
+            branches = [partial(initial, build, examples) for build in builders]
 
-        def stacked(
-            seeds: Sequence[jax.Array], order: jax.Array, examples: Data | None
-        ) -> RunState:
-            drawn = [
-                _over(partial(initial, build, examples), builder_seeds)
-                for build, builder_seeds in zip(builders, seeds, strict=True)
-            ]
-            if len(drawn) == 1:
-                return drawn[0]
+            def draw(run: tuple[jax.Array, jax.Array]) -> RunState:
+                state: RunState = jax.lax.switch(run[0], branches, run[1])
+                return state
 
-            def in_order(*leaves: jax.Array) -> jax.Array:
-                return jnp.concatenate(leaves).at[order].get(mode="promise_in_bounds")
+            return _over(draw, (chosen, seeds))
 
-            states: RunState = jax.tree.map(in_order, *drawn)
-            return states
-
-        self.seeds = [np.array([seeds[i] for i in share], np.uint32) for share in shares]
         self._examples = sampled_examples(builders, data)
-        self._program = _compile(stacked, self.seeds, self._order, self._examples)
+        empty = np.zeros(size, np.int32), np.zeros(size, np.uint32)
+        self._program = _compile(stacked, *empty, self._examples)
         self.structure = structures[0]
 
     def shapes(self) -> RunState:
@@ -93,10 +74,12 @@ class Initialization:
         shapes: RunState = self._program.out_info
         return shapes
 
-    def states(self) -> RunState:
-        """Draw the initial values, stacked in the order of the runs."""
+    def states(self, chosen: Sequence[int], seeds: Sequence[int]) -> RunState:
+        """Draw stacked initial values: run i is `builders[chosen[i]]`'s model from `seeds[i]`."""
         with jax.disable_jit(False):  # the program is compiled already
-            states: RunState = self._program(self.seeds, self._order, self._examples)
+            states: RunState = self._program(
+                np.asarray(chosen, np.int32), np.asarray(seeds, np.uint32), self._examples
+            )
         return states
 
 
@@ -134,18 +117,27 @@ def first_state(
     return structure, start(recipe, params, rest, seed)
 
 
-def _over(initial: Callable[[jax.Array], RunState], seeds: jax.Array) -> RunState:
+def _strongly_typed(leaf: jax.Array) -> jax.Array:
+    """The branches of a switch must agree in weak types, too."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
+    return jax.lax.convert_element_type(leaf, leaf.dtype)
+
+
+def _over(
+    draw: Callable[[tuple[jax.Array, jax.Array]], RunState], runs: tuple[jax.Array, jax.Array]
+) -> RunState:
     # On CPU in jaxlib 0.10, batched QR decompositions (orthogonal initializers) that run at the
     # same time deadlock: each blocks a thread of the pool while it waits for the others.
     sequential = jax.default_backend() == "cpu"
-    states: RunState = jax.lax.map(initial, seeds) if sequential else jax.vmap(initial)(seeds)
+    states: RunState = jax.lax.map(draw, runs) if sequential else jax.vmap(draw)(runs)
     return states
 
 
 def _compile(
-    stacked: Callable[[Sequence[jax.Array], jax.Array, Data | None], RunState],
-    seeds: Sequence[np.ndarray],
-    order: np.ndarray,
+    stacked: Callable[[jax.Array, jax.Array, Data | None], RunState],
+    chosen: np.ndarray,
+    seeds: np.ndarray,
     examples: Data | None,
 ) -> jax.stages.Compiled:
     # A program that runs once does not repay XLA's full optimization: on CPU a LeNet's
@@ -153,7 +145,7 @@ def _compile(
     # differ only by rounding.
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
     with jax.disable_jit(False):
-        lowered = jax.jit(stacked, compiler_options=options).lower(seeds, order, examples)
+        lowered = jax.jit(stacked, compiler_options=options).lower(chosen, seeds, examples)
     text = lowered.as_text()
     if text not in _compiled:
         _compiled[text] = lowered.compile()

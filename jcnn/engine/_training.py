@@ -43,7 +43,7 @@ class Training:
         self._values = shard_runs(compiled.mesh, compiled._hyperparameters())
         self._history: History | None = None
         if snapshot is None:
-            self._states = shard_runs(compiled.mesh, compiled.initialization.states())
+            self._states = shard_runs(compiled.mesh, compiled.initial_states())
             self._epoch, self._done = 0, 0
             steps = compiled.steps_per_epoch * compiled.group.epochs
             self.outcomes = [Outcome(steps=steps) for _ in compiled.group.runs]
@@ -66,12 +66,13 @@ class Training:
     @property
     def seconds(self) -> float:
         """The seconds of training so far, without compilation and evaluation."""
-        return self.outcomes[0].seconds * self._compiled.size / self._compiled.mesh.size
+        return self.outcomes[0].seconds * len(self.outcomes) / self._compiled.mesh.size
 
     def model(self, run: int) -> nnx.Module:
         """Return a run's current model, in evaluation mode."""
         parts = (self._states.params, self._states.rest)
-        params, rest = jax.tree.map(lambda leaf: leaf[run], parts)
+        row = self._compiled.rows[run]
+        params, rest = jax.tree.map(lambda leaf: leaf[row], parts)
         return nnx.merge(self._compiled.initialization.structure.evaluate, params, rest)
 
     def snapshot(self) -> Snapshot:
@@ -82,7 +83,7 @@ class Training:
         """Train every run to the end; yield the number of steps done after each call."""
         compiled = self._compiled
         per_epoch, epochs = compiled.steps_per_epoch, compiled.group.epochs
-        first_steps = max(FIRST_CALL * compiled.mesh.size // compiled.size, 1)
+        first_steps = max(FIRST_CALL * compiled.mesh.size // len(self.outcomes), 1)
         pacer = Pacer(SECONDS_PER_CALL, first_steps)
         while self._epoch < epochs:
             self.start(self._epoch)
@@ -118,17 +119,19 @@ class Training:
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Add the epoch's means and measurements to the outcomes."""
+        rows = self._compiled.rows
         if self._history is not None:
-            held = np.asarray(self._states.held_sums)[:, :, -1] > 0
-            _record_means(outcomes, self._history, np.asarray(self._states.diverged_at), held)
+            held = np.asarray(self._states.held_sums)[rows, :, -1] > 0
+            history = jax.tree.map(lambda means: means[rows], self._history)
+            _record_means(outcomes, history, np.asarray(self._states.diverged_at)[rows], held)
         watch = self._compiled.group.recipe.watch
         if watch is not None:
             first = self._epoch * self._compiled.steps_per_epoch
-            _record_measurements(outcomes, watch, first, np.asarray(self._states.watched))
+            _record_measurements(outcomes, watch, first, np.asarray(self._states.watched)[rows])
 
     def _add_seconds(self, seconds: float) -> None:
         for outcome in self.outcomes:
-            outcome.seconds += seconds * self._compiled.mesh.size / self._compiled.size
+            outcome.seconds += seconds * self._compiled.mesh.size / len(self.outcomes)
 
     def _call(self, call: Call) -> History:
         with jax.disable_jit(False):  # the program is compiled already
@@ -163,7 +166,7 @@ def _record_measurements(
     NaN stands for what a run did not reach because it diverged, and for what a layer does not have.
     """
     steps = range(first, first + watch.steps, watch.every)
-    for outcome, numbers in zip(outcomes, measured, strict=False):
+    for outcome, numbers in zip(outcomes, measured, strict=True):
         end = math.inf if outcome.diverged_at is None else outcome.diverged_at
         reached = np.array([step <= end for step in steps])[:, None, None]
         values = np.where(reached & (numbers != UNKNOWN), numbers, np.nan)

@@ -2,7 +2,7 @@
 
 import copy
 import operator
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,14 +13,13 @@ import optax
 from flax import nnx
 
 from jcnn import data as datasets
-from jcnn import engine, names, training
+from jcnn import engine, training
 from jcnn.analysis.labels import label
-from jcnn.diagnosis import lsuv
 from jcnn.diagnosis.monitor import make_watch
-from jcnn.errors import UsageError
+from jcnn.study.allocation import Wanted
 from jcnn.study.augmentation_check import check_augmentation
-from jcnn.study.factors import DEFAULTS, TRACED, Combination, is_data_driven, model_arguments
-from jcnn.study.limits import too_large
+from jcnn.study.builders import Builders
+from jcnn.study.factors import DEFAULTS, TRACED, Combination
 from jcnn.study.model_error import ModelError, described, reason
 from jcnn.study.plan import Plan
 from jcnn.study.storage import run_key
@@ -39,7 +38,8 @@ class Planned(NamedTuple):
 class Job:
     """One group of combinations of a study: its model builders, recipe and runs.
 
-    `failures` maps combinations that cannot be trained to the reason; `runs` omits their runs.
+    A new job has no runs; `wanting` gives it some. `failures` maps combinations that cannot be
+    trained to the reason; it is shared by all jobs that are made from this one.
     """
 
     def __init__(
@@ -49,17 +49,15 @@ class Job:
         task: training.Task,
         data: training.Data,
         members: Sequence[int],
-        rates: Mapping[int, Sequence[float]],
     ) -> None:
         first = plan.combinations[members[0]]
         self.members = [plan.combinations[index] for index in members]
         self.indices = members
         self.task = task
         self.plan, self.dataset, self.data = plan, dataset, data
-        self.outputs = _outputs(dataset, task)
+        self._builders = Builders(plan, dataset, task)
         self.batch_size = first.value("batch_size", plan.batch_size)
         self.epochs = operator.index(plan.epochs)
-        self.dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
         self.recipe = training.Recipe(
             task,
             training.optimizers.adapt(
@@ -74,31 +72,57 @@ class Job:
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.failures: dict[int, str] = {}
+        self.runs: list[Planned] = []
+        self._included: Sequence[int] = range(len(members))
         self._checked: set[int] = set()
-        self.runs = [
-            Planned(m, rate, seed, run_key.digest([identity, rate, seed]))
-            for m, index in enumerate(members)
-            if (identity := self._identity(m)) is not None
-            for rate in rates.get(index, plan.learning_rates)
-            for seed in plan.seed_values
-        ]
+        self._identities: dict[int, str | None] = {}
 
-    def missing(self, finished: Container[str]) -> "Job":
-        """The same group with its unfinished runs only."""
-        return self._with([run for run in self.runs if run.key not in finished])
+    def wanting(self, wanted: Iterable[Wanted]) -> "Job":
+        """The same group with those of these runs that are its own and can be trained."""
+        runs = [
+            Planned(self.indices.index(run.combination), run.learning_rate, run.seed, key)
+            for run, key in self.keys(wanted).items()
+        ]
+        return self._with(runs)
+
+    def keys(self, wanted: Iterable[Wanted]) -> dict[Wanted, str]:
+        """The ledger keys of those of these runs that are the group's own and can be trained."""
+        mine = {self.indices[m]: m for m in self._included}
+        return {
+            run: run_key.digest([identity, run.learning_rate, run.seed])
+            for run in wanted
+            if (m := mine.get(run.combination)) is not None
+            if (identity := self._identity(m)) is not None
+        }
 
     def only(self, combination: int) -> "Job":
-        """The same group with the runs of one combination only."""
-        return self._with([run for run in self.runs if self.indices[run.member] == combination])
+        """The group of one combination only, and its runs."""
+        job = self._with([run for run in self.runs if self.indices[run.member] == combination])
+        job._included = [self.indices.index(combination)]
+        return job
 
     def alone(self) -> list["Job"]:
-        """Split the group by combination."""
-        return [self.only(self.indices[m]) for m in sorted({run.member for run in self.runs})]
+        """Split the group by combination, as far as combinations can be trained."""
+        return [self.only(self.indices[m]) for m in self._trainable]
 
-    def halves(self) -> tuple["Job", "Job"]:
-        """Split the group into two with half of the runs each."""
-        middle = len(self.runs) // 2
-        return self._with(self.runs[:middle]), self._with(self.runs[middle:])
+    def blocks(self, size: int) -> Iterator["Job"]:
+        """Split the runs into jobs of at most `size`, of few seeds each.
+
+        Few, because batches of a seed's own take memory where examples are streamed.
+        """
+        runs = sorted(self.runs, key=lambda run: (run.seed, run.member))
+        if len(runs) <= size:
+            yield self
+            return
+        most_seeds = len(self.plan.seed_values)
+        block: list[Planned] = []
+        for run in runs:
+            seeds = {each.seed for each in (*block, run)}
+            if len(block) == size or len(seeds) > most_seeds:
+                yield self._with(block)
+                block = []
+            block.append(run)
+        yield self._with(block)
 
     def check(self) -> None:
         """Build the models abstractly, and drop the runs of models that cannot be trained."""
@@ -106,35 +130,42 @@ class Job:
             self._checks(m)
         self.runs = [run for run in self.runs if self.indices[run.member] not in self.failures]
 
-    @property
-    def trained(self) -> int:
-        """The number of runs that did not fail, after the job has run."""
-        return sum(self.indices[run.member] not in self.failures for run in self.runs)
-
     def fail(self, reason: str) -> None:
         """Record `reason` for every combination that still has runs to train."""
         self.failures |= {self.indices[run.member]: reason for run in self.runs}
 
-    def compile(self) -> engine.CompiledGroup:
-        """Initialize the models and compile the training program."""
-        used = sorted({run.member for run in self.runs})
-        runs = [
+    def compile(self, capacity: int | None = None) -> engine.CompiledGroup:
+        """Compile the programs for these runs, with room for `capacity` runs of the group."""
+        trainable = self._trainable
+        group = engine.Group(
+            # No run uses the builder of a member that cannot be trained.
+            [self._builder(m if m in trainable else trainable[0]) for m in self._included],
+            self._engine_runs(),
+            self._recipe(trainable[0]),
+            self.batch_size,
+            self.epochs,
+            self.plan.data_memory,
+            capacity=capacity,
+        )
+        return engine.CompiledGroup(group, self.data)
+
+    def on(self, compiled: engine.CompiledGroup) -> engine.CompiledGroup:
+        """These runs on the programs that were compiled for other runs of the group."""
+        return compiled.with_runs(self._engine_runs())
+
+    def _engine_runs(self) -> list[engine.Run]:
+        return [
             engine.Run(
-                used.index(run.member),
+                self._included.index(run.member),
                 run.seed,
                 self._numbers(self.members[run.member], run.learning_rate),
             )
             for run in self.runs
         ]
-        group = engine.Group(
-            [self._builder(m) for m in used],
-            runs,
-            self._recipe(used[0]),
-            self.batch_size,
-            self.epochs,
-            self.plan.data_memory,
-        )
-        return engine.CompiledGroup(group, self.data)
+
+    @property
+    def _trainable(self) -> list[int]:
+        return [m for m in self._included if self.indices[m] not in self.failures]
 
     def model(self, m: int, seed: int) -> nnx.Module:
         """The initial model of a member's run from this seed."""
@@ -147,7 +178,7 @@ class Job:
         if every is None:
             return self.recipe
         batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
-        model = nnx.eval_shape(lambda: self._build(self.members[m], nnx.Rngs(0)))
+        model = nnx.eval_shape(lambda: self._builders.build(self.members[m], nnx.Rngs(0)))
         steps = self.recipe.total_steps // self.epochs
         watch = make_watch(model, batch, self.task.loss, every=every, steps=steps)
         return replace(self.recipe, watch=watch)
@@ -184,7 +215,16 @@ class Job:
         job.runs = runs
         return job
 
+    def _builder(self, m: int) -> engine.Builder:
+        return self._builders.builder(self.members[m])
+
     def _identity(self, m: int) -> str | None:
+        """The key of a member's runs but for rate and seed; None if it cannot be trained."""
+        if m not in self._identities:
+            self._identities[m] = self._find_identity(m)
+        return self._identities[m]
+
+    def _find_identity(self, m: int) -> str | None:
         def program_text() -> str:
             self._checks(m)
             if self.indices[m] in self.failures:
@@ -196,7 +236,7 @@ class Job:
             except Exception as error:
                 self.failures[self.indices[m]] = (
                     f"the training step of the model raised {described(error)} with "
-                    f"{_label(self.members[m])}: {reason(error)}"
+                    f"{label(self.members[m].names()) or 'no factors'}: {reason(error)}"
                 )
                 raise ModelError from error
 
@@ -210,70 +250,10 @@ class Job:
             return
         self._checked.add(m)
         try:
-            self._check_model(m)
+            check_augmentation(self.recipe.augmentation, self.dataset, self.batch_size)
+            self._builders.check(self.members[m], self.batch_size, self.data)
         except ModelError as error:
             self.failures[self.indices[m]] = str(error)
-
-    def _check_model(self, m: int) -> None:
-        member, build = self.members[m], self._builder(m)
-        self._arguments(member)  # a factor that the model does not take concerns the whole study
-        few = engine.sampled_examples([build], self.data)
-        batch = jax.ShapeDtypeStruct((self.batch_size, *self.dataset.input_shape), jnp.float32)
-        check_augmentation(self.recipe.augmentation, self.dataset, self.batch_size)
-
-        excess: list[str | None] = []
-
-        def outputs_of(seed: Any, x: Any) -> Any:
-            model = engine.first_model(build, seed, few)
-            excess.append(too_large(model))
-            return model(x)
-
-        try:
-            outputs = jax.eval_shape(outputs_of, jnp.uint32(0), batch)
-        except (Exception, SystemExit) as error:
-            raise ModelError(
-                f"the model raised {described(error)} with {_label(member)} on inputs of shape "
-                f"{batch.shape}: {reason(error)}"
-            ) from error
-        if excess[0] is not None:
-            raise ModelError(f"the model with {_label(member)} is too large: {excess[0]}")
-        shape = getattr(outputs, "shape", type(outputs).__name__)
-        if shape != (self.batch_size, self.outputs):
-            takes = "outputs" in model_arguments(self.plan.build_model, member, {"outputs": 0})
-            raise ModelError(
-                f"the model with {_label(member)} maps inputs of shape {batch.shape} to "
-                f"{shape}; expected {(self.batch_size, self.outputs)} for {self.task.name}: "
-                + (
-                    "its last layer needs `outputs` units"
-                    if takes
-                    else "add the argument `outputs`"
-                )
-            )
-
-    def _builder(self, m: int) -> engine.Builder:
-        build = partial(self._build, self.members[m])
-        fitted = is_data_driven(self.plan.build_model, self.members[m])
-        return engine.Fitted(build, lsuv) if fitted else build
-
-    def _build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
-        model = self.plan.build_model(**self._arguments(member, rngs))
-        if not isinstance(model, nnx.Module):
-            raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
-        return model
-
-    def _arguments(self, member: Combination, rngs: nnx.Rngs | None = None) -> dict[str, Any]:
-        """The model's arguments. Raises UsageError if it does not take one that the study sets."""
-        context: dict[str, Any] = {
-            "input_shape": self.dataset.input_shape,
-            "outputs": self.outputs,
-            "rngs": rngs,
-        }
-        if self.dtype is not None:
-            context["dtype"] = self.dtype
-        arguments = model_arguments(self.plan.build_model, member, context)
-        if self.dtype is not None and "dtype" not in arguments:
-            raise UsageError("the model does not take dtype; add the argument, or drop the setting")
-        return arguments
 
     def _numbers(self, member: Combination, rate: float) -> training.Hyperparameters:
         return training.Hyperparameters(
@@ -281,13 +261,3 @@ class Job:
             float(member.value("momentum", DEFAULTS["momentum"])),
             float(member.value("weight_decay", DEFAULTS["weight_decay"])),
         )
-
-
-def _outputs(dataset: datasets.Dataset, task: training.Task) -> int:
-    if task.name == "classification":
-        return dataset.num_classes or 0
-    return 1 if dataset.train_targets.ndim == 1 else dataset.train_targets.shape[1]
-
-
-def _label(member: Combination) -> str:
-    return label(member.names()) or "no factors"

@@ -7,6 +7,7 @@ from typing import Any, SupportsIndex
 
 from flax import nnx
 
+from jcnn.analysis.racing import LOOKS
 from jcnn.errors import UsageError
 from jcnn.study import settings
 from jcnn.study.factors import Combination, Level, combinations, group, levels
@@ -45,12 +46,18 @@ class Plan:
     data_memory: int | None = None
     diagnose: int | None = None
     data_dir: str | None = None
+    full_grid: bool = False
+    within: float | None = None
+    max_runs: int | None = None
+    budget: Any = None
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without data."""
         for name, check in settings.CHECKS.items():
             setattr(self, name, check(getattr(self, name)))
         self.seed_values: list[int] = settings.seed_values(self.seeds)
+        if self.full_grid and (self.within or self.max_runs):
+            raise UsageError("full_grid trains everything; drop it, or within and max_runs")
         self.build_model: Callable[..., nnx.Module] = settings.named("model", self.model)
         self.augment = settings.named("augmentation", self.augmentation)
         if not isinstance(self.factors, Mapping):
@@ -63,8 +70,44 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        """The number of trainings."""
+        """The number of trainings of the full grid."""
         return len(self.combinations) * len(self.learning_rates) * len(self.seed_values)
+
+    @property
+    def most_runs(self) -> int | None:
+        """The largest number of trainings; None if only `within` or `budget` limits it.
+
+        A race takes no more than the full grid, unless one of its limits is set.
+        """
+        if self.races and (self.max_runs or self.within or self.budget):
+            return self.max_runs
+        return self.runs
+
+    @property
+    def races(self) -> bool:
+        """Whether runs are given to combinations by what earlier ones say of them."""
+        return not self.full_grid and len(self.combinations) > 1
+
+    def runs_at_once(self, members: Sequence[Combination]) -> int | None:
+        """The number of runs that the programs of a group have room for; None for what is missing.
+
+        A race trains few at a time with a budget, so that little is unfinished when it is spent.
+        """
+        if not self.races:
+            return None
+        per_member = 1 if self.budget is not None else max(len(self.learning_rates), 3)
+        return len(members) * per_member
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """Every seed that the study may train with, in their order."""
+        most = max(len(self.seed_values), LOOKS[-1] if self.races else 0)
+        return [self.seed(place) for place in range(most)]
+
+    def seed(self, place: int) -> int:
+        """The seed with this place in the order of training; a race may go beyond `seeds`."""
+        seeds = sorted(self.seed_values)
+        return seeds[place] if place < len(seeds) else seeds[-1] + 1 + place - len(seeds)
 
     @property
     def compilations(self) -> int:

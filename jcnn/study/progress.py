@@ -23,6 +23,9 @@ class GroupProgress(NamedTuple):
 class Progress:
     """The progress of a running study; `runs_done` includes fractions of running trainings.
 
+    `runs` is the number of runs wanted so far, and `most_runs` the largest that it may become; None
+    if only time or the bound limits it.
+
     `combination` is the label of the group that is training now; `loaded` counts the runs that were
     stored before.
     """
@@ -34,10 +37,16 @@ class Progress:
     best: str
     loaded: int = 0
     groups: Sequence[GroupProgress] = ()
+    most_runs: int | None = None
 
 
 def progress(
-    result: Result, jobs: Sequence[Job], job: Job, runs_done: float, seconds: float
+    result: Result,
+    jobs: Sequence[Job],
+    job: Job,
+    runs_done: float,
+    seconds: float,
+    most_runs: int | None = None,
 ) -> Progress:
     """The progress when `result` has the finished runs, and `runs_done` of `job` are running."""
     rows = result.answer.rows
@@ -65,4 +74,5 @@ def progress(
         best(range(len(result.combinations))),
         result.environment["runs_loaded"],
         groups,
+        most_runs,
     )

@@ -7,6 +7,7 @@ from flax import nnx
 
 from jcnn import engine
 from jcnn.errors import UsageError
+from jcnn.study.allocation import Wanted
 from jcnn.study.prepare import Prepared
 from jcnn.study.study import Study
 
@@ -27,7 +28,7 @@ def train_one(
     a single run may round differently from one for many. The model expects inputs normalized by
     `jcnn.training.normalize(inputs, prepared.data)`.
 
-    Raises UsageError if the combination cannot be trained.
+    Raises UsageError if the combination cannot be trained, or if the study trains no such seed.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=1, epochs=1)
     >>> row = study.run().ranking()[0]
@@ -76,12 +77,13 @@ def _training(
     seeds: Sequence[int],
     prepared: Prepared | None,
 ) -> engine.Training:
-    unknown = sorted(set(seeds) - set(study.seed_values))
+    unknown = sorted(set(seeds) - set(study.all_seeds))
     if unknown:
         raise UsageError(f"seed {unknown[0]} is not one of the study's seeds")
-    study = replace(study, diagnose=None, seeds=seeds)
-    jobs = study.jobs(prepared or study.prepare(), {combination: [learning_rate]})
-    job = next(job for job in jobs if combination in job.indices).only(combination)
+    study = replace(study, diagnose=None)
+    jobs = study.jobs(prepared or study.prepare())
+    group = next(job for job in jobs if combination in job.indices).only(combination)
+    job = group.wanting([Wanted(combination, learning_rate, seed) for seed in seeds])
     job.check()
     if not job.runs:
         raise UsageError(job.failures[combination])

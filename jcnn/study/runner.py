@@ -1,18 +1,21 @@
 """Run a study's groups: lock, compile ahead in threads, train, checkpoint and store."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import jax
 from filelock import FileLock
 
 from jcnn import engine
 from jcnn.study.job import Job
+from jcnn.study.plan import Plan
 from jcnn.study.storage.atomic_files import StorageError
 from jcnn.study.storage.checkpoint import Checkpoints
 from jcnn.study.storage.directory import Memory, StudyDirectory
 from jcnn.study.storage.run_key import digest
+from jcnn.study.trials import Trials
 
 # The number of groups that are compiled ahead of the one that is training.
 AHEAD = 2
@@ -24,166 +27,220 @@ CHECKPOINT_SHARE = 0.05
 Show = Callable[[Job, float], None]
 
 
-def run_jobs(
-    jobs: Sequence[Job], keep: Memory | StudyDirectory, notes: list[str], show: Show
-) -> Iterator[Job]:
-    """Train and store the missing runs of each job; yield each job when it is finished.
+class OutOfTimeError(Exception):
+    """The deadline of a study has passed."""
 
-    If a job fails, the reason is recorded in it and the other jobs go on. A group that another
+
+@dataclass(eq=False)
+class _Part:
+    """A group, or what of it is trained apart because the whole failed, and its programs.
+
+    `capacity` is the number of runs that the programs have room for; None until it is compiled, if
+    they are to have room for the runs that are missing then.
+    """
+
+    group: Job
+    capacity: int | None
+    compiled: Future[engine.CompiledGroup] | None = None
+
+
+class Runner:
+    """Trains what a study's trials want, with one program per group for all stages.
+
+    If a group fails, the reason is recorded in it and the other groups go on. A group that another
     process is training is deferred until nothing else is left to do.
     """
-    left = list(jobs)
-    claimed: list[tuple[Job, FileLock, Future[engine.CompiledGroup]]] = []
-    pool = ThreadPoolExecutor(AHEAD)
 
-    def claim(*, wait: bool) -> None:
-        while len(claimed) < AHEAD:
-            next_job = _claim(left, keep, show, wait=wait and not claimed)
-            if next_job is None:
+    def __init__(
+        self,
+        plan: Plan,
+        trials: Trials,
+        keep: Memory | StudyDirectory,
+        show: Show,
+        deadline: float | None = None,
+    ) -> None:
+        """`deadline` is a time of `time.perf_counter`."""
+        self._trials, self._keep, self._show, self._deadline = trials, keep, show, deadline
+        self._parts = [_Part(group, plan.runs_at_once(group.members)) for group in trials.groups]
+        self._claimed: list[tuple[_Part, FileLock]] = []
+        self._training: _Part | None = None
+        self._pool = ThreadPoolExecutor(AHEAD)
+
+    def run(self) -> Iterator[int]:
+        """Train until nothing is missing; yield the number of runs trained per visit of a group.
+
+        Raises OutOfTimeError when the deadline has passed; what is training is checkpointed.
+        """
+        try:
+            self._claim_ahead(wait=True)
+            while self._claimed:
+                part, lock = self._claimed.pop(0)
+                self._training = part
+                try:
+                    self._claim_ahead(wait=False)
+                    trained = self._visit(part)
+                finally:
+                    lock.release()
+                    self._training = None
+                self._trials.update()
+                yield trained
+                self._claim_ahead(wait=True)
+        finally:
+            # An interruption does not wait for running compilations.
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for _, lock in self._claimed:
+                lock.release()
+
+    def _claim_ahead(self, *, wait: bool) -> None:
+        while len(self._claimed) < AHEAD:
+            claimed = self._claim(wait=wait and not self._claimed)
+            if claimed is None:
                 return
-            job, lock = next_job
-            claimed.append((job, lock, pool.submit(job.compile)))
+            self._claimed.append(claimed)
 
-    try:
-        claim(wait=True)
-        while claimed:
-            job, lock, compiled = claimed.pop(0)
-            claim(wait=False)
+    def _claim(self, *, wait: bool) -> tuple[_Part, FileLock] | None:
+        """The next part with missing runs that no other process is training, and its lock.
+
+        None if there is none, or if other processes hold all of them and `wait` is false.
+        """
+        while True:
+            self._trials.update()
+            mine = [self._training, *(part for part, _ in self._claimed)]
+            left = [
+                part
+                for part in self._parts
+                if part not in mine and self._trials.missing(part.group).runs
+            ]
+            if not left:
+                return None
+            for part in left:
+                lock = self._keep.claim(digest(part.group.label), wait=False)
+                if lock is not None:
+                    break
+            else:
+                if not wait:
+                    return None
+                part = left[0]
+                self._show(part.group, 0.0)
+                lock = self._keep.claim(digest(part.group.label), wait=True)
+                if lock is None:
+                    continue
+            self._trials.update()
+            missing = self._trials.missing(part.group)
+            missing.check()
+            if missing.runs:
+                self._compile(part, missing)
+                # Its next runs come after those of the other parts.
+                self._parts.remove(part)
+                self._parts.append(part)
+                return part, lock
+            lock.release()
+
+    def _compile(self, part: _Part, missing: Job) -> None:
+        """Start to compile a part's programs, unless it has them."""
+        part.capacity = part.capacity or len(missing.runs)
+        if part.compiled is None:
+            first = next(missing.blocks(part.capacity))
+            part.compiled = self._pool.submit(first.compile, part.capacity)
+
+    def _visit(self, part: _Part) -> int:
+        """Train and store a part's missing runs, block by block; return their number.
+
+        If the device runs out of memory, blocks are halved. If anything else fails, each
+        combination is trained alone, so that only those at fault fail.
+        """
+        missing = self._trials.missing(part.group)
+        missing.check()
+        self._compile(part, missing)
+        trained = 0
+        for block in missing.blocks(part.capacity or 1):
             try:
-                _train(job, compiled.result, keep, notes, show)
-            except StorageError:
+                self._train(part, block)
+            except (StorageError, OutOfTimeError):
                 raise
             except Exception as error:
-                job.fail(_reason(error))
-            finally:
-                lock.release()
-            yield job
-            claim(wait=True)
-    finally:
-        # An interruption does not wait for running compilations.
-        pool.shutdown(wait=False, cancel_futures=True)
-        for _, lock, _ in claimed:
-            lock.release()
-
-
-def _claim(
-    left: list[Job], keep: Memory | StudyDirectory, show: Show, *, wait: bool
-) -> tuple[Job, FileLock] | None:
-    """The next job with missing runs that no other process is training, and its lock.
-
-    None if there is none, or if other processes hold all remaining jobs and `wait` is false.
-    """
-    while left:
-        for job in left:
-            lock = keep.claim(digest(job.label), wait=False)
-            if lock is not None:
+                self._split(part, block, error)
                 break
-        else:
-            if not wait:
-                return None
-            job = left[0]
-            show(job, 0.0)
-            lock = keep.claim(digest(job.label), wait=True)
-        left.remove(job)
-        missing = job.missing(keep.outcomes([run.key for run in job.runs]))
-        missing.check()
-        if missing.runs and lock is not None:
-            return missing, lock
-        if lock is not None:
-            lock.release()
-    return None
+            trained += len(block.runs)
+        return trained
 
-
-def _train(
-    job: Job,
-    compiled: Callable[[], engine.CompiledGroup],
-    keep: Memory | StudyDirectory,
-    notes: list[str],
-    show: Show,
-) -> None:
-    """Train a job and store its runs.
-
-    If the device runs out of memory, the job is split in halves. If anything else fails, each
-    combination is trained alone, so that only those at fault fail.
-    """
-    checkpoints = keep.checkpoints([run.key for run in job.runs])
-    try:
-        training = _training(job, compiled(), checkpoints, notes)
-        _advance(job, training, checkpoints, notes, show)
-    except StorageError:
-        raise
-    except Exception as error:
-        parts = _smaller(job, error, notes)
-    else:
-        keep.add(job.rows(training.outcomes))
+    def _train(self, part: _Part, block: Job) -> None:
+        """Train a block, with checkpoints on the way, and store its runs."""
+        checkpoints = self._keep.checkpoints([run.key for run in block.runs])
+        training = self._start(block, self._programs(part), checkpoints)
+        total = block.recipe.total_steps
+        last, pause = time.perf_counter(), CHECKPOINT_SECONDS
+        for steps in training.run():
+            self._show(block, steps / total * len(block.runs))
+            began = time.perf_counter()
+            late = self._deadline is not None and began >= self._deadline
+            if steps == total or not (late or began - last >= pause):
+                continue
+            if checkpoints is not None:
+                try:
+                    checkpoints.keep(training.snapshot())
+                except Exception as error:  # Orbax raises whatever its storage raises
+                    checkpoints = None
+                    self._keep.notes.append(
+                        f"{block.label}: not checkpointed ({' '.join(str(error).split())[:200]}), "
+                        "so an interruption would have lost it"
+                    )
+            if late:
+                raise OutOfTimeError
+            last = time.perf_counter()
+            pause = max(CHECKPOINT_SECONDS, (last - began) / CHECKPOINT_SHARE)
+        self._keep.add(block.rows(training.outcomes))
         if checkpoints is not None:
             checkpoints.remove()
-        return
-    for part in parts:
-        _train(part, part.compile, keep, notes, show)
 
+    def _programs(self, part: _Part) -> engine.CompiledGroup:
+        """A part's programs, once they are compiled."""
+        if part.compiled is None:
+            raise ValueError("the part was not compiled")
+        if self._deadline is None:
+            return part.compiled.result()
+        try:
+            return part.compiled.result(max(self._deadline - time.perf_counter(), 0.0))
+        except TimeoutError:
+            raise OutOfTimeError from None
 
-def _smaller(job: Job, error: Exception, notes: list[str]) -> Sequence[Job]:
-    """The jobs to train instead of one that failed; none if it cannot be split, and has failed."""
-    memory = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
-    if memory and len(job.runs) > 1:
-        notes.append(
-            f"{job.label}: {len(job.runs)} runs together did not fit the device's memory, so they "
-            "were trained as two groups"
+    def _start(
+        self, block: Job, programs: engine.CompiledGroup, checkpoints: Checkpoints | None
+    ) -> engine.Training:
+        compiled = block.on(programs)
+        snapshot = None if checkpoints is None else checkpoints.newest()
+        if snapshot is not None:
+            try:
+                return engine.Training(compiled, snapshot)
+            except ValueError as error:
+                self._keep.notes.append(f"{block.label}: its checkpoint was not used: {error}")
+        return engine.Training(compiled)
+
+    def _split(self, part: _Part, block: Job, error: Exception) -> None:
+        """Train a part that failed in smaller blocks or parts, or record that it has failed."""
+        memory = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(
+            error
         )
-        return job.halves()
-    combinations = job.alone()
-    if len(combinations) > 1:
-        return combinations
-    if memory:
-        job.fail(
-            f"out of memory: a single run of {job.label} does not fit the device; use a "
-            "smaller batch_size or a narrower model"
-        )
-    else:
-        job.fail(_reason(error))
-    return ()
+        if memory and len(block.runs) > 1:
+            self._keep.notes.append(
+                f"{block.label}: {len(block.runs)} runs together did not fit the device's memory, "
+                "so they were trained in smaller groups"
+            )
+            part.capacity, part.compiled = -(-len(block.runs) // 2), None
+            return
+        combinations = part.group.alone()
+        if len(combinations) > 1:
+            self._parts.remove(part)
+            self._parts += [_Part(alone, part.capacity) for alone in combinations]
+        elif memory:
+            block.fail(
+                f"out of memory: a single run of {block.label} does not fit the device; use a "
+                "smaller batch_size or a narrower model"
+            )
+        else:
+            block.fail(_reason(error))
 
 
 def _reason(error: Exception) -> str:
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
     return kind + " ".join(str(error).split())[-400:]  # the cause comes last
-
-
-def _training(
-    job: Job, compiled: engine.CompiledGroup, checkpoints: Checkpoints | None, notes: list[str]
-) -> engine.Training:
-    snapshot = None if checkpoints is None else checkpoints.newest()
-    if snapshot is not None:
-        try:
-            return engine.Training(compiled, snapshot)
-        except ValueError as error:
-            notes.append(f"{job.label}: its checkpoint was not used: {error}")
-    return engine.Training(compiled)
-
-
-def _advance(
-    job: Job,
-    training: engine.Training,
-    checkpoints: Checkpoints | None,
-    notes: list[str],
-    show: Show,
-) -> None:
-    """Train to the end, with checkpoints on the way."""
-    total = job.recipe.total_steps
-    last, pause = time.perf_counter(), CHECKPOINT_SECONDS
-    for steps in training.run():
-        show(job, steps / total * len(job.runs))
-        began = time.perf_counter()
-        if checkpoints is None or steps == total or began - last < pause:
-            continue
-        try:
-            checkpoints.keep(training.snapshot())
-        except Exception as error:  # Orbax raises whatever its storage raises
-            checkpoints = None
-            notes.append(
-                f"{job.label}: not checkpointed ({' '.join(str(error).split())[:200]}), so an "
-                "interruption would have lost it"
-            )
-        last = time.perf_counter()
-        pause = max(CHECKPOINT_SECONDS, (last - began) / CHECKPOINT_SHARE)

@@ -10,6 +10,7 @@ from jcnn import names
 from jcnn.errors import UsageError
 
 MOST = 1_000_000
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _LEAST_FLOAT32, _MOST_FLOAT32 = 2.0**-126, 3.4e38  # the least that is not denormal
 
 
@@ -53,6 +54,25 @@ def learning_rates(values: Any) -> tuple[float, ...]:
     if not rates or len(set(rates)) < len(rates):
         raise UsageError(f"learning_rates={rates_given}; expected distinct positive numbers")
     return rates
+
+
+def seconds(value: Any) -> float:
+    """A positive duration from seconds, or from text such as "90s", "10m" or "1.5h".
+
+    >>> seconds("10m"), seconds(45)
+    (600.0, 45.0)
+    """
+    expected = "a time such as 90s, 10m or 1.5h"
+    if not isinstance(value, str):
+        return number("budget", value, expected, lambda v: v > 0)
+    unit = _SECONDS.get(value[-1:].lower())
+    try:
+        amount = float(value if unit is None else value[:-1])
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount) or amount <= 0:
+        raise UsageError(f"budget={value!r}; expected {expected}")
+    return amount * (unit or 1.0)
 
 
 def _is_positive(value: float) -> bool:
@@ -131,6 +151,10 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "gradient_clip": _or_none(_number("gradient_clip", "a positive norm", _is_positive)),
     "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
     "extend_learning_rates": _flag("extend_learning_rates"),
+    "full_grid": _flag("full_grid"),
+    "within": _or_none(_number("within", "a positive number", lambda v: v > 0)),
+    "max_runs": _or_none(_whole("max_runs")),
+    "budget": _or_none(seconds),
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
     "diagnose": _or_none(_whole("diagnose", most=MOST)),

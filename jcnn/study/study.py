@@ -1,9 +1,10 @@
 """The main job: train every combination over seeds and learning rates, as a few programs."""
 
+import itertools
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from jcnn import engine
 from jcnn.analysis.metric import parse_metric
 from jcnn.analysis.result import Result
 from jcnn.study import toml
-from jcnn.study.collect import check_missing, collect
+from jcnn.study.allocation import Allocation, Wanted
 from jcnn.study.job import Job
 from jcnn.study.plan import Plan
 from jcnn.study.prepare import Prepared, prepare
 from jcnn.study.progress import Progress, progress
-from jcnn.study.runner import run_jobs
+from jcnn.study.runner import OutOfTimeError, Runner
 from jcnn.study.storage.directory import Memory, StudyDirectory, environment
 from jcnn.study.storage.ledger import NAME as LEDGER
+from jcnn.study.trials import Trials
 
 
 @dataclass
@@ -75,46 +77,45 @@ class Study(Plan):
         dataset, task, _ = prepared
         if metric is not None:
             parse_metric(metric, task.metric, task.higher_is_better)  # before anything is trained
-        rates: dict[int, Sequence[float]] = {}
-        jobs = self.jobs(prepared, rates)
-        keep, stored = _open(directory, jobs)
-        if dataset.remarks:
-            keep.notes.append(f"{dataset.name}: {dataset.remarks}")
-        ran = environment() | {"runs_loaded": stored, "runs_trained": 0}
         empty = Result(
             self.describe(dataset),
             task.metric,
             task.higher_is_better,
             [combination.names() for combination in self.combinations],
-            environment=ran,
-            notes=keep.notes,
             test_examples=len(dataset.test_inputs),
         )
+        keep, trials = self._open(directory, self.jobs(prepared), empty)
+        if dataset.remarks:
+            keep.notes.append(f"{dataset.name}: {dataset.remarks}")
+        ran = environment() | {"runs_loaded": len(trials.outcomes), "runs_trained": 0}
+        empty = replace(empty, environment=ran, notes=keep.notes)
         if isinstance(keep, StudyDirectory):
             keep.write_study(empty.study, self.unreadable())
-            if stored < sum(len(job.runs) for job in jobs):
+            if len(trials.outcomes) < len(trials.wanted):
                 keep.write_environment(ran)
-        result = collect(empty, jobs, keep)
+        result = trials.result(empty)
 
         def show(job: Job, runs_done: float) -> None:
             if on_progress is not None:
                 ranked = result if metric is None else result.by(metric)
                 seconds = time.perf_counter() - started
-                on_progress(progress(ranked, jobs, job, runs_done, seconds))
+                most = self.most_runs
+                on_progress(progress(ranked, trials.jobs, job, runs_done, seconds, most))
 
-        while True:
-            for job in run_jobs(jobs, keep, keep.notes, show):
-                ran["runs_trained"] += job.trained
-                result = collect(empty, jobs, keep)
-            result = collect(empty, jobs, keep)  # with what other processes have trained
-            if not result.records:
-                raise ValueError(next(iter(result.failures.values())))
-            wider = result.next_learning_rates() if self.extend_learning_rates else {}
-            if not wider:
-                break
-            for index, rate in wider.items():
-                rates[index] = (*rates.get(index, self.learning_rates), rate)
-            jobs = self.jobs(prepared, rates)
+        deadline = None if self.budget is None else started + self.budget
+        runner = Runner(self, trials, keep, show, deadline)
+        try:
+            for trained in runner.run():
+                ran["runs_trained"] += trained
+                ran["runs_loaded"] = len(trials.outcomes) - ran["runs_trained"]
+                result = trials.result(empty)
+        except OutOfTimeError:
+            trials.update()
+            keep.notes.append(self._stopped(trials))
+        result = trials.result(empty)  # with what other processes have trained
+        if not result.records:
+            reasons = [*result.failures.values(), *keep.notes[::-1]]
+            raise ValueError(reasons[0])
         ran["seconds"] = round(time.perf_counter() - started, 2)
         ran["compilations"] = engine.compilations().since(compiled)._asdict()
         if isinstance(keep, StudyDirectory):
@@ -125,11 +126,15 @@ class Study(Plan):
         """Load and split the data. Raises ValueError if it does not fit the task."""
         return prepare(self)
 
-    def jobs(
-        self, prepared: Prepared, rates: Mapping[int, Sequence[float]] | None = None
-    ) -> list[Job]:
-        """The study's groups; `rates` replace `learning_rates` for the combinations they map."""
-        return [Job(self, *prepared, members, rates or {}) for members in self.groups]
+    def jobs(self, prepared: Prepared) -> list[Job]:
+        """The study's groups with the runs of the full grid."""
+        grid = [
+            Wanted(*run)
+            for run in itertools.product(
+                range(len(self.combinations)), self.learning_rates, self.seed_values
+            )
+        ]
+        return [Job(self, *prepared, members).wanting(grid) for members in self.groups]
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
         """The study as its file holds it: names and numbers only."""
@@ -139,20 +144,30 @@ class Study(Plan):
         """The parts that a study file cannot restore, because they have no name."""
         return toml.unreadable(self)
 
+    def _open(
+        self, directory: str | os.PathLike[str] | None, groups: Sequence[Job], empty: Result
+    ) -> tuple[Memory | StudyDirectory, Trials]:
+        """The storage of the study, and its runs there, with models checked.
 
-def _open(
-    directory: str | os.PathLike[str] | None, jobs: Sequence[Job]
-) -> tuple[Memory | StudyDirectory, int]:
-    """The storage of a study, and how many of its runs are there already.
+        A new directory is made only after the models have been checked.
+        """
 
-    A new directory is made only after the models have been checked.
-    """
-    keep: Memory | StudyDirectory
-    if directory is None:
-        keep = Memory()
-        return keep, check_missing(jobs, keep)
-    if (Path(directory) / LEDGER).exists():
+        def trials_in(keep: Memory | StudyDirectory) -> Trials:
+            trials = Trials(groups, keep, Allocation(self, empty))
+            trials.check()
+            return trials
+
+        memory = Memory()
+        if directory is None:
+            return memory, trials_in(memory)
+        if not (Path(directory) / LEDGER).exists():
+            trials_in(memory)
         keep = StudyDirectory(directory)
-        return keep, check_missing(jobs, keep)
-    stored = check_missing(jobs, Memory())
-    return StudyDirectory(directory), stored
+        return keep, trials_in(keep)
+
+    def _stopped(self, trials: Trials) -> str:
+        missing = len(trials.wanted) - len(trials.outcomes)
+        return (
+            f"stopped after the budget of {self.budget:g} s: {len(trials.outcomes)} runs have "
+            f"finished, {missing} have begun or are next; run it again to go on"
+        )

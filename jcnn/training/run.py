@@ -104,8 +104,8 @@ def advance(
     compilation. An epoch or an evaluation may be cut into any number of calls: the order of its
     sums does not change. The sums of training restart at row 0, those of an evaluation at the first
     call after training. `state.diverged_at` is the first step whose loss is not finite; the run
-    ends there, and from then on its means are NaN. A held-out mean of which nothing has been
-    evaluated since the last training step is 0.
+    ends there, is not evaluated, and from then on its means are NaN. A held-out mean of which
+    nothing has been evaluated since the last training step is 0.
 
     >>> from flax import nnx
     >>> from jcnn import data, engine, models, training
@@ -242,4 +242,5 @@ def _evaluate(
         row = jnp.concatenate([values, jnp.sum(weights)[None]])
         return sums.at[jnp.where(i < data.validation_batches, 0, 1)].add(row)
 
-    return jax.lax.fori_loop(first, stop, add, state.held_sums)
+    ended = state.diverged_at != NEVER  # its means are NaN anyway
+    return jax.lax.fori_loop(first, jnp.where(ended, first, stop), add, state.held_sums)

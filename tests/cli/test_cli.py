@@ -24,7 +24,7 @@ def test_compare_prints_a_ranking_and_leaves_a_directory(tmp_path, capsys):
     arguments = ["compare", "--model", "mlp", *factors, *QUICK]
     assert main([*arguments, "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "2 runs, 2 compilations" in text
+    assert "at most 2 runs, 2 compilations" in text
     assert "tanh, orthogonal" in text
     assert "- activation: " in text
     assert (out / "results.json").exists()
@@ -192,8 +192,8 @@ def test_set_accepts_any_toml_key(capsys):
     parsed = argparse.Namespace(
         study=None, factor=None, learning_rate=None,
         set=['factors."weird name"=[1, 2]', "model=mlp"],
-        **dict.fromkeys(("data", "model", "seeds", "extend_learning_rates", "diagnose")),
         **dict.fromkeys((*study_arguments.FACTORS, *study_arguments.SETTINGS)),
+        **dict.fromkeys(study_arguments.OPTIONS),
     )  # fmt: skip
     assert study_arguments.study_keywords(parsed) == {
         "factors": {"weird name": [1, 2]},
@@ -233,7 +233,7 @@ def test_counts_of_one_are_singular(tmp_path, capsys):
     study = ["compare", "--activation", "tanh", *QUICK, "--out", str(tmp_path / "x")]
     assert main([*study, "--dry-run"]) == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "1 run: 1 combination x 1 learning rate x 1 seed, 1 epoch each" in words
+    assert "1 run, 1 compilation: 1 combination x 1 learning rate x 1 seed, 1 epoch each" in words
 
 
 WORDS = ["glorot_truncated_normal, batch", "tanh, none", "leaky_relu:0.2, layer"]

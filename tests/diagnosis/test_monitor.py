@@ -119,7 +119,7 @@ def test_when_off_the_program_is_the_same_as_without(monkeypatch):
 
 def test_under_vmap_other_steps_skip_the_measurement():
     group = compiled(Study(factors=FACTORS, diagnose=4, **SMALL))
-    states = group.initialization.states()
+    states = group.initial_states()
     numbers = group._hyperparameters()
     batches = group._batches(0)
     one = partial(training.run.advance, group.initialization.structure, group.group.recipe)

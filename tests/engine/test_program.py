@@ -32,8 +32,8 @@ def test_the_gradient_of_the_first_layers_input_is_never_computed(features):
     workload = replace(CONV_NETS[1], features=features, batch_size=16)
     with jax.numpy_dtype_promotion("standard"):
         group = EngineTraining(workload, 1).compiled
-        state = jax.tree.map(lambda leaf: leaf[0], group.initialization.states())
-        numbers = group.runs[0].hyperparameters
+        state = jax.tree.map(lambda leaf: leaf[0], group.initial_states())
+        numbers = group.group.runs[0].hyperparameters
         rows = jnp.zeros((1, workload.batch_size), jnp.int32)
         step = partial(training.run.advance, group.initialization.structure, group.group.recipe)
         ranges = jnp.array([0, 1, 0, 0])

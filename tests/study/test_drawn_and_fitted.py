@@ -61,7 +61,7 @@ def compiled(one, job=0):
 def test_initial_values_are_paired_over_poolings():
     factors = {"pooling": ["max", "stochastic"], "kernel_init": ["he_normal"]}
     one = study(factors=factors, seeds=[3, 4])
-    first, second = (compiled(one, job).initialization.states() for job in (0, 1))
+    first, second = (compiled(one, job).initial_states() for job in (0, 1))
     jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
     assert len(jax.tree.leaves(second.rest)) == len(jax.tree.leaves(first.rest)) + 2
 
@@ -195,7 +195,7 @@ def test_lsuv_is_fitted_to_a_sample_of_the_training_examples():
     assert one.compilations == 1
     prepared = one.prepare()
     job = one.jobs(prepared)[0]
-    states = job.compile().initialization.states()
+    states = job.compile().initial_states()
     data = prepared.data
     x = normalize(jnp.asarray(data.inputs[sample_indices(data.targets, 128)]), data)
     assert len(data.inputs) > 128

@@ -96,10 +96,10 @@ def test_a_combination_that_fails_leaves_the_others(tmp_path):
 def test_a_group_that_raises_while_it_compiles_leaves_the_others(monkeypatch):
     whole = jcnn.study.job.Job.compile
 
-    def compiled(self):
+    def compiled(self, capacity):
         if self.label.startswith("tanh"):
             raise RuntimeError("no such kernel")
-        return whole(self)
+        return whole(self, capacity)
 
     monkeypatch.setattr(jcnn.study.job.Job, "compile", compiled)
     result = study().run()

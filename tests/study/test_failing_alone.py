@@ -93,10 +93,10 @@ def test_combinations_that_do_not_fit_one_program_are_trained_alone():
 def test_a_combination_that_fails_to_compile_leaves_those_of_its_group(monkeypatch):
     whole = jcnn.study.job.Job.compile
 
-    def compiled(self):
+    def compiled(self, capacity):
         if any(self.members[run.member].value("momentum") == 0.5 for run in self.runs):
             raise RuntimeError("no such kernel")
-        return whole(self)
+        return whole(self, capacity)
 
     monkeypatch.setattr(jcnn.study.job.Job, "compile", compiled)
     result = study(factors={"momentum": [0.0, 0.5, 0.9], "hidden": [(4,)]}).run()

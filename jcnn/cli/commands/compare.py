@@ -31,9 +31,11 @@ def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "compare",
-        help="train every combination over seeds and learning rates, and rank them",
-        description="Train every combination of the factors' values over paired seeds and learning "
-        "rates. Without arguments: activation x kernel_init x normalization on digits, 300 runs.",
+        help="train combinations over seeds and learning rates, and say which to use",
+        description="Train combinations of the factors' values over paired seeds and learning "
+        "rates. Rates that are behind are dropped, and combinations that are ruled out get no more "
+        "seeds. Without arguments: activation x kernel_init x normalization on digits, at most 300 "
+        "runs.",
     )
     add_study_arguments(parser)
     parser.add_argument("--baseline", metavar="FACTOR=LEVEL,...", help=BASELINE_HELP)
@@ -74,10 +76,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         return print_plan(study, out, as_json=chosen.json)
     if not quiet:
-        console().print(
-            f"{count(study.runs, 'run')}, {count(study.compilations, 'compilation')}: "
-            f"{describe_runs(study)}"
-        )
+        console().print(describe_runs(study))
         sys.stdout.flush()
     with on_interruption(lambda: f"jcnn compare: interrupted; {_finished(out)}"):
         result = run_with_progress(study, out, chosen.metric, quiet)

@@ -1,0 +1,184 @@
+"""Which runs a study trains: all of a grid, or those that a race over seeds still needs.
+
+What is wanted is a function of the study and of the outcomes of runs that it wanted before, so an
+interrupted study comes to the same runs, and processes that share a directory agree.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from jcnn.analysis.learning_rate_grid import beyond_edge
+from jcnn.analysis.racing import LOOKS
+from jcnn.analysis.ranking import Row
+from jcnn.analysis.records import RunRecord
+from jcnn.analysis.result import Result
+from jcnn.engine import Outcome
+from jcnn.study.plan import Plan
+
+# After one seed, this share of the learning rates goes on (at least two), to this many seeds; the
+# best of those goes on alone.
+_KEPT_RATES = 0.4
+_FEWEST_RATES = 2
+_SEEDS_PER_RATE = 3
+
+
+class Wanted(NamedTuple):
+    """A run that a study wants: the combination's index, the learning rate and the seed."""
+
+    combination: int
+    learning_rate: float
+    seed: int
+
+
+class Allocation:
+    """The runs of a study, stage by stage: a stage follows when the one before is finished.
+
+    A full grid has one stage, and so has a study of one combination. A race halves the learning
+    rates of each combination by their validation values (all of them with one seed, the better two
+    fifths with three), trains the best one with five seeds, and looks at 5, 8, 12, 18, 27 and 40
+    seeds (`jcnn.analysis.race`), after which the combinations that are ruled out get no more. It
+    ends when one is left, when the leader's bound is at most `within`, or when a stage would exceed
+    `most_runs`.
+
+    With `extend_learning_rates`, combinations whose best rate is at the edge get further ones.
+    """
+
+    def __init__(self, plan: Plan, empty: Result) -> None:
+        """`empty` is the study's result before any run."""
+        self._plan, self._empty = plan, empty
+
+    def wanted(
+        self, outcomes: Mapping[Wanted, Outcome], failures: Mapping[int, str]
+    ) -> list[Wanted]:
+        """The runs of every stage that is finished, and of the next one, in order of training."""
+        stages = _Stages(self._plan, self._empty, outcomes, failures)
+        for stage in stages.race() if self._plan.races else stages.full_grid():
+            if not stages.add(stage):
+                break
+        return stages.runs
+
+
+class _Stages:
+    """The stages of a study, computed with the outcomes of the runs added so far."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        empty: Result,
+        outcomes: Mapping[Wanted, Outcome],
+        failures: Mapping[int, str],
+    ) -> None:
+        self.runs: list[Wanted] = []
+        self._plan, self._most = plan, plan.most_runs
+        self._outcomes, self._failures = outcomes, failures
+        self._result = replace(empty, failures=failures)
+        self._combinations = [i for i in range(len(plan.combinations)) if i not in failures]
+
+    def add(self, stage: Sequence[Wanted]) -> bool:
+        """Add what fits of a stage; whether all of it is added and finished."""
+        fits = stage if self._most is None else stage[: self._most - len(self.runs)]
+        self.runs += fits
+        # Finished runs of later stages do not count.
+        records = [
+            RunRecord(*run, self._outcomes[run]) for run in self.runs if run in self._outcomes
+        ]
+        self._result = replace(self._result, records=records)
+        return len(fits) == len(stage) and all(run in self._outcomes for run in fits)
+
+    def full_grid(self) -> Iterator[list[Wanted]]:
+        seeds = sorted(self._plan.seed_values)
+        yield self._every(self._plan.learning_rates, seeds)
+        yield from self._extensions(seeds)
+
+    def race(self) -> Iterator[list[Wanted]]:
+        """The stages up to the first look, then a stage per look."""
+        plan = self._plan
+        middle = sorted(plan.learning_rates)[len(plan.learning_rates) // 2]
+        if plan.max_runs is not None or plan.budget is not None:
+            yield self._every([middle], [plan.seed(0)])  # an answer, if the rest is not reached
+        yield self._every(plan.learning_rates, [plan.seed(0)])
+        yield from self._extensions([plan.seed(0)])
+        first = min(len(plan.seed_values), LOOKS[0])
+        yield [
+            run
+            for row in self._rows()
+            for rate in _better_rates(row, self._result)
+            for run in self._upto(row, rate, min(first, _SEEDS_PER_RATE))
+        ]
+        yield self._more_seeds(first)
+        for size in LOOKS:
+            stage = self._more_seeds(size)
+            if not self._fits(stage):
+                return
+            yield stage
+            if self._decided():
+                return
+
+    def _every(self, rates: Sequence[float], seeds: Sequence[int]) -> list[Wanted]:
+        known = set(self.runs)
+        return [
+            run
+            for combination in self._combinations
+            for rate in rates
+            for seed in seeds
+            if (run := Wanted(combination, rate, seed)) not in known
+        ]
+
+    def _extensions(self, seeds: Sequence[int]) -> Iterator[list[Wanted]]:
+        while self._plan.extend_learning_rates:
+            beyond = {
+                row.combination: beyond_edge(list(row.by_rate), row.learning_rate)
+                for row in self._rows()
+            }
+            stage = [
+                Wanted(combination, rate, seed)
+                for combination, rate in beyond.items()
+                if rate is not None
+                for seed in seeds
+            ]
+            if not stage:
+                return
+            if self._most is not None and self._plan.max_runs is None:
+                self._most += len(stage) // len(seeds) * len(self._plan.seed_values)
+            yield stage
+
+    def _more_seeds(self, size: int) -> list[Wanted]:
+        """The runs of the combinations that are left, with so many seeds at their chosen rate."""
+        ruled_out = self._result.answer.ruled_out
+        return [
+            run
+            for row in self._rows()
+            if row.combination not in ruled_out and (size <= LOOKS[0] or row.comparable)
+            for run in self._upto(row, row.learning_rate, size)
+        ]
+
+    def _upto(self, row: Row, rate: float, size: int) -> list[Wanted]:
+        known = set(self.runs)
+        runs = [Wanted(row.combination, rate, self._plan.seed(i)) for i in range(size)]
+        return [run for run in runs if run not in known]
+
+    def _fits(self, stage: Sequence[Wanted]) -> bool:
+        return self._most is None or len(self.runs) + len(stage) <= self._most
+
+    def _decided(self) -> bool:
+        """Whether one combination is left, or the leader's bound is small enough."""
+        answer = self._result.answer
+        within = self._plan.within
+        if within is not None:
+            within /= 100 if answer.metric.percent else 1
+        left = sum(row.comparable and row.combination not in answer.ruled_out
+                   for row in answer.rows)  # fmt: skip
+        return left < 2 or (within is not None and answer.bound <= within)
+
+    def _rows(self) -> list[Row]:
+        """The ranking of the runs so far, in the study's order."""
+        return sorted(self._result.answer.rows, key=lambda row: row.combination)
+
+
+def _better_rates(row: Row, result: Result) -> list[float]:
+    """The learning rates of a combination that go on after one seed."""
+    kept = max(math.ceil(_KEPT_RATES * len(row.by_rate)), _FEWEST_RATES)
+    badness = result.metric.badness
+    return sorted(row.by_rate, key=lambda rate: (badness(row.by_rate[rate]), rate))[:kept]

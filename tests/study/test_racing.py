@@ -1,0 +1,134 @@
+"""Races that are trained: the numbers of the grid, interruptions, programs, and budgets."""
+
+import itertools
+from types import SimpleNamespace
+
+import jax
+import pytest
+
+from jcnn import engine
+from jcnn.engine import CompiledGroup
+from jcnn.study import Study, runner
+from jcnn.study import study as study_module
+from jcnn.study.storage.ledger import Ledger
+from tests.small import blobs
+
+RACE = {
+    "data": blobs(80, features=4, distance=1),
+    "model": "mlp",
+    "factors": {
+        "activation": ["tanh", "relu"],
+        "kernel_init": ["he_normal", "zeros"],
+        "hidden": [(4,)],
+    },
+    "learning_rates": [0.3, 0.1, 0.03],
+    "epochs": 2,
+    "batch_size": 16,
+    "max_runs": 60,
+}
+
+
+def outcomes(result):
+    return {(r.combination, r.learning_rate, r.seed): r.outcome for r in result.records}
+
+
+@pytest.fixture(scope="module")
+def raced():
+    return Study(**RACE).run()
+
+
+def test_runs_of_a_race_are_those_of_the_grid(raced):
+    grid = Study(**RACE | {"max_runs": None, "full_grid": True, "seeds": 12}).run()
+    known = outcomes(grid)
+    found = {run: outcome for run, outcome in outcomes(raced).items() if run in known}
+    assert len(found) > 40
+    assert found == {run: known[run] for run in found}
+    assert grid.study["full_grid"]
+    assert not raced.study["full_grid"]
+
+
+def test_every_part_of_the_answer_knows_that_seeds_differ(raced):
+    counts = {len(row.values) for row in raced.ranking()}
+    assert len(counts) > 1
+    assert raced.answer.raced
+    out = [row for row in raced.ranking() if row.combination in raced.answer.ruled_out]
+    assert raced.ranking()[-len(out) :] == out
+    assert {row.levels["kernel_init"] for row in out} == {"zeros"}
+
+
+@pytest.mark.parametrize("after", [0.5, 7, 13, 26, 40, 47])
+def test_an_interrupted_race_comes_to_the_same_runs(raced, after, tmp_path):
+    def stop(event):
+        if event.runs_done > after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Study(**RACE).run(tmp_path, on_progress=stop)
+    found = Study(**RACE).run(tmp_path)
+    assert outcomes(found) == outcomes(raced)
+    assert found.to_json(provenance=False) == raced.to_json(provenance=False)
+
+
+def test_no_look_compiles():
+    jax.clear_caches()
+    counts = {}
+
+    def note(event):
+        counts[event.runs] = engine.compilations().compiled + engine.compilations().loaded
+
+    Study(**RACE).run(on_progress=note)
+    stages = sorted(counts)
+    assert len(stages) > 4
+    assert len({counts[stage] for stage in stages[1:]}) == 1
+
+
+def test_a_time_budget_ends_a_race_which_can_go_on(monkeypatch, tmp_path):
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    monkeypatch.setattr(runner, "time", clock)
+    monkeypatch.setattr(study_module, "time", clock)
+    stopped = Study(**RACE | {"budget": 150}).run(tmp_path)
+    (note,) = stopped.notes
+    assert f"stopped after the budget of 150 s: {len(stopped.records)} runs have finished" in note
+    assert len(Ledger(tmp_path).runs()) == len(stopped.records) < 60
+    assert {row.combination for row in stopped.ranking()} == {0, 1, 2, 3}
+    on = Study(**RACE | {"budget": 10**6}).run(tmp_path)
+    assert on.environment["runs_loaded"] == len(stopped.records)
+    assert len(on.records) > len(stopped.records)
+    assert outcomes(stopped).items() <= outcomes(on).items()
+
+
+def test_a_budget_too_short_for_anything_says_so():
+    with pytest.raises(ValueError, match="stopped after the budget of 1e-06 s: 0 runs have"):
+        Study(**RACE | {"budget": 1e-6}).run()
+
+
+def test_a_race_that_does_not_fit_memory_goes_on_in_smaller_groups(raced, monkeypatch):
+    whole = engine.Training.run
+
+    def run(self):
+        for done in whole(self):
+            if len(self.outcomes) > 3 and done > 0:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            yield done
+
+    monkeypatch.setattr(engine.Training, "run", run)
+    found = Study(**RACE).run()
+    assert len(found.notes) == 2
+    assert all("trained in smaller groups" in note for note in found.notes)
+    assert outcomes(found).keys() == outcomes(raced).keys()
+
+
+def test_a_combination_that_fails_at_a_later_stage_leaves_the_others(monkeypatch):
+    whole = CompiledGroup.with_runs
+
+    def with_runs(self, runs):
+        if any(run.builder == 1 and run.seed == 2 for run in runs):
+            raise RuntimeError("no such kernel")
+        return whole(self, runs)
+
+    monkeypatch.setattr(CompiledGroup, "with_runs", with_runs)
+    found = Study(**RACE | {"factors": {"kernel_init": ["he_normal", "zeros", "orthogonal"],
+                                        "hidden": [(4,)]}}).run()  # fmt: skip
+    assert found.failures == {}  # trained alone, the combination is the only builder
+    assert len(found.ranking()) == 3
