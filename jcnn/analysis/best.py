@@ -8,6 +8,7 @@ import numpy as np
 
 from jcnn.analysis.spread import (
     DRAWS,
+    DRAWS_BEYOND,
     FEWEST_DRAWS,
     FEWEST_SEEDS,
     FEWEST_VALUES,
@@ -20,8 +21,6 @@ from jcnn.analysis.spread import (
 
 # The largest number of seeds that a forecast names.
 MOST_SEEDS = 1000
-# At least so many draws are expected beyond the critical value.
-_DRAWS_BEYOND = 20
 # Fewer draws are made where all pairs of arms have more statistics than this.
 _MOST_STATISTICS = 6_000_000
 
@@ -186,11 +185,16 @@ def _null(
     arms = len(variances)
     if arms < 2:
         return
-    draws = max(min(DRAWS, _MOST_STATISTICS // arms**2), FEWEST_DRAWS, int(_DRAWS_BEYOND / alpha))
+    draws = max(min(DRAWS, _MOST_STATISTICS // arms**2), FEWEST_DRAWS, int(DRAWS_BEYOND / alpha))
     rng = np.random.default_rng(0)
-    means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
-    squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
-    for i in np.flatnonzero(chosen):
-        others = np.arange(arms) != i
-        errors = np.sqrt(squares[:, others] + squares[:, [i]] + TINY)
-        yield ((means[:, others] - means[:, [i]]) / errors).max(axis=1)
+    means = (rng.standard_normal((draws, arms)) * np.sqrt(variances)).T.copy()
+    squares = (variances * rng.chisquare(freedom, (draws, arms)) / freedom).T.copy()
+    largest = np.full((arms, draws), -np.inf)
+    for i in range(arms):
+        # Each pair is drawn once: the statistic of the other arm has the opposite sign.
+        others = np.arange(i + 1, arms)[chosen[i] | chosen[i + 1 :]]
+        for j in others:
+            statistic = (means[j] - means[i]) / np.sqrt(squares[j] + squares[i] + TINY)
+            np.maximum(largest[i], statistic, out=largest[i])
+            np.maximum(largest[j], -statistic, out=largest[j])
+    yield from largest[chosen]

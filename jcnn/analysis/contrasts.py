@@ -7,6 +7,7 @@ import numpy as np
 
 from jcnn.analysis.spread import (
     DRAWS,
+    DRAWS_BEYOND,
     FEWEST_DRAWS,
     FEWEST_SEEDS,
     FEWEST_VALUES,
@@ -83,7 +84,7 @@ def compare_means(
     errors = np.sqrt(squares.sum(axis=1))
     shared = errors**4 / (squares**2 / freedom).sum(axis=1)
     observed = _to_normal(np.abs(difference[judged]) / errors, shared)
-    largest = np.sort(_largest(weights, variances, freedom, shared))
+    largest = np.sort(_largest(weights, variances, freedom, shared, level))
     half = _to_student(np.quantile(largest, level), shared) * errors
     found = Contrasts(difference, unknown.copy(), unknown.copy(), unknown.copy())
     beyond = len(largest) - np.searchsorted(largest, observed * (1 - 1e-9))
@@ -95,12 +96,16 @@ def compare_means(
 
 
 def _largest(
-    weights: np.ndarray, variances: np.ndarray, freedom: np.ndarray, shared: np.ndarray
+    weights: np.ndarray,
+    variances: np.ndarray,
+    freedom: np.ndarray,
+    shared: np.ndarray,
+    level: float,
 ) -> np.ndarray:
     """Draw the largest transformed statistic of the contrasts if all means are equal."""
     rng = np.random.default_rng(0)
     arms = len(variances)
-    draws = max(min(DRAWS, _MOST_NUMBERS // arms), FEWEST_DRAWS)
+    draws = max(min(DRAWS, _MOST_NUMBERS // arms), FEWEST_DRAWS, int(DRAWS_BEYOND / (1 - level)))
     means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
     squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
     largest = np.zeros(draws)

@@ -12,12 +12,13 @@ from jcnn.analysis.baseline import match_baseline
 from jcnn.analysis.best import CouldBeBest, could_be_best, seeds_for
 from jcnn.analysis.contrasts import compare_means
 from jcnn.analysis.effects import Effect, effect
-from jcnn.analysis.gains import Arm, Family, Interaction, family
+from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Family, Interaction, family
 from jcnn.analysis.metric import Metric
-from jcnn.analysis.racing import race, seeds_after
+from jcnn.analysis.pareto import pareto_front
+from jcnn.analysis.racing import level_at, looks_of, race, seeds_after
 from jcnn.analysis.ranking import Row, rank
 from jcnn.analysis.records import RunRecord
-from jcnn.analysis.spread import UNKNOWN, Comparison, Interval, independent_errors
+from jcnn.analysis.spread import LEVEL, UNKNOWN, Comparison, Interval, independent_errors
 
 
 class Forecast(NamedTuple):
@@ -26,6 +27,20 @@ class Forecast(NamedTuple):
     bound: float
     seeds: int
     trainings: int
+
+
+class FrontRow(NamedTuple):
+    """A combination with its cost, and whether it is on the Pareto front of metric and cost.
+
+    It is `certain` to be if it is better than all that cost no more, and `dominated` if one of
+    them, `by`, is better, both by more than chance; otherwise it may be.
+    """
+
+    row: Row
+    cost: float
+    certain: bool
+    dominated: bool
+    by: Row | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +164,18 @@ class Findings:
         others = [i for i, row in enumerate(rows) if row.combination != index]
         known: dict[int, Comparison] = {}
         if others and len(others) < len(rows):
+            level = self._level(LEVEL)
             found = compare_means(
-                [arm.values for arm in self._arms], weights[others], resolution=self.resolution
+                [arm.values for arm in self._arms],
+                weights[others],
+                resolution=self.resolution,
+                level=level,
             )
+            scale = (1 - LEVEL) / (1 - level)
             known = {
-                rows[i].combination: Comparison(float(gap), Interval(float(a), float(b)), float(p))
+                rows[i].combination: Comparison(
+                    float(gap), Interval(float(a), float(b)), min(float(p) * scale, 1.0)
+                )
                 for i, gap, a, b, p in zip(others, *found, strict=True)
             }
         place = next((row for row in self.rows if row.combination == index), None)
@@ -163,12 +185,47 @@ class Findings:
             for row in self.rows
         ]  # fmt: skip
 
+    def front(self, costs: Sequence[float]) -> list[FrontRow]:
+        """The Pareto front of the metric and of `costs`, one per combination; the cheapest first.
+
+        Combinations without a value to compare, or of unknown cost, are left out.
+        """
+        if not self.metric.tested:
+            return []
+        known = [
+            (row, arm)
+            for row, arm in zip(self._comparable, self._arms, strict=True)
+            if math.isfinite(costs[row.combination])
+        ]
+        if not known:
+            return []
+        rows = [row for row, _ in known]
+        mine = [costs[row.combination] for row in rows]
+        found = pareto_front(
+            [arm.values for _, arm in known],
+            mine,
+            resolution=self.resolution,
+            raced=self.raced,
+        )
+        places = sorted(range(len(rows)), key=lambda i: mine[i])  # equal costs: the better first
+        return [
+            FrontRow(
+                rows[i],
+                mine[i],
+                bool(found.certain[i]),
+                bool(found.dominated[i]),
+                rows[found.by[i]] if found.dominated[i] else None,
+            )
+            for i in places
+        ]
+
     @cached_property
     def family(self) -> Family:
         """All gains of levels over each other, and interactions, judged together."""
         low, high = self.metric.limits
         arms = self._arms if self.metric.tested else ()
-        return family(arms, resolution=self.resolution, span=high - low)
+        level = self._level(FAMILY_LEVEL)
+        return family(arms, resolution=self.resolution, span=high - low, level=level)
 
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
@@ -215,6 +272,15 @@ class Findings:
             Arm(row.levels, [self.metric.sign * value for value in row.counted])
             for row in self._comparable
         ]
+
+    def _level(self, level: float) -> float:
+        """The level of contrasts; in a race, that of its last look.
+
+        Arms that were ruled out at an earlier look, at their worst, count with what they had then.
+        """
+        if not self.raced or not self._arms:
+            return level
+        return level_at(len(looks_of([len(arm.values) for arm in self._arms])), level)
 
     @property
     def _room(self) -> float:

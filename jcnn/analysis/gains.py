@@ -12,7 +12,7 @@ from jcnn.analysis.spread import LEVEL, Comparison, Interval
 
 Levels = Mapping[str, str]
 # Half of the chance of a false sentence in a report is spent here, and half on what is ruled out.
-_LEVEL = (1 + LEVEL) / 2
+FAMILY_LEVEL = (1 + LEVEL) / 2
 # In larger studies, levels are not compared per setting of all other factors.
 _MOST_CONTRASTS = 4000
 
@@ -36,7 +36,7 @@ class Gain(NamedTuple):
     @property
     def real(self) -> bool:
         """Whether the difference is more than chance."""
-        return self.p <= 1 - _LEVEL
+        return self.p <= 1 - FAMILY_LEVEL
 
     @property
     def most(self) -> float:
@@ -75,7 +75,7 @@ class Interaction(NamedTuple):
     @property
     def real(self) -> bool:
         """Whether the two gains differ by more than chance."""
-        return self.p <= 1 - _LEVEL
+        return self.p <= 1 - FAMILY_LEVEL
 
 
 class Arm(NamedTuple):
@@ -93,13 +93,19 @@ class Family(NamedTuple):
 
 
 def family(
-    arms: Sequence[Arm], *, resolution: float | None = None, span: float = math.inf
+    arms: Sequence[Arm],
+    *,
+    resolution: float | None = None,
+    span: float = math.inf,
+    level: float = FAMILY_LEVEL,
 ) -> Family:
     """Compare all pairs of levels of each factor: overall, and given levels of other factors.
 
     Gains are averaged over the settings of the other factors that all levels of the factor share;
     given one level of one other factor, over those of them that have it; and per setting.
-    Intervals are clipped to `span`, the largest difference that there is.
+    Intervals are clipped to `span`, the largest difference that there is. They hold with `level`,
+    and a difference is real if its p-value is at most ``1 - level``; p-values are scaled so that
+    this is ``1 - FAMILY_LEVEL``.
     """
     if not arms:
         return Family((), ())
@@ -124,10 +130,13 @@ def family(
         [arm.values for arm in arms],
         np.array([*distinct.values()]),
         resolution=resolution,
-        level=_LEVEL,
+        level=level,
     )
+    scale = (1 - FAMILY_LEVEL) / (1 - level)
     judged = {
-        key: Comparison(float(difference), Interval(max(low, -span), min(high, span)), float(p))
+        key: Comparison(
+            float(difference), Interval(max(low, -span), min(high, span)), min(p * scale, 1.0)
+        )
         for key, difference, low, high, p in zip(
             distinct, *(numbers.tolist() for numbers in found), strict=True
         )

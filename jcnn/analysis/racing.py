@@ -14,26 +14,31 @@ from jcnn.analysis.spread import LEVEL, Values, checked
 LOOKS = (5, 8, 12, 18, 27, 40)
 
 
-def level_at(look: int) -> float:
-    """The level of the look with this number, counted from 1.
+def level_at(look: int, level: float = LEVEL) -> float:
+    """The level of the look with this number, counted from 1, in a race of a `level`.
 
-    The chances of an error at each look, ``(1 - LEVEL) * 6 / (pi * look) ** 2``, add up to at most
-    ``1 - LEVEL``, however many looks there are.
+    The chances of an error at each look, ``(1 - level) * 6 / (pi * look) ** 2``, add up to at most
+    ``1 - level``, however many looks there are.
 
     >>> [round(1 - level_at(look), 4) for look in (1, 2, 6)]
     [0.0304, 0.0076, 0.0008]
     """
-    return 1 - (1 - LEVEL) * 6 / (math.pi * look) ** 2
+    return 1 - (1 - level) * 6 / (math.pi * look) ** 2
 
 
-def race(arms: Sequence[Values] | np.ndarray, *, resolution: float | None = None) -> CouldBeBest:
+def race(
+    arms: Sequence[Values] | np.ndarray,
+    *,
+    resolution: float | None = None,
+    level: float = LEVEL,
+) -> CouldBeBest:
     """Return which arms could be the best after all looks that their numbers of values allow.
 
     Look l compares the first 5, 8, 12, 18, 27 or 40 values of the arms that earlier looks have left
-    at `level_at(l)`, so that the best arm is ruled out at any of them, or exceeds the leader by
-    more than the bound, with a probability of at most 5% together. The last look takes every value
-    that there is; arms that are ruled out have the p-value of the look that ruled them out. With
-    fewer than 5 values nothing is ruled out.
+    at `level_at(l, level)`, so that the best arm is ruled out at any of them, or exceeds the leader
+    by more than the bound, with a probability of at most ``1 - level`` together. The last look
+    takes every value that there is; arms that are ruled out have the p-value of the look that ruled
+    them out. With fewer than 5 values nothing is ruled out.
 
     Raises ValueError as `could_be_best` does.
 
@@ -52,7 +57,9 @@ def race(arms: Sequence[Values] | np.ndarray, *, resolution: float | None = None
     p = np.ones(len(values))
     for look, size in enumerate(sizes, start=1):
         seen = values if look == len(sizes) else [arm[:size] for arm in values]
-        found = look_at(tuple(tuple(arm.tolist()) for arm in seen), left, look, resolution)
+        found = look_at(
+            tuple(tuple(arm.tolist()) for arm in seen), left, level_at(look, level), resolution
+        )
         p[list(left)] = found.p[list(left)]
         left = tuple(np.flatnonzero(found.left).tolist())
     return found._replace(p=p)
@@ -90,8 +97,8 @@ def seeds_after(
 def look_at(
     arms: tuple[tuple[float, ...], ...],
     left: tuple[int, ...],
-    look: int,
+    level: float,
     resolution: float | None,
 ) -> CouldBeBest:
     """Compare the arms that are left. A study looks again at what it knows many times."""
-    return could_be_best(arms, resolution=resolution, level=level_at(look), candidates=left)
+    return could_be_best(arms, resolution=resolution, level=level, candidates=left)

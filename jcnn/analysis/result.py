@@ -1,5 +1,6 @@
 """The result of a study: its finished runs, how they were made, and the answer that they give."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -7,6 +8,7 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
+from jcnn.analysis.findings import FrontRow
 from jcnn.analysis.learning_rate_grid import beyond_edge
 from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
@@ -14,6 +16,7 @@ from jcnn.analysis.ranking import Row
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.spread import Comparison
 from jcnn.diagnosis.history import LayerHistory, StepDiagnosis, average_histories
+from jcnn.errors import UsageError, nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,9 @@ class Result:
     `study` holds the settings as the study file has them; `task_metric` is the task's main metric.
     `form` is the metric that ranks the runs (see `by`), by default `task_metric` on the test set.
     `notes` say what did not go as planned; `failures` map the indices of combinations that could
-    not be trained to the reason. `answer` has everything that the runs say, computed once.
+    not be trained to the reason. `costs` has "parameters" and "flops" (operations of a forward pass
+    per example) with a number per combination, NaN if it is unknown. `answer` has everything that
+    the runs say, computed once.
 
     >>> from jcnn.engine import Outcome
     >>> outcomes = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
@@ -43,6 +48,7 @@ class Result:
     failures: Mapping[int, str] = field(default_factory=dict)
     test_examples: int = 0
     form: str | None = None
+    costs: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @cached_property
     def metric(self) -> Metric:
@@ -87,6 +93,22 @@ class Result:
         seeds (`jcnn.analysis.could_be_best`).
         """
         return [row for row in self.answer.rows if row.combination not in self.answer.ruled_out]
+
+    def front(self, cost: str) -> list[FrontRow]:
+        """The combinations by cost, and which are on the Pareto front of the metric and that cost.
+
+        `cost` is "parameters", "flops" (operations of a forward pass per example) or "seconds" (the
+        mean time of a training, in which other combinations may have had a part).
+
+        Raises UsageError for any other cost, and if it is unknown for every combination.
+        """
+        costs = {**self.costs, "seconds": self._seconds()}
+        if cost not in costs:
+            raise nearest("cost", cost, [*costs])
+        found = self.answer.front(costs[cost])
+        if not found and self.answer.rows:
+            raise UsageError(f"{cost} are unknown, or {self.metric.title} is not compared")
+        return found
 
     @property
     def bound(self) -> float:
@@ -156,6 +178,13 @@ class Result:
         measured = [history for history in histories if history is not None]
         return average_histories(measured) if measured else None
 
+    def _seconds(self) -> list[float]:
+        """The mean seconds of a combination's trainings."""
+        seconds: list[list[float]] = [[] for _ in self.combinations]
+        for record in self.records:
+            seconds[record.combination].append(record.outcome.seconds)
+        return [sum(each) / len(each) if each else math.nan for each in seconds]
+
     def chosen(self, row: Row) -> list[RunRecord]:
         """The runs of a combination at its chosen learning rate, one per seed."""
         return [
@@ -188,6 +217,7 @@ class Result:
             "higher_is_better": self.metric.higher_is_better,
             "test_examples": self.test_examples,
             "combinations": [dict(levels) for levels in self.combinations],
+            "costs": {name: list(values) for name, values in self.costs.items()},
             "ranking": [self._row_content(row) for row in answer.rows],
             "bound": answer.bound,
             "verdict": answer.verdict,

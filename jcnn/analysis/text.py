@@ -86,6 +86,14 @@ def remarks(found: Findings) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def seed_counts(rows: Sequence[Row]) -> str:
+    """How many seeds combinations have: `5 seeds`, or `5 to 27 seeds`."""
+    counts = [len(row.values) for row in rows] or [0]
+    least, most = min(counts), max(counts)
+    several = f"{least} to {most}" if least < most else f"{most}"
+    return f"{several} seed{'s' * (most != 1)}"
+
+
 def step_cells(steps: Sequence[StepDiagnosis]) -> list[str]:
     """Gradient ratio, saturated, dead, and what is wrong, from the first step to the last."""
     first, last = steps[0], steps[-1]

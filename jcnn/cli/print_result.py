@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jcnn.cli.formatting import count
+from jcnn.cli.front_table import CAPTION as FRONT_CAPTION
+from jcnn.cli.front_table import front_table
 from jcnn.cli.layer_tables import CAPTION, ranking_steps_table
 from jcnn.cli.tables import Column, console, table
 
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from jcnn.analysis import Result, Row
 
 
-def print_result(result: "Result", out: Path, baseline: dict[str, str] | None) -> None:
-    """Print the ranking, the effects, the notes, and the directory."""
+def print_result(
+    result: "Result", out: Path, baseline: dict[str, str] | None, cost: str | None = None
+) -> None:
+    """Print the ranking, the Pareto front of `cost`, the answer, the notes, and the directory."""
     terminal, answer = console(), result.answer
     rows = answer.rows
     terminal.print(_ranking(result, rows, baseline, terminal.width))
@@ -30,6 +34,10 @@ def print_result(result: "Result", out: Path, baseline: dict[str, str] | None) -
         terminal.print()
         terminal.print(ranking_steps_table(rows, steps, terminal.width))
         terminal.print(f"\n{CAPTION}")
+    if cost is not None:
+        terminal.print()
+        terminal.print(front_table(result, cost, terminal.width))
+        terminal.print(f"\n{FRONT_CAPTION}")
     terminal.print()
     if answer.verdict:
         terminal.print(f"{' '.join(filter(None, [answer.verdict, answer.outlook]))}\n")
@@ -94,12 +102,10 @@ def _number(shown: str) -> str:
 
 
 def _caption(result: "Result", rows: Sequence["Row"], baseline: dict[str, str] | None) -> str:
-    counts = [len(row.values) for row in rows] or [0]
-    seeds = count(max(counts), "seed")
-    if min(counts) < max(counts):
-        seeds = f"{min(counts)} to {seeds}"
+    from jcnn.analysis.text import seed_counts
+
     text = (
-        f"{result.metric.title}: mean {_spread(rows)}over {seeds}, at the learning "
+        f"{result.metric.title}: mean {_spread(rows)}over {seed_counts(rows)}, at the learning "
         "rate chosen on validation for each combination"
     )
     if baseline is None and result.answer.bound > 0:

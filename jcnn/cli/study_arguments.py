@@ -18,6 +18,11 @@ METRIC_HELP = (
 BASELINE_HELP = (
     "compare every combination with this one, such as activation=relu (default: no comparison)"
 )
+COSTS = ("parameters", "flops", "seconds")
+COST_HELP = (
+    "list the combinations by parameters, flops or seconds, and say which are on the Pareto front "
+    "(default: no list)"
+)
 # The values that are compared if none are given.
 FACTORS = {
     "activation": "sigmoid tanh relu, unless a factor is given",

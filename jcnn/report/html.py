@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn.analysis.labels import join_names, short_label
 from jcnn.analysis.table import Cell, ranking_table
+from jcnn.analysis.text import seed_counts
 from jcnn.report.ranking import plot_ranking
 from jcnn.report.sections import Picture, Section, sections
 from jcnn.report.style import inline_svg, save
@@ -80,7 +81,8 @@ def render(result: "Result", inspection: "ModelInspection | None" = None) -> str
         bound=answer.bound > 0,
         sentences=answer.effect_sentences,
         sections=[_drawn(section) for section in sections(result, inspection)],
-        seeds=len(answer.rows[0].values) if answer.rows else 0,
+        several_seeds=max((len(row.values) for row in answer.rows), default=0) > 1,
+        seeds=seed_counts(answer.rows),
         filters=_filters(result),
         columns=table.columns,
         rows=[[(cell.text, _sort_key(cell)) for cell in row] for row in table.rows],

@@ -1,4 +1,4 @@
-"""The main job: train every combination over seeds and learning rates, as a few programs."""
+"""The main job: train combinations over seeds and learning rates, as a few programs."""
 
 import itertools
 import os
@@ -14,6 +14,7 @@ from jcnn.analysis.metric import parse_metric
 from jcnn.analysis.result import Result
 from jcnn.study import toml
 from jcnn.study.allocation import Allocation, Wanted
+from jcnn.study.costs import model_costs
 from jcnn.study.job import Job
 from jcnn.study.plan import Plan
 from jcnn.study.prepare import Prepared, prepare
@@ -26,7 +27,7 @@ from jcnn.study.trials import Trials
 
 @dataclass
 class Study(Plan):
-    """Which combination trains best? Factors x learning rates x seeds on one data set and model.
+    """Which combination trains best? Factors, learning rates and seeds on one data set and model.
 
     `data` is a name (`jcnn data list`), a path, a `jcnn.data.Dataset`, or arrays `(inputs,
     targets)` or `(inputs, targets, test_inputs, test_targets)`. `model` is a name,
@@ -50,6 +51,15 @@ class Study(Plan):
     combination. The learning rate is chosen per combination on validation data, which is
     `validation_fraction` of the training data. With `extend_learning_rates`, a combination whose
     best learning rate is the smallest or largest tried gets further ones beyond it, one at a time.
+
+    Trainings go where the answer is undecided (`jcnn.study.allocation.Allocation`): learning rates
+    that are behind after one seed and after three are dropped, and combinations that are ruled out
+    get no more seeds, while the others get up to 40. The study ends when one combination is left,
+    and by default it takes no more trainings than the full grid of `seeds` would. Other limits are
+    `within`, the most that choosing the first combination may cost (in percentage points of an
+    accuracy, or the units of another metric); `max_runs`, a number of trainings; and `budget`, a
+    time in seconds or as "10m". The first that is reached ends the study. With `full_grid`, every
+    combination is trained at every learning rate with every seed.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=2, epochs=1)
     >>> study.run().metric.name
@@ -88,7 +98,8 @@ class Study(Plan):
         if dataset.remarks:
             keep.notes.append(f"{dataset.name}: {dataset.remarks}")
         ran = environment() | {"runs_loaded": len(trials.outcomes), "runs_trained": 0}
-        empty = replace(empty, environment=ran, notes=keep.notes)
+        costs = model_costs(trials.groups)
+        empty = replace(empty, environment=ran, notes=keep.notes, costs=costs)
         if isinstance(keep, StudyDirectory):
             keep.write_study(empty.study, self.unreadable())
             if len(trials.outcomes) < len(trials.wanted):

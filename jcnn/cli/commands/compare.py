@@ -12,6 +12,8 @@ from jcnn.cli.print_result import print_failures, print_result
 from jcnn.cli.progress import run_with_progress
 from jcnn.cli.study_arguments import (
     BASELINE_HELP,
+    COST_HELP,
+    COSTS,
     METRIC_HELP,
     add_study_arguments,
     parse_levels,
@@ -45,6 +47,7 @@ def add(commands: Any) -> None:
         "(default: runs/DATA-MODEL, or runs/NAME for a study file NAME.toml)",
     )
     parser.add_argument("--metric", metavar="METRIC", help=METRIC_HELP)
+    parser.add_argument("--cost", choices=COSTS, help=COST_HELP)
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -83,7 +86,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(result.to_json())
     else:
-        print_result(result, out, baseline)
+        print_result(result, out, baseline, chosen.cost)
     print_failures(result)
     if not chosen.no_report:
         page = update_report(study, result, out)

@@ -9,7 +9,7 @@ from jcnn import strict_json
 from jcnn.cli.formatting import count
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.print_result import print_failures, print_result
-from jcnn.cli.study_arguments import BASELINE_HELP, METRIC_HELP, parse_levels
+from jcnn.cli.study_arguments import BASELINE_HELP, COST_HELP, COSTS, METRIC_HELP, parse_levels
 from jcnn.cli.tables import Column, console, table
 from jcnn.errors import UsageError
 
@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
     showing = actions.add_parser("show", help="show a study's result again")
     showing.add_argument("directory", help="the study's directory")
     showing.add_argument("--metric", metavar="METRIC", help=METRIC_HELP)
+    showing.add_argument("--cost", choices=COSTS, help=COST_HELP)
     showing.add_argument("--baseline", metavar="FACTOR=LEVEL,...", help=BASELINE_HELP)
     showing.add_argument(
         "--heat-map",
@@ -108,7 +109,7 @@ def _show(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(result.to_json())
     else:
-        print_result(result, Path(chosen.directory), baseline)
+        print_result(result, Path(chosen.directory), baseline, chosen.cost)
     print_failures(result)
     return 0
 

@@ -106,4 +106,8 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
         [str(note) for note in notes],
         failures,
         int(content["test_examples"]),
+        costs={
+            name: [math.nan if value is None else float(value) for value in values]
+            for name, values in content.get("costs", {}).items()
+        },
     )
