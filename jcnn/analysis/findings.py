@@ -74,6 +74,7 @@ class Findings:
     metric: Metric
     test_examples: int = 0
     raced: bool = False
+    stopped_rates: Sequence[tuple[int, float]] = ()
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -260,7 +261,7 @@ class Findings:
 
     @cached_property
     def _by_mean(self) -> tuple[Row, ...]:
-        return rank(self.combinations, self.records, self.failures, self.metric)
+        return rank(self.combinations, self.records, self.failures, self.metric, self.stopped_rates)
 
     @cached_property
     def _comparable(self) -> list[Row]:

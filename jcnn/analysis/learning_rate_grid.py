@@ -28,10 +28,9 @@ class TunedGrid:
     chosen: float
     working: Sequence[float]
 
-    @property
-    def at_edge(self) -> bool:
-        """Whether the chosen rate is the smallest or largest of several."""
-        rates = list(self.scores)
+    def at_edge(self, others: Sequence[float] = ()) -> bool:
+        """Whether the chosen rate is the smallest or largest of several, `others` included."""
+        rates = sorted([*self.scores, *others])
         return len(rates) > 1 and self.chosen in (rates[0], rates[-1])
 
 

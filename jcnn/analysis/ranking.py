@@ -64,6 +64,7 @@ def rank(
     records: Sequence[RunRecord],
     failures: Collection[int],
     metric: Metric,
+    stopped_rates: Sequence[tuple[int, float]] = (),
 ) -> tuple[Row, ...]:
     """Rank the combinations that have finished runs from best to worst by their mean.
 
@@ -72,14 +73,20 @@ def rank(
 
     The learning rate of a combination is the one with the best mean validation value over seeds
     (the smaller rate on a tie). A rate at which a run diverged is chosen only if every rate has a
-    diverged run.
+    diverged run. `stopped_rates` (combination, rate) were tried, but not trained to the end.
     """
     by_combination: dict[int, list[RunRecord]] = {}
     for record in records:
         if record.combination not in failures:
             by_combination.setdefault(record.combination, []).append(record)
     rows = [
-        _row(index, combinations[index], by_combination[index], metric)
+        _row(
+            index,
+            combinations[index],
+            by_combination[index],
+            metric,
+            [rate for combination, rate in stopped_rates if combination == index],
+        )
         for index in sorted(by_combination)
     ]
     return tuple(sorted(rows, key=lambda row: _order(row, metric)))
@@ -91,7 +98,11 @@ def _order(row: Row, metric: Metric) -> tuple[float, int, float]:
 
 
 def _row(
-    combination: int, levels: Mapping[str, str], records: Sequence[RunRecord], metric: Metric
+    combination: int,
+    levels: Mapping[str, str],
+    records: Sequence[RunRecord],
+    metric: Metric,
+    stopped: Sequence[float],
 ) -> Row:
     grid = tune(records, metric)
     chosen = grid.chosen
@@ -116,7 +127,7 @@ def _row(
         validation=grid.scores[chosen],
         diverged=sum(record.outcome.diverged_at is not None for record in records),
         runs=len(records),
-        at_edge=grid.at_edge,
+        at_edge=grid.at_edge(stopped),
         by_rate=grid.scores,
         working=grid.working,
         missed=sum(metric.missed(record.outcome) for record in at_rate),

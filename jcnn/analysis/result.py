@@ -28,7 +28,8 @@ class Result:
     `notes` say what did not go as planned; `failures` map the indices of combinations that could
     not be trained to the reason. `costs` has "parameters" and "flops" (operations of a forward pass
     per example) with a number per combination, NaN if it is unknown. `answer` has everything that
-    the runs say, computed once.
+    the runs say, computed once. `stopped_rates` are the combinations and learning rates that were
+    trained for a part of the epochs only (`halving_epochs`).
 
     >>> from jcnn.engine import Outcome
     >>> outcomes = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
@@ -49,6 +50,7 @@ class Result:
     test_examples: int = 0
     form: str | None = None
     costs: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    stopped_rates: Sequence[tuple[int, float]] = ()
 
     @cached_property
     def metric(self) -> Metric:
@@ -66,6 +68,7 @@ class Result:
             self.failures,
             self.metric,
             self.test_examples,
+            stopped_rates=self.stopped_rates,
             raced=not self.study.get("full_grid", True),  # as all studies were before races
         )
 
@@ -225,6 +228,7 @@ class Result:
             "effects": answer.effect_sentences,
             "gains": [gain._asdict() for gain in answer.family.gains],
             "interactions": answer.interaction_sentences,
+            "stopped_rates": [list(pair) for pair in self.stopped_rates],
             "failures": [
                 {"levels": dict(self.combinations[index]), "reason": reason}
                 for index, reason in self.failures.items()

@@ -77,6 +77,12 @@ def remarks(found: Findings) -> tuple[str, ...]:
             "* chosen at the edge of the rates tried: a better one may lie outside "
             "(--extend-learning-rates)"
         )
+    if found.stopped_rates:
+        several = len(found.stopped_rates)
+        lines.append(
+            f"{several} learning rate{'s' * (several > 1)} of combinations were behind after a "
+            "part of the epochs, and not trained to the end"
+        )
     floor = found.noise_floor(rows[0]) if rows else 0.0
     if floor > 0:
         lines.append(

@@ -42,6 +42,7 @@ OPTIONS = (
     "within",
     "max_runs",
     "budget",
+    "halving_epochs",
     "extend_learning_rates",
     "diagnose",
 )
@@ -107,6 +108,13 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         metavar="TIME",
         help="train for at most this time, such as 90s, 10m or 1.5h (default: no limit)",
+    )
+    parser.add_argument(
+        "--halving-epochs",
+        type=int,
+        metavar="N",
+        help="compare learning rates after N epochs, and train only the better two fifths to the "
+        "end (default: train all of them to the end)",
     )
     parser.add_argument(
         "--extend-learning-rates",

@@ -25,11 +25,15 @@ _SEEDS_PER_RATE = 3
 
 
 class Wanted(NamedTuple):
-    """A run that a study wants: the combination's index, the learning rate and the seed."""
+    """A run that a study wants: the combination's index, the learning rate and the seed.
+
+    A `short` run has `halving_epochs` epochs, and only tells which learning rates are behind.
+    """
 
     combination: int
     learning_rate: float
     seed: int
+    short: bool = False
 
 
 class Allocation:
@@ -42,7 +46,9 @@ class Allocation:
     ends when one is left, when the leader's bound is at most `within`, or when a stage would exceed
     `most_runs`.
 
-    With `extend_learning_rates`, combinations whose best rate is at the edge get further ones.
+    With `extend_learning_rates`, combinations whose best rate is at the edge get further ones. With
+    `halving_epochs`, the rates of the first stage are compared after so many epochs, and only the
+    better two fifths are trained to the end.
     """
 
     def __init__(self, plan: Plan, empty: Result) -> None:
@@ -73,18 +79,25 @@ class _Stages:
         self.runs: list[Wanted] = []
         self._plan, self._most = plan, plan.most_runs
         self._outcomes, self._failures = outcomes, failures
-        self._result = replace(empty, failures=failures)
+        self._result = self._short = replace(empty, failures=failures)
         self._combinations = [i for i in range(len(plan.combinations)) if i not in failures]
 
     def add(self, stage: Sequence[Wanted]) -> bool:
         """Add what fits of a stage; whether all of it is added and finished."""
-        fits = stage if self._most is None else stage[: self._most - len(self.runs)]
+        fits = [*stage]
+        while fits and not self._fits(fits):
+            fits.pop()
         self.runs += fits
         # Finished runs of later stages do not count.
-        records = [
-            RunRecord(*run, self._outcomes[run]) for run in self.runs if run in self._outcomes
-        ]
-        self._result = replace(self._result, records=records)
+        finished = [run for run in self.runs if run in self._outcomes]
+        records = {
+            short: [
+                RunRecord(*run[:3], self._outcomes[run]) for run in finished if run.short == short
+            ]
+            for short in (False, True)
+        }
+        self._result = replace(self._result, records=records[False])
+        self._short = replace(self._short, records=records[True])
         return len(fits) == len(stage) and all(run in self._outcomes for run in fits)
 
     def full_grid(self) -> Iterator[list[Wanted]]:
@@ -98,8 +111,16 @@ class _Stages:
         middle = sorted(plan.learning_rates)[len(plan.learning_rates) // 2]
         if plan.max_runs is not None or plan.budget is not None:
             yield self._every([middle], [plan.seed(0)])  # an answer, if the rest is not reached
-        yield self._every(plan.learning_rates, [plan.seed(0)])
-        yield from self._extensions([plan.seed(0)])
+        short = plan.halving_epochs is not None
+        yield self._every(plan.learning_rates, [plan.seed(0)], short=short)
+        yield from self._extensions([plan.seed(0)], short=short)
+        if short:
+            yield [
+                run
+                for row in self._rows(short=True)
+                for rate in _better_rates(row, self._short)
+                for run in self._upto(row, rate, 1)
+            ]
         first = min(len(plan.seed_values), LOOKS[0])
         yield [
             run
@@ -116,24 +137,26 @@ class _Stages:
             if self._decided():
                 return
 
-    def _every(self, rates: Sequence[float], seeds: Sequence[int]) -> list[Wanted]:
+    def _every(
+        self, rates: Sequence[float], seeds: Sequence[int], *, short: bool = False
+    ) -> list[Wanted]:
         known = set(self.runs)
         return [
             run
             for combination in self._combinations
             for rate in rates
             for seed in seeds
-            if (run := Wanted(combination, rate, seed)) not in known
+            if (run := Wanted(combination, rate, seed, short)) not in known
         ]
 
-    def _extensions(self, seeds: Sequence[int]) -> Iterator[list[Wanted]]:
+    def _extensions(self, seeds: Sequence[int], *, short: bool = False) -> Iterator[list[Wanted]]:
         while self._plan.extend_learning_rates:
             beyond = {
                 row.combination: beyond_edge(list(row.by_rate), row.learning_rate)
-                for row in self._rows()
+                for row in self._rows(short=short)
             }
             stage = [
-                Wanted(combination, rate, seed)
+                Wanted(combination, rate, seed, short)
                 for combination, rate in beyond.items()
                 if rate is not None
                 for seed in seeds
@@ -160,7 +183,7 @@ class _Stages:
         return [run for run in runs if run not in known]
 
     def _fits(self, stage: Sequence[Wanted]) -> bool:
-        return self._most is None or len(self.runs) + len(stage) <= self._most
+        return self._most is None or full_runs(self._plan, [*self.runs, *stage]) <= self._most
 
     def _decided(self) -> bool:
         """Whether one combination is left, or the leader's bound is small enough."""
@@ -172,9 +195,16 @@ class _Stages:
                    for row in answer.rows)  # fmt: skip
         return left < 2 or (within is not None and answer.bound <= within)
 
-    def _rows(self) -> list[Row]:
+    def _rows(self, *, short: bool = False) -> list[Row]:
         """The ranking of the runs so far, in the study's order."""
-        return sorted(self._result.answer.rows, key=lambda row: row.combination)
+        result = self._short if short else self._result
+        return sorted(result.answer.rows, key=lambda row: row.combination)
+
+
+def full_runs(plan: Plan, runs: Sequence[Wanted]) -> int:
+    """The cost of runs in runs of full length, rounded up."""
+    short = sum(run.short for run in runs)
+    return len(runs) - short + -(-short * (plan.halving_epochs or 0) // int(plan.epochs))
 
 
 def _better_rates(row: Row, result: Result) -> list[float]:

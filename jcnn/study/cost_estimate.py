@@ -13,7 +13,7 @@ from jcnn.analysis.labels import label
 from jcnn.analysis.racing import LOOKS
 from jcnn.analysis.result import Result
 from jcnn.engine import Outcome
-from jcnn.study.allocation import Allocation, Wanted
+from jcnn.study.allocation import Allocation, Wanted, full_runs
 from jcnn.study.job import Job
 from jcnn.study.runner import AHEAD
 from jcnn.study.storage.directory import Memory
@@ -26,9 +26,10 @@ class Estimate(NamedTuple):
     """A study's `runs`, how many of them have `finished` already, and the cost of the others.
 
     `runs` is the number if nothing is ruled out, `first_look_runs` how many of them come before the
-    first look of a race, and `full_grid_runs` what the full grid has. `seconds_per_run` is an
-    average over the groups. `memory` is the number of bytes per device of the largest group:
-    states, data and temporaries. `failures` maps combinations that cannot be trained to the reason.
+    first look of a race, and `full_grid_runs` what the full grid has; short runs count as the part
+    of a run that they are. `seconds_per_run` is an average over the groups. `memory` is the number
+    of bytes per device of the largest group: states, data and temporaries. `failures` maps
+    combinations that cannot be trained to the reason.
     """
 
     combinations: int
@@ -62,7 +63,7 @@ def estimate(study: Study, directory: Path) -> Estimate:
     allocation = Allocation(study, empty)
     has_ledger = (directory / NAME).exists()
     keep = Ledger(directory, read_only=True) if has_ledger else Memory()
-    trials = Trials(study.jobs(prepared), keep, allocation)
+    trials = Trials(study.all_jobs(prepared), keep, allocation)
     trials.check()
     missing = [job for group in trials.groups if (job := trials.missing(group)).runs]
     most = allocation.wanted(_Equal(task.metric), trials.failures)
@@ -77,13 +78,16 @@ def estimate(study: Study, directory: Path) -> Estimate:
         compiled = list(pool.map(compile_group, missing))
     compile_seconds = time.perf_counter() - began
     weights = [len(job.members) for job in missing]
-    seconds = [_seconds_per_run(group) * n for group, n in zip(compiled, weights, strict=True)]
+    seconds = [
+        _seconds_per_epoch(group) * int(study.epochs) * n
+        for group, n in zip(compiled, weights, strict=True)
+    ]
     return Estimate(
         len(study.combinations),
-        len(most),
-        sum(run.seed in first_seeds for run in most),
+        full_runs(study, most),
+        full_runs(study, [run for run in most if run.seed in first_seeds]),
         study.runs,
-        len(trials.outcomes),
+        full_runs(study, [*trials.outcomes]),
         len(missing),
         compile_seconds,
         sum(seconds) / max(sum(weights), 1),
@@ -112,8 +116,8 @@ class _Equal(Mapping[Wanted, Outcome]):
         return 0
 
 
-def _seconds_per_run(compiled: engine.CompiledGroup) -> float:
-    """Extrapolate the seconds of one of a group's runs from its second call, or its only one."""
+def _seconds_per_epoch(compiled: engine.CompiledGroup) -> float:
+    """Extrapolate the seconds of an epoch of one run from the second call, or the only one."""
     training = engine.Training(compiled)
     steps, seconds, per_step, calls = 0, 0.0, 0.0, 0
     for reached in training.run():
@@ -123,5 +127,4 @@ def _seconds_per_run(compiled: engine.CompiledGroup) -> float:
         steps, seconds, calls = reached, training.seconds, calls + 1
         if calls == 2:
             break
-    steps = compiled.steps_per_epoch * compiled.group.epochs
-    return per_step * steps / len(compiled.group.runs)
+    return per_step * compiled.steps_per_epoch / len(compiled.group.runs)

@@ -49,7 +49,11 @@ class Job:
         task: training.Task,
         data: training.Data,
         members: Sequence[int],
+        *,
+        short: bool = False,
     ) -> None:
+        """`short` jobs train the short runs of a study, whose `plan` has so many epochs."""
+        self.short = short
         first = plan.combinations[members[0]]
         self.members = [plan.combinations[index] for index in members]
         self.indices = members
@@ -71,6 +75,7 @@ class Job:
             first.value("augmentation", plan.augment),
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
+        self.label += f" ({self.epochs} epochs)" * short
         self.failures: dict[int, str] = {}
         self.runs: list[Planned] = []
         self._included: Sequence[int] = range(len(members))
@@ -91,6 +96,7 @@ class Job:
         return {
             run: run_key.digest([identity, run.learning_rate, run.seed])
             for run in wanted
+            if run.short == self.short
             if (m := mine.get(run.combination)) is not None
             if (identity := self._identity(m)) is not None
         }

@@ -50,6 +50,7 @@ class Plan:
     within: float | None = None
     max_runs: int | None = None
     budget: Any = None
+    halving_epochs: int | None = None
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without data."""
@@ -67,6 +68,25 @@ class Plan:
         }
         check_depth(self.build_model, (level.value for level in self.levels.get("depth", [])))
         self.combinations: list[Combination] = combinations(self.levels)
+        if self.halving_epochs is not None:
+            self._check_halving(self.halving_epochs)
+
+    def _check_halving(self, epochs: int) -> None:
+        if epochs >= int(self.epochs):
+            raise UsageError(f"halving_epochs={epochs}; expected fewer than epochs={self.epochs}")
+        if not self.races:
+            raise UsageError(
+                "halving_epochs applies to studies of several combinations, and not to full_grid"
+            )
+        changing = [
+            level.name for level in self.levels.get("schedule", []) if level.name != "constant"
+        ]
+        if changing:
+            raise UsageError(
+                f"halving_epochs={epochs}: the learning rates of schedule={changing[0]} depend on "
+                "the number of epochs, so a short training is not the beginning of a long one; "
+                "use constant ones, or drop halving_epochs"
+            )
 
     @property
     def runs(self) -> int:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from jcnn.analysis.labels import short_label
 from jcnn.analysis.result import Result
 from jcnn.study.job import Job
+from jcnn.study.trials import Trials
 
 
 class GroupProgress(NamedTuple):
@@ -42,7 +43,7 @@ class Progress:
 
 def progress(
     result: Result,
-    jobs: Sequence[Job],
+    trials: Trials,
     job: Job,
     runs_done: float,
     seconds: float,
@@ -50,7 +51,8 @@ def progress(
 ) -> Progress:
     """The progress when `result` has the finished runs, and `runs_done` of `job` are running."""
     rows = result.answer.rows
-    finished = Counter(record.combination for record in result.records)
+    jobs = trials.jobs
+    finished = Counter((run.combination, run.short) for run in trials.outcomes)
 
     def best(indices: Container[int]) -> str:
         row = next((row for row in rows if row.combination in indices), None)
@@ -59,7 +61,7 @@ def progress(
     groups = [
         GroupProgress(
             each.label,
-            sum(finished[index] for index in each.indices)
+            sum(finished[index, each.short] for index in each.indices)
             + (runs_done if each.label == job.label else 0),
             len(each.runs),
             best(each.indices),
@@ -67,7 +69,7 @@ def progress(
         for each in jobs
     ]
     return Progress(
-        len(result.records) + runs_done,
+        len(trials.outcomes) + runs_done,
         sum(len(each.runs) for each in jobs),
         job.label,
         seconds,

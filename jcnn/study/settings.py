@@ -155,6 +155,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "within": _or_none(_number("within", "a positive number", lambda v: v > 0)),
     "max_runs": _or_none(_whole("max_runs")),
     "budget": _or_none(seconds),
+    "halving_epochs": _or_none(_whole("halving_epochs")),
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
     "diagnose": _or_none(_whole("diagnose", most=MOST)),

@@ -58,8 +58,10 @@ class Study(Plan):
     and by default it takes no more trainings than the full grid of `seeds` would. Other limits are
     `within`, the most that choosing the first combination may cost (in percentage points of an
     accuracy, or the units of another metric); `max_runs`, a number of trainings; and `budget`, a
-    time in seconds or as "10m". The first that is reached ends the study. With `full_grid`, every
-    combination is trained at every learning rate with every seed.
+    time in seconds or as "10m". The first that is reached ends the study. For long trainings,
+    `halving_epochs` compares the learning rates after so many epochs, and trains only the better
+    two fifths to the end. With `full_grid`, every combination is trained at every learning rate
+    with every seed.
 
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=2, epochs=1)
     >>> study.run().metric.name
@@ -94,11 +96,11 @@ class Study(Plan):
             [combination.names() for combination in self.combinations],
             test_examples=len(dataset.test_inputs),
         )
-        keep, trials = self._open(directory, self.jobs(prepared), empty)
+        keep, trials = self._open(directory, self.all_jobs(prepared), empty)
         if dataset.remarks:
             keep.notes.append(f"{dataset.name}: {dataset.remarks}")
         ran = environment() | {"runs_loaded": len(trials.outcomes), "runs_trained": 0}
-        costs = model_costs(trials.groups)
+        costs = model_costs([group for group in trials.groups if not group.short])
         empty = replace(empty, environment=ran, notes=keep.notes, costs=costs)
         if isinstance(keep, StudyDirectory):
             keep.write_study(empty.study, self.unreadable())
@@ -111,7 +113,7 @@ class Study(Plan):
                 ranked = result if metric is None else result.by(metric)
                 seconds = time.perf_counter() - started
                 most = self.most_runs
-                on_progress(progress(ranked, trials.jobs, job, runs_done, seconds, most))
+                on_progress(progress(ranked, trials, job, runs_done, seconds, most))
 
         deadline = None if self.budget is None else started + self.budget
         runner = Runner(self, trials, keep, show, deadline)
@@ -146,6 +148,14 @@ class Study(Plan):
             )
         ]
         return [Job(self, *prepared, members).wanting(grid) for members in self.groups]
+
+    def all_jobs(self, prepared: Prepared) -> list[Job]:
+        """The groups that `run` trains: those of short runs, if there are any, and `jobs`."""
+        jobs = self.jobs(prepared)
+        if self.halving_epochs is None:
+            return jobs
+        plan = replace(self, epochs=self.halving_epochs, halving_epochs=None)
+        return [*(Job(plan, *prepared, members, short=True) for members in self.groups), *jobs]
 
     def describe(self, dataset: datasets.Dataset | None = None) -> dict[str, Any]:
         """The study as its file holds it: names and numbers only."""

@@ -1,6 +1,6 @@
 """The runs that a study wants, and those that have finished, as its storage holds them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -67,14 +67,19 @@ class Trials:
         for group in self.groups:
             self.missing(group).check()
         failures = self.failures
-        if len(failures) == sum(len(group.members) for group in self.groups):
+        if len(failures) == len({index for group in self.groups for index in group.indices}):
             raise ValueError(next(iter(failures.values())))
         self.update()
 
     def result(self, empty: Result) -> Result:
         """`empty` with the runs that are finished, in the study's order, and the failures."""
-        wanted: Mapping[Wanted, Outcome] = {
-            run: self.outcomes[run] for run in sorted(self.wanted) if run in self.outcomes
-        }
-        records = [RunRecord(*run, outcome) for run, outcome in wanted.items()]
-        return replace(empty, records=records, failures=self.failures)
+        records, stopped = [], set()
+        for run in sorted(self.wanted):
+            if run in self.outcomes and not run.short:
+                records.append(RunRecord(*run[:3], self.outcomes[run]))
+            elif run in self.outcomes and run._replace(short=False) not in self.outcomes:
+                stopped.add((run.combination, run.learning_rate))
+        stopped -= {(record.combination, record.learning_rate) for record in records}
+        return replace(
+            empty, records=records, failures=self.failures, stopped_rates=sorted(stopped)
+        )

@@ -9,7 +9,7 @@ from jcnn.analysis import Result
 from jcnn.engine import Outcome
 from jcnn.errors import UsageError
 from jcnn.study import Study
-from jcnn.study.allocation import Allocation, Wanted
+from jcnn.study.allocation import Allocation, Wanted, full_runs
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01)
 # The accuracy of each combination at its best rate, and the best rate.
@@ -136,6 +136,26 @@ def test_rates_are_extended_before_they_are_halved():
     assert max(rates) > 0.3
 
 
+def test_rates_that_are_behind_after_some_epochs_are_not_trained_to_the_end():
+    study = plan(halving_epochs=3)
+    wanted, stages = trained(study)
+    assert [(len(stage), {run.short for run in stage}) for stage in stages[:4]] == [
+        (15, {True}), (6, {False}), (12, {False}), (6, {False}),
+    ]  # fmt: skip
+    kept = {(run.combination, run.learning_rate) for run in stages[1]}
+    assert {(i, rate) for i, (_, rate) in BEST.items()} < kept
+    assert {(run.combination, run.learning_rate) for run in wanted if not run.short} == kept
+    assert full_runs(study, wanted) <= study.runs
+    assert full_runs(study, stages[0]) == 3  # a fifth of the epochs
+
+
+def test_short_runs_are_extended_as_long_ones_are():
+    wanted, _ = trained(
+        plan(learning_rates=(0.03, 0.01), extend_learning_rates=True, halving_epochs=1)
+    )
+    assert max(run.learning_rate for run in wanted if run.short) > 0.3
+
+
 def test_a_combination_that_cannot_be_trained_is_left_out():
     wanted, stages = trained(plan(), failures={0: "does not fit"})
     assert {run.combination for run in wanted} == {1, 2}
@@ -160,6 +180,12 @@ def test_seeds_that_are_named_come_first():
         ({"max_runs": 0}, "max_runs=0; expected a whole number of at least 1"),
         ({"budget": "soon"}, "budget='soon'; expected a time such as 90s, 10m or 1.5h"),
         ({"budget": -1}, "budget=-1; expected a time"),
+        ({"halving_epochs": 15}, "halving_epochs=15; expected fewer than epochs=15"),
+        ({"halving_epochs": 3, "full_grid": True}, "halving_epochs applies to studies of several"),
+        (
+            {"halving_epochs": 3, "factors": {"schedule": ["constant", "cosine"]}},
+            "the learning rates of schedule=cosine depend on the number of epochs",
+        ),
         ({"full_grid": True, "within": 1.0}, "full_grid trains everything; drop it"),
     ],
 )

@@ -11,6 +11,7 @@ from jcnn.engine import CompiledGroup
 from jcnn.study import Study, runner
 from jcnn.study import study as study_module
 from jcnn.study.storage.ledger import Ledger
+from jcnn.study.storage.load import read_result
 from tests.small import blobs
 
 RACE = {
@@ -132,3 +133,25 @@ def test_a_combination_that_fails_at_a_later_stage_leaves_the_others(monkeypatch
                                         "hidden": [(4,)]}}).run()  # fmt: skip
     assert found.failures == {}  # trained alone, the combination is the only builder
     assert len(found.ranking()) == 3
+
+
+def test_short_trainings_choose_rates_and_are_not_part_of_the_result(tmp_path):
+    settings = RACE | {"epochs": 4, "halving_epochs": 1, "max_runs": None, "seeds": 5}
+    settings["learning_rates"] = [0.3, 0.1, 0.03, 1e-4, 1e-5]
+    result = Study(**settings).run(tmp_path)
+    assert {len(record.outcome.curves["train_loss"]) for record in result.records} == {4}
+    tried = {(record.combination, record.learning_rate) for record in result.records}
+    assert len(result.stopped_rates) == 12
+    assert not tried & set(result.stopped_rates)
+    short = Ledger(tmp_path).runs()
+    assert sum(len(run["outcome"]["curves"]["train_loss"]) == 1 for run in short) == 20
+    # 0.03 is the smallest rate trained to the end, but not the smallest that was tried.
+    assert not any(row.at_edge for row in result.ranking() if 1e-5 < row.learning_rate < 0.3)
+    loaded = read_result(tmp_path)
+    assert loaded.stopped_rates == result.stopped_rates
+    assert any("12 learning rates of combinations were behind" in line
+               for line in loaded.answer.remarks)  # fmt: skip
+    assert loaded.to_json(provenance=False) == result.to_json(provenance=False)
+    again = Study(**settings).run(tmp_path)
+    assert again.environment["runs_trained"] == 0
+    assert again.to_json(provenance=False) == result.to_json(provenance=False)

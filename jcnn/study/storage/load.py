@@ -106,6 +106,9 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
         [str(note) for note in notes],
         failures,
         int(content["test_examples"]),
+        stopped_rates=[
+            (int(index), float(rate)) for index, rate in content.get("stopped_rates", [])
+        ],
         costs={
             name: [math.nan if value is None else float(value) for value in values]
             for name, values in content.get("costs", {}).items()
