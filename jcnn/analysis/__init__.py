@@ -11,11 +11,11 @@ from jcnn.analysis.diff import difference as difference
 from jcnn.analysis.effects import Effect as Effect
 from jcnn.analysis.effects import LevelEffect as LevelEffect
 from jcnn.analysis.findings import Findings as Findings
-from jcnn.analysis.findings import FrontRow as FrontRow
 from jcnn.analysis.gains import Gain as Gain
 from jcnn.analysis.gains import Interaction as Interaction
 from jcnn.analysis.metric import Metric as Metric
 from jcnn.analysis.metric import parse_metric as parse_metric
+from jcnn.analysis.pareto import FrontRow as FrontRow
 from jcnn.analysis.pareto import ParetoFront as ParetoFront
 from jcnn.analysis.pareto import pareto_front as pareto_front
 from jcnn.analysis.racing import race as race

@@ -53,7 +53,7 @@ def _compared(
     effect: Effect, interactions: Sequence[Interaction], recommended: str, metric: Metric
 ) -> list[str]:
     if not effect.levels:
-        return ["no setting was trained with every level, so levels are not compared"]
+        return ["too little was trained to compare its levels"]
     best, *others = effect.levels
     gains = [(level, level.gain) for level in others if level.gain is not None]
     if any(math.isnan(gain.p) for _, gain in gains) or not gains:
@@ -62,6 +62,8 @@ def _compared(
             for level in others
         ]
         return [f"{best.name} came first, ahead of {join_names(behind)}, on too few seeds to judge"]
+    if effect.modelled:
+        return [_modelled(best, level, gain, metric) for level, gain in gains]
     parts = []
     if recommended != best.name and any(
         level.name == recommended and gain.real for level, gain in gains
@@ -85,6 +87,12 @@ def _compared(
         if not gain.real
     ]
     return parts
+
+
+def _modelled(best: LevelEffect, level: LevelEffect, gain: Gain, metric: Metric) -> str:
+    if gain.real:
+        return f"{best.name} beats {level.name} by {_size(gain, metric)}"
+    return f"{best.name} is ahead of {level.name} by {_size(gain, metric)}, which may be chance"
 
 
 def _depends(

@@ -32,7 +32,8 @@ class Effect:
 
     `levels` is empty if no setting is shared. `trained` and `untrained` name the levels with and
     without finished runs, in the study's order; `lost` names those with seeds that diverged, if the
-    metric has no worst value that counts for them.
+    metric has no worst value that counts for them. A `modelled` effect is that of an additive model
+    of points, and not of settings that all levels share.
     """
 
     factor: str
@@ -40,6 +41,7 @@ class Effect:
     trained: tuple[str, ...]
     untrained: tuple[str, ...]
     lost: tuple[str, ...]
+    modelled: bool = False
 
 
 def effect(

@@ -13,8 +13,9 @@ from jcnn.analysis.best import CouldBeBest, could_be_best, seeds_for
 from jcnn.analysis.contrasts import compare_means
 from jcnn.analysis.effects import Effect, effect
 from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Family, Interaction, family
+from jcnn.analysis.main_effects import main_effects
 from jcnn.analysis.metric import Metric
-from jcnn.analysis.pareto import pareto_front
+from jcnn.analysis.pareto import FrontRow, front_rows
 from jcnn.analysis.racing import level_at, looks_of, race, seeds_after
 from jcnn.analysis.ranking import Row, rank
 from jcnn.analysis.records import RunRecord
@@ -27,20 +28,6 @@ class Forecast(NamedTuple):
     bound: float
     seeds: int
     trainings: int
-
-
-class FrontRow(NamedTuple):
-    """A combination with its cost, and whether it is on the Pareto front of metric and cost.
-
-    It is `certain` to be if it is better than all that cost no more, and `dominated` if one of
-    them, `by`, is better, both by more than chance; otherwise it may be.
-    """
-
-    row: Row
-    cost: float
-    certain: bool
-    dominated: bool
-    by: Row | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,36 +180,18 @@ class Findings:
         """
         if not self.metric.tested:
             return []
-        known = [
-            (row, arm)
-            for row, arm in zip(self._comparable, self._arms, strict=True)
-            if math.isfinite(costs[row.combination])
-        ]
-        if not known:
-            return []
-        rows = [row for row, _ in known]
-        mine = [costs[row.combination] for row in rows]
-        found = pareto_front(
-            [arm.values for _, arm in known],
-            mine,
-            resolution=self.resolution,
-            raced=self.raced,
+        values = [arm.values for arm in self._arms]
+        return front_rows(
+            self._comparable, values, costs, resolution=self.resolution, raced=self.raced
         )
-        places = sorted(range(len(rows)), key=lambda i: mine[i])  # equal costs: the better first
-        return [
-            FrontRow(
-                rows[i],
-                mine[i],
-                bool(found.certain[i]),
-                bool(found.dominated[i]),
-                rows[found.by[i]] if found.dominated[i] else None,
-            )
-            for i in places
-        ]
 
     @cached_property
     def family(self) -> Family:
         """All gains of levels over each other, and interactions, judged together."""
+        if self.sampled:
+            effects = self.effects
+            gains = [level.gain for each in effects for level in each.levels if level.gain]
+            return Family(tuple(gains), ())
         low, high = self.metric.limits
         arms = self._arms if self.metric.tested else ()
         level = self._level(FAMILY_LEVEL)
@@ -231,11 +200,27 @@ class Findings:
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
         """The effect of each factor that has more than one level."""
+        if self.sampled:
+            return main_effects(self._arms, self.factors, self.metric, self._level(FAMILY_LEVEL))
         trained = [row.levels for row in self.rows]
         return tuple(
             effect(factor, self.combinations, trained, self._arms, self.family.gains, self.metric)
             for factor in self.factors
         )
+
+    @cached_property
+    def possible(self) -> int:
+        """The number of combinations of all levels, of which a study of points has a part."""
+        counts = [
+            len({levels[factor] for levels in self.combinations})
+            for factor in (self.combinations[0] if self.combinations else {})
+        ]
+        return math.prod(counts)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether some combinations of the levels are not in the study."""
+        return self.possible > len(self.combinations)
 
     @cached_property
     def interactions(self) -> tuple[Interaction, ...]:

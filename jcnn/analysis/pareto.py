@@ -7,6 +7,7 @@ import numpy as np
 
 from jcnn.analysis.best import could_be_best
 from jcnn.analysis.racing import race
+from jcnn.analysis.ranking import Row
 from jcnn.analysis.spread import LEVEL, Values
 
 
@@ -21,6 +22,20 @@ class ParetoFront(NamedTuple):
     dominated: np.ndarray
     certain: np.ndarray
     by: np.ndarray
+
+
+class FrontRow(NamedTuple):
+    """A combination with its cost, and whether it is on the Pareto front of metric and cost.
+
+    It is `certain` to be if it is better than all that cost no more, and `dominated` if one of
+    them, `by`, is better, both by more than chance; otherwise it may be.
+    """
+
+    row: Row
+    cost: float
+    certain: bool
+    dominated: bool
+    by: Row | None
 
 
 def pareto_front(
@@ -67,3 +82,32 @@ def pareto_front(
         if len(left) == 1 and costs[left[0]] == cost:
             certain[left] = True
     return ParetoFront(dominated, certain, by)
+
+
+def front_rows(
+    rows: Sequence[Row],
+    arms: Sequence[Values],
+    costs: Sequence[float],
+    *,
+    resolution: float | None,
+    raced: bool,
+) -> list[FrontRow]:
+    """The rows of a ranking with their place on the front, the cheapest first.
+
+    `arms` has the values of each row; `costs` has a number per combination, NaN if it is unknown.
+    """
+    known = [i for i, row in enumerate(rows) if np.isfinite(costs[row.combination])]
+    if not known:
+        return []
+    mine = [costs[rows[i].combination] for i in known]
+    found = pareto_front([arms[i] for i in known], mine, resolution=resolution, raced=raced)
+    return [
+        FrontRow(
+            rows[known[place]],
+            mine[place],
+            bool(found.certain[place]),
+            bool(found.dominated[place]),
+            rows[known[found.by[place]]] if found.dominated[place] else None,
+        )
+        for place in sorted(range(len(known)), key=lambda i: mine[i])  # then the better first
+    ]

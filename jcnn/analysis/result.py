@@ -8,10 +8,10 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
-from jcnn.analysis.findings import FrontRow
 from jcnn.analysis.learning_rate_grid import beyond_edge
 from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
+from jcnn.analysis.pareto import FrontRow
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.spread import Comparison
@@ -88,6 +88,14 @@ class Result:
         only if every rate has a diverged run.
         """
         return list(self.answer.rows)
+
+    def by_point(self) -> list[Row | None]:
+        """The combinations in the study's order, as `points` has them; None if one was not trained.
+
+        For optimizers that ask for points and are told their values.
+        """
+        rows = {row.combination: row for row in self.answer.rows}
+        return [rows.get(index) for index in range(len(self.combinations))]
 
     def may_be_best(self) -> list[Row]:
         """The combinations that are not ruled out, in the order of the ranking.

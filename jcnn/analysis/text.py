@@ -14,6 +14,8 @@ from jcnn.diagnosis.history import StepDiagnosis
 
 # A forecast is for a bound of at most this share of the present one.
 _LESS = 0.75
+# The number of all combinations of the levels is named if it is at most so many times theirs.
+_MOST_LISTED = 1000
 
 
 def verdict(found: Findings) -> str:
@@ -72,6 +74,14 @@ def outlook(found: Findings) -> str:
 def remarks(found: Findings) -> tuple[str, ...]:
     """What readers of a ranking should know in addition to its numbers."""
     rows, lines = found.rows, []
+    if found.sampled and rows:
+        count = f"{len(found.combinations):,}"
+        if found.possible <= _MOST_LISTED * len(found.combinations):
+            count += f" of {found.possible:,}"
+        lines.append(
+            f"{count} combinations are in this study: nothing is said of others, and effects are "
+            "those of an additive model of these points"
+        )
     if any(row.at_edge for row in rows):
         lines.append(
             "* chosen at the edge of the rates tried: a better one may lie outside "

@@ -4,7 +4,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names
-from jcnn.cli.study_arguments import DATA_HELP, parse_value
+from jcnn.cli.study_arguments import DATA_HELP
+from jcnn.cli.values import parse_value
 from jcnn.errors import UsageError
 
 if TYPE_CHECKING:

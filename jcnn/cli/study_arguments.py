@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jcnn import names
+from jcnn.cli.points_file import read_points
+from jcnn.cli.values import parse_value
 from jcnn.errors import UsageError
 
 DATA_HELP = "a name (see `jcnn data list`), a .npz file, a folder or a tar archive"
@@ -73,6 +75,7 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
     models = ", ".join(names.TABLES["model"])
     parser.add_argument("--model", help=f"{models}, or module:attribute (default: lenet)")
     _add_factors(parser)
+    _add_points(parser)
     parser.add_argument(
         "--learning-rate",
         nargs="+",
@@ -145,6 +148,23 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_points(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--points",
+        metavar="FILE",
+        help="train these points instead of all combinations: a .csv file with a column per "
+        "factor, or a .json file with a list of objects; learning_rate may be a column (default: "
+        "all combinations)",
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="train N of the combinations, chosen so that main effects are estimated best "
+        "(default: all combinations)",
+    )
+
+
 def _add_factors(parser: argparse.ArgumentParser) -> None:
     for factor, default in FACTORS.items():
         choices = ", ".join(names.TABLES[factor])
@@ -187,7 +207,26 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         keywords["learning_rates"] = chosen.learning_rate
     for word in chosen.set:
         _set(keywords, word)
+    if chosen.points is not None:
+        keywords["points"] = read_points(chosen.points)
+        if factors:
+            raise UsageError("give --points or factors, not both")
+        keywords.pop("factors", None)
+    if chosen.sample is not None:
+        _take_sample(keywords, chosen.sample)
     return check_study(keywords, "--set") if chosen.set else keywords
+
+
+def _take_sample(keywords: dict[str, Any], n: int) -> None:
+    """Replace the factors by `n` points of their combinations."""
+    from jcnn.study.designs import fractional_factorial
+    from jcnn.study.plan import DEFAULT_FACTORS
+
+    if "points" in keywords:
+        raise UsageError("give --points or --sample, not both")
+    factors = keywords.pop("factors", DEFAULT_FACTORS)
+    listed = {name: v if isinstance(v, list | tuple) else [v] for name, v in factors.items()}
+    keywords["points"] = fractional_factorial(listed, n)
 
 
 def study_file(path: str) -> Path:
@@ -217,27 +256,6 @@ def parse_levels(
     levels = {factor.replace("-", "_"): level for factor, _, level in words}
     match_baseline(combinations, levels)
     return levels
-
-
-def parse_value(word: str) -> Any:
-    """Return the value of a word: true, false, none, a number, a tuple (`64,` or `8,16`), a name.
-
-    >>> parse_value("none"), parse_value("8,16"), parse_value("0.5"), parse_value("relu")
-    (None, (8, 16), 0.5, 'relu')
-    """
-    if word in _CONSTANTS:
-        return _CONSTANTS[word]
-    if "," in word:
-        return tuple(parse_value(part) for part in word.split(",") if part)
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
-
-
-_CONSTANTS = {"true": True, "false": False, "none": None}
 
 
 def _set(keywords: dict[str, Any], word: str) -> None:

@@ -5,7 +5,7 @@ interrupted study comes to the same runs, and processes that share a directory a
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from jcnn.analysis.ranking import Row
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.result import Result
 from jcnn.engine import Outcome
+from jcnn.study.factors import LEARNING_RATE
 from jcnn.study.plan import Plan
 
 # After one seed, this share of the learning rates goes on (at least two), to this many seeds; the
@@ -102,17 +103,17 @@ class _Stages:
 
     def full_grid(self) -> Iterator[list[Wanted]]:
         seeds = sorted(self._plan.seed_values)
-        yield self._every(self._plan.learning_rates, seeds)
+        yield self._every(self._plan.rates, seeds)
         yield from self._extensions(seeds)
 
     def race(self) -> Iterator[list[Wanted]]:
         """The stages up to the first look, then a stage per look."""
         plan = self._plan
-        middle = sorted(plan.learning_rates)[len(plan.learning_rates) // 2]
         if plan.max_runs is not None or plan.budget is not None:
-            yield self._every([middle], [plan.seed(0)])  # an answer, if the rest is not reached
+            # An answer, if the rest is not reached.
+            yield self._every(lambda i: [_middle(plan.rates(i))], [plan.seed(0)])
         short = plan.halving_epochs is not None
-        yield self._every(plan.learning_rates, [plan.seed(0)], short=short)
+        yield self._every(plan.rates, [plan.seed(0)], short=short)
         yield from self._extensions([plan.seed(0)], short=short)
         if short:
             yield [
@@ -138,19 +139,23 @@ class _Stages:
                 return
 
     def _every(
-        self, rates: Sequence[float], seeds: Sequence[int], *, short: bool = False
+        self,
+        rates: Callable[[int], Sequence[float]],
+        seeds: Sequence[int],
+        *,
+        short: bool = False,
     ) -> list[Wanted]:
         known = set(self.runs)
         return [
             run
             for combination in self._combinations
-            for rate in rates
+            for rate in rates(combination)
             for seed in seeds
             if (run := Wanted(combination, rate, seed, short)) not in known
         ]
 
     def _extensions(self, seeds: Sequence[int], *, short: bool = False) -> Iterator[list[Wanted]]:
-        while self._plan.extend_learning_rates:
+        while self._plan.extend_learning_rates and LEARNING_RATE not in self._plan.levels:
             beyond = {
                 row.combination: beyond_edge(list(row.by_rate), row.learning_rate)
                 for row in self._rows(short=short)
@@ -205,6 +210,10 @@ def full_runs(plan: Plan, runs: Sequence[Wanted]) -> int:
     """The cost of runs in runs of full length, rounded up."""
     short = sum(run.short for run in runs)
     return len(runs) - short + -(-short * (plan.halving_epochs or 0) // int(plan.epochs))
+
+
+def _middle(rates: Sequence[float]) -> float:
+    return sorted(rates)[len(rates) // 2]
 
 
 def _better_rates(row: Row, result: Result) -> list[float]:

@@ -28,8 +28,10 @@ DEFAULTS: dict[str, Any] = {
     "momentum": 0.9,
     "weight_decay": 0.0,
 }
+# A factor that only chosen points may have: the rate of a point's training.
+LEARNING_RATE = "learning_rate"
 # Factors of the training recipe; every other factor is a keyword argument of the model.
-RECIPE = ("optimizer", "schedule", "augmentation", "batch_size", *TRACED)
+RECIPE = ("optimizer", "schedule", "augmentation", "batch_size", *TRACED, LEARNING_RATE)
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,20 @@ class Combination:
         """The name of each factor's level."""
         return {factor: level.name for factor, level in self.levels}
 
+    def initial(self) -> tuple[tuple[str, str], ...]:
+        """The levels that determine the initial values: all but traced numbers."""
+        return tuple(
+            (factor, level.name)
+            for factor, level in self.levels
+            if factor not in (*TRACED, LEARNING_RATE)
+        )
+
     def structure(self) -> tuple[tuple[str, str], ...]:
         """The levels that determine the program: all but initializers and traced numbers."""
         return tuple(
             (factor, level.name)
             for factor, level in self.levels
-            if not factor.endswith("_init") and factor not in TRACED
+            if not factor.endswith("_init") and factor not in (*TRACED, LEARNING_RATE)
         )
 
 
@@ -116,6 +126,57 @@ def combinations(factors: Mapping[str, Sequence[Level]]) -> list[Combination]:
     """Every combination, the last factor varying fastest."""
     products = itertools.product(*factors.values())
     return [Combination(tuple(zip(factors, chosen, strict=True))) for chosen in products]
+
+
+def chosen_points(points: Any) -> tuple[dict[str, list[Level]], list[Combination]]:
+    """The levels and combinations of points: mappings of the same factors to a value each.
+
+    Raises UsageError if they are not that, or if two of them are the same.
+
+    >>> found, combined = chosen_points([{"depth": 2, "width": 8}, {"depth": 4, "width": 8}])
+    >>> [level.name for level in found["depth"]], combined[1].names()
+    (['2', '4'], {'depth': '4', 'width': '8'})
+    """
+    expected = "expected mappings of the same factors to a value each"
+    if isinstance(points, (str, Mapping)) or not isinstance(points, Iterable):
+        raise UsageError(f"points={points!r}; {expected}")
+    chosen = [*points]
+    if not chosen or not all(isinstance(point, Mapping) and point for point in chosen):
+        raise UsageError(f"points={chosen[:3]!r}; {expected}")
+    factors = list(chosen[0])
+    for place, point in enumerate(chosen):
+        if set(point) != set(factors):
+            raise UsageError(f"points: number {place} has {', '.join(point)}; {expected}")
+    by_factor: dict[str, list[Level]] = {}
+    places: list[list[int]] = []
+    for factor in factors:
+        distinct: list[Any] = []
+        for point in chosen:
+            if not any(_same(point[factor], value) for value in distinct):
+                distinct.append(point[factor])
+        by_factor[factor] = (
+            _rates(distinct) if factor == LEARNING_RATE else levels(factor, distinct)
+        )
+        places.append(
+            [next(i for i, v in enumerate(distinct) if _same(point[factor], v)) for point in chosen]
+        )
+    combined = [
+        Combination(tuple((f, by_factor[f][i]) for f, i in zip(factors, at, strict=True)))
+        for at in zip(*places, strict=True)
+    ]
+    names_of = [tuple(combination.names().values()) for combination in combined]
+    for place, each in enumerate(names_of):
+        if each in names_of[:place]:
+            raise UsageError(f"points: number {place} is the same as number {names_of.index(each)}")
+    return by_factor, combined
+
+
+def _same(value: Any, other: Any) -> bool:
+    return value is other or (type(value) is type(other) and value == other)
+
+
+def _rates(values: Sequence[Any]) -> list[Level]:
+    return [Level(f"{rate:g}", rate) for rate in settings.learning_rates(values)]
 
 
 def group(combined: Sequence[Combination]) -> list[list[int]]:

@@ -143,9 +143,11 @@ class Job:
     def compile(self, capacity: int | None = None) -> engine.CompiledGroup:
         """Compile the programs for these runs, with room for `capacity` runs of the group."""
         trainable = self._trainable
+        # Members that differ in numbers alone have the same initial values. No run uses the builder
+        # of a kind that cannot be trained.
+        first = {self.members[m].initial(): m for m in reversed(trainable)}
         group = engine.Group(
-            # No run uses the builder of a member that cannot be trained.
-            [self._builder(m if m in trainable else trainable[0]) for m in self._included],
+            [self._builder(first.get(kind, trainable[0])) for kind in self._kinds],
             self._engine_runs(),
             self._recipe(trainable[0]),
             self.batch_size,
@@ -160,14 +162,20 @@ class Job:
         return compiled.with_runs(self._engine_runs())
 
     def _engine_runs(self) -> list[engine.Run]:
+        kinds = self._kinds
         return [
             engine.Run(
-                self._included.index(run.member),
+                kinds.index(self.members[run.member].initial()),
                 run.seed,
                 self._numbers(self.members[run.member], run.learning_rate),
             )
             for run in self.runs
         ]
+
+    @property
+    def _kinds(self) -> list[tuple[tuple[str, str], ...]]:
+        """What the members' initial values depend on: a builder each, in order of the members."""
+        return list(dict.fromkeys(self.members[m].initial() for m in self._included))
 
     @property
     def _trainable(self) -> list[int]:

@@ -10,7 +10,15 @@ from flax import nnx
 from jcnn.analysis.racing import LOOKS
 from jcnn.errors import UsageError
 from jcnn.study import settings
-from jcnn.study.factors import Combination, Level, combinations, group, levels
+from jcnn.study.factors import (
+    LEARNING_RATE,
+    Combination,
+    Level,
+    chosen_points,
+    combinations,
+    group,
+    levels,
+)
 from jcnn.study.limits import check_depth
 
 DEFAULT_FACTORS: dict[str, Sequence[str]] = {
@@ -18,6 +26,9 @@ DEFAULT_FACTORS: dict[str, Sequence[str]] = {
     "kernel_init": ("glorot_normal", "he_normal"),
     "normalization": ("none", "batch"),
 }
+
+
+_ROOM_FOR_POINTS = 24
 
 
 @dataclass
@@ -51,6 +62,7 @@ class Plan:
     max_runs: int | None = None
     budget: Any = None
     halving_epochs: int | None = None
+    points: Any = None
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without data."""
@@ -63,11 +75,18 @@ class Plan:
         self.augment = settings.named("augmentation", self.augmentation)
         if not isinstance(self.factors, Mapping):
             raise UsageError(f"factors={self.factors!r}; expected a mapping of names to values")
-        self.levels: dict[str, list[Level]] = {
-            factor: levels(factor, values) for factor, values in self.factors.items()
-        }
+        self.levels: dict[str, list[Level]]
+        self.combinations: list[Combination]
+        if self.points is None:
+            self.levels = {
+                factor: levels(factor, values) for factor, values in self.factors.items()
+            }
+            self.combinations = combinations(self.levels)
+        else:
+            if self.factors != DEFAULT_FACTORS:
+                raise UsageError("give factors or points, not both: points name their own factors")
+            self.levels, self.combinations = chosen_points(self.points)
         check_depth(self.build_model, (level.value for level in self.levels.get("depth", [])))
-        self.combinations: list[Combination] = combinations(self.levels)
         if self.halving_epochs is not None:
             self._check_halving(self.halving_epochs)
 
@@ -91,7 +110,8 @@ class Plan:
     @property
     def runs(self) -> int:
         """The number of trainings of the full grid."""
-        return len(self.combinations) * len(self.learning_rates) * len(self.seed_values)
+        rates = sum(len(self.rates(i)) for i in range(len(self.combinations)))
+        return rates * len(self.seed_values)
 
     @property
     def most_runs(self) -> int | None:
@@ -115,8 +135,17 @@ class Plan:
         """
         if not self.races:
             return None
-        per_member = 1 if self.budget is not None else max(len(self.learning_rates), 3)
-        return len(members) * per_member
+        if self.budget is not None:
+            return len(members)
+        rates = 1 if LEARNING_RATE in self.levels else len(self.learning_rates)
+        room = len(members) * max(rates, 3)
+        # Batches of points that differ in number then share their programs.
+        return room if self.points is None else -(-room // _ROOM_FOR_POINTS) * _ROOM_FOR_POINTS
+
+    def rates(self, combination: int) -> tuple[float, ...]:
+        """The learning rates of a combination: those of the study, or the one of its point."""
+        rate = self.combinations[combination].value(LEARNING_RATE)
+        return tuple(self.learning_rates) if rate is None else (rate,)
 
     @property
     def all_seeds(self) -> list[int]:

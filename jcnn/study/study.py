@@ -1,6 +1,5 @@
 """The main job: train combinations over seeds and learning rates, as a few programs."""
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +34,10 @@ class Study(Plan):
     with `input_shape` and `outputs` if it takes them, and with the model's factors. `factors` map a
     keyword to its values: names, Python objects, or a mapping of names to objects. `optimizer`,
     `schedule`, `augmentation`, `batch_size`, `momentum` and `weight_decay` may be factors too.
+
+    `points` replaces `factors` where there are too many combinations: a list of mappings of the
+    same factors to one value each (see `jcnn.study.designs`). A point may have a `learning_rate`
+    of its own, which replaces `learning_rates` for it.
 
     `optimizer` takes any Optax factory (`optax.lion`, `functools.partial(optax.adam, b1=0.95)`; see
     `jcnn.training.optimizers.adapt`), and `schedule` any Optax schedule or factory of one
@@ -142,10 +145,10 @@ class Study(Plan):
     def jobs(self, prepared: Prepared) -> list[Job]:
         """The study's groups with the runs of the full grid."""
         grid = [
-            Wanted(*run)
-            for run in itertools.product(
-                range(len(self.combinations)), self.learning_rates, self.seed_values
-            )
+            Wanted(combination, rate, seed)
+            for combination in range(len(self.combinations))
+            for rate in self.rates(combination)
+            for seed in self.seed_values
         ]
         return [Job(self, *prepared, members).wanting(grid) for members in self.groups]
 

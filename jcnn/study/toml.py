@@ -9,7 +9,7 @@ from jcnn import names
 from jcnn.data import Dataset
 from jcnn.errors import UsageError, nearest
 from jcnn.study import settings
-from jcnn.study.factors import Level, levels
+from jcnn.study.factors import Level, chosen_points, levels
 from jcnn.study.plan import Plan
 
 # The first line of a study file that cannot restore all of its study.
@@ -54,6 +54,8 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
         settings.seed_values(content.get("seeds", 1))
         for factor, values in content.get("factors", {}).items():
             levels(factor, values)
+        if "points" in content:
+            chosen_points(content["points"])
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
     return content
@@ -72,9 +74,15 @@ def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
     }
     if plan.augmentation is not None:
         content["augmentation"] = names.name_of("augmentation", plan.augmentation)
-    content["factors"] = {
-        factor: [level.in_file() for level in values] for factor, values in plan.levels.items()
-    }
+    if plan.points is None:
+        content["factors"] = {
+            factor: [level.in_file() for level in values] for factor, values in plan.levels.items()
+        }
+    else:
+        content["points"] = [
+            {factor: level.in_file() for factor, level in combination.levels}
+            for combination in plan.combinations
+        ]
     return {key: value for key, value in content.items() if value is not None}
 
 

@@ -18,7 +18,7 @@ import jax
 
 from jcnn import names
 from jcnn.data import Dataset
-from jcnn.study.factors import DEFAULTS, Combination, is_data_driven, model_defaults
+from jcnn.study.factors import DEFAULTS, LEARNING_RATE, Combination, is_data_driven, model_defaults
 from jcnn.study.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +86,7 @@ def of_combination(
         **{
             factor: (level.value, level.name if level.looked_up else None)
             for factor, level in member.levels
+            if factor != LEARNING_RATE  # every key has the run's rate
         },
     }
     identified = {
