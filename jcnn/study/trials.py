@@ -32,6 +32,7 @@ class Trials:
         self.wanted: list[Wanted] = []
         self.outcomes: dict[Wanted, Outcome] = {}
         self._keep, self._allocation = keep, allocation
+        self._decided_with: dict[int, str] | None = None
 
     @property
     def failures(self) -> dict[int, str]:
@@ -46,13 +47,15 @@ class Trials:
     def update(self) -> None:
         """Read what has finished, here and in other processes, and decide what is wanted now."""
         while True:
-            self.wanted = self._allocation.wanted(self.outcomes, self.failures)
             unknown = [run for run in self.wanted if run not in self.outcomes]
             keys = {key: run for job in self.groups for run, key in job.keys(unknown).items()}
-            finished = self._keep.outcomes(keys)
-            if not finished:
+            finished = self._keep.outcomes(keys) if keys else {}
+            failures = self.failures
+            if not finished and failures == self._decided_with:
                 return
             self.outcomes |= {keys[key]: outcome for key, outcome in finished.items()}
+            self.wanted = self._allocation.wanted(self.outcomes, failures)
+            self._decided_with = failures
 
     def missing(self, group: Job) -> Job:
         """A group, or a part of one, with its wanted runs that have not finished."""
