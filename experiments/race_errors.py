@@ -1,8 +1,12 @@
 """Does a race keep its error rates over all looks, and what does it save? Simulated studies.
 
 Command: python experiments/race_errors.py
-Cost: TODO on 2 CPU cores.
-Result (1,000 studies each; experiments/results/race-errors.json): TODO
+Cost: 90 min of processor time on 2 CPU cores.
+Result (1,000 studies each; experiments/results/race-errors.json): the best arm is ruled out at any
+look in 0 to 3.5% of null races, one of two equal arms is a false sole winner in 4.1% at most, and
+any false sentence occurs in 0 to 6.5%, or in 11.9% where half of the seeds fail to train. Within
+the 300 trainings of the default study's full grid, 268 rule out 77% of the combinations that are
+half a point worse; paired tests of all pairs need 1,080 for 75%.
 
 `null` races arms of the same distribution to 40 seeds; every "ruled out" and "beats" is false, at
 any of the looks. `chosen rates` does the same with recorded trainings of one network at two
@@ -19,6 +23,7 @@ import json
 import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -35,18 +40,17 @@ from answer_errors import (
 )
 from jcnn.analysis import race
 from jcnn.analysis.gains import FAMILY_LEVEL, Arm, family
-from jcnn.analysis.racing import LOOKS, level_at
+from jcnn.analysis.racing import LOOKS, last_level
 from jcnn.analysis.spread import mean_interval
 
 MOST_RUNS = (200, 240, 300, 400, 600, 1000)
-MANY = [("normal", 40), ("359 examples", 40)]
 
 
 def race_to_the_end(values, resolution):
     """What is false after any look, and after the last one, if all arms are alike."""
     arms = [row[: LOOKS[0]] for row in values]
     out = alone = False
-    for look, size in enumerate((*LOOKS[1:], None), start=1):
+    for size in (*LOOKS[1:], None):
         found = race(arms, resolution=resolution)
         out |= not found.left[0]
         alone |= found.left.sum() == 1
@@ -58,7 +62,7 @@ def race_to_the_end(values, resolution):
     gains = family(
         [Arm(*pair) for pair in zip(levels, arms, strict=True)],
         resolution=resolution,
-        level=level_at(look, FAMILY_LEVEL),
+        level=last_level(arms, FAMILY_LEVEL),
     )
     beats = any(each.real for each in (*gains.gains, *gains.interactions))
     return out, alone, out or beats
@@ -164,7 +168,7 @@ def power(most, studies, runs, rates):
         outcomes = Recorded(runs, rates, rng.permutation(runs.shape[2]).tolist())
         wanted = allocation.wanted(outcomes, {})
         records = [RunRecord(*run, outcomes[run]) for run in wanted]
-        answer = Result(**vars(empty) | {"records": records}).answer
+        answer = replace(empty, records=records).answer
         spent.append(len(wanted))
         ruled_out += len(worse & answer.ruled_out) / len(worse)
         best_kept += int(means.argmax()) not in answer.ruled_out
@@ -243,7 +247,7 @@ def main():
             "bound": pool.map(partial(bounds, studies=studies), (2, 6, 12)),
             "null": pool.map(
                 partial(null_race, studies=studies),
-                [*itertools.product(kinds, arms), *([] if smoke else MANY)],
+                list(itertools.product(kinds, arms)),
             ),
         }
         content = {}

@@ -13,6 +13,7 @@ from jcnn.analysis.spread import (
     FEWEST_SEEDS,
     FEWEST_VALUES,
     LEVEL,
+    MOST_DRAWS,
     TINY,
     Values,
     checked,
@@ -185,7 +186,11 @@ def _null(
     arms = len(variances)
     if arms < 2:
         return
-    draws = max(min(DRAWS, _MOST_STATISTICS // arms**2), FEWEST_DRAWS, int(DRAWS_BEYOND / alpha))
+    draws = max(
+        min(DRAWS, _MOST_STATISTICS // arms**2),
+        FEWEST_DRAWS,
+        min(int(DRAWS_BEYOND / alpha), MOST_DRAWS),
+    )
     rng = np.random.default_rng(0)
     means = (rng.standard_normal((draws, arms)) * np.sqrt(variances)).T.copy()
     squares = (variances * rng.chisquare(freedom, (draws, arms)) / freedom).T.copy()

@@ -12,6 +12,7 @@ from jcnn.analysis.spread import (
     FEWEST_SEEDS,
     FEWEST_VALUES,
     LEVEL,
+    MOST_DRAWS,
     TINY,
     Values,
     checked,
@@ -105,7 +106,8 @@ def _largest(
     """Draw the largest transformed statistic of the contrasts if all means are equal."""
     rng = np.random.default_rng(0)
     arms = len(variances)
-    draws = max(min(DRAWS, _MOST_NUMBERS // arms), FEWEST_DRAWS, int(DRAWS_BEYOND / (1 - level)))
+    few = max(min(DRAWS, _MOST_NUMBERS // arms), FEWEST_DRAWS)
+    draws = max(few, min(int(DRAWS_BEYOND / (1 - level)), MOST_DRAWS))
     means = rng.standard_normal((draws, arms)) * np.sqrt(variances)
     squares = variances * rng.chisquare(freedom, (draws, arms)) / freedom
     largest = np.zeros(draws)

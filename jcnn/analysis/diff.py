@@ -1,11 +1,14 @@
 """The differences between two studies, and whether shared combinations moved beyond noise."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jcnn import strict_json
 from jcnn.analysis.contrasts import compare_means
+from jcnn.analysis.racing import last_level
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
 from jcnn.analysis.spread import LEVEL, UNKNOWN, Interval
@@ -60,7 +63,9 @@ def difference(first: Result, second: Result) -> Difference:
         )
     mine, theirs = _by_levels(first), _by_levels(second)
     shared = [key for key in mine if key in theirs]
-    tests = _tests([(mine[key], theirs[key]) for key in shared], first.answer.resolution)
+    raced = first.answer.raced or second.answer.raced
+    pairs = [(mine[key], theirs[key]) for key in shared]
+    tests = _tests(pairs, first.answer.resolution, raced=raced)
     return Difference(
         _changed(_flat(first.study), _flat(second.study)),
         _changed(
@@ -87,12 +92,20 @@ def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
 
 def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = dict.fromkeys([*first, *second])
-    pairs = {name: (first.get(name), second.get(name)) for name in names}
+    pairs = {name: (_short(first.get(name)), _short(second.get(name))) for name in names}
     return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
+def _short(setting: Any) -> Any:
+    """A setting; the number of points instead of a list of them."""
+    if isinstance(setting, list) and setting and isinstance(setting[0], Mapping):
+        text = strict_json.dumps(setting)
+        return f"{len(setting)} points ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
+    return setting
+
+
 def _tests(
-    pairs: Sequence[tuple[Row, Row]], resolution: float | None
+    pairs: Sequence[tuple[Row, Row]], resolution: float | None, *, raced: bool
 ) -> list[tuple[Interval, float]]:
     """The second row minus the first, as one family: intervals and p-values."""
     known = [i for i, pair in enumerate(pairs) if all(row.comparable for row in pair)]
@@ -101,7 +114,9 @@ def _tests(
         return results
     arms = [row.counted for i in known for row in pairs[i]]
     weights = np.kron(np.eye(len(known)), [-1.0, 1.0])
-    found = compare_means(arms, weights, resolution=resolution)
+    level = last_level(arms) if raced else LEVEL
+    found = compare_means(arms, weights, resolution=resolution, level=level)
+    scale = (1 - LEVEL) / (1 - level)
     for i, low, high, p in zip(known, *found[1:], strict=True):
-        results[i] = (Interval(float(low), float(high)), float(p))
+        results[i] = (Interval(float(low), float(high)), min(float(p) * scale, 1.0))
     return results

@@ -25,12 +25,12 @@ def effect_sentence(
     """
     factor, trained = effect.factor, effect.trained
     if len(trained) < 2:
-        return f"{factor}: only {join_names(trained)} could be trained." if trained else ""
+        return f"{factor}: only {join_names(trained)} has finished runs." if trained else ""
     parts = _compared(effect, interactions, recommended, metric)
     if effect.lost:
         parts.append(f"seeds of {join_names(effect.lost)} diverged")
     if effect.untrained:
-        parts.append(f"{join_names(effect.untrained)} could not be trained")
+        parts.append(f"{join_names(effect.untrained)} has no finished runs")
     return f"{factor}: {'; '.join(parts)}."
 
 

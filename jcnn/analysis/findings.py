@@ -16,7 +16,7 @@ from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Family, Interaction, family
 from jcnn.analysis.main_effects import main_effects
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.pareto import FrontRow, front_rows
-from jcnn.analysis.racing import level_at, looks_of, race, seeds_after
+from jcnn.analysis.racing import last_level, race, seeds_after
 from jcnn.analysis.ranking import Row, rank
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.spread import LEVEL, UNKNOWN, Comparison, Interval, independent_errors
@@ -35,7 +35,7 @@ class Findings:
     """What finished runs say by one metric, in numbers. `Answer` says it in sentences, too.
 
     If the study `raced`, seeds were given to the combinations that earlier looks had left
-    (`jcnn.analysis.race`).
+    (`jcnn.analysis.race`) by the task's metric, whether or not this metric is that one.
 
     Each part is computed when it is first read, and then kept.
 
@@ -61,6 +61,7 @@ class Findings:
     metric: Metric
     test_examples: int = 0
     raced: bool = False
+    by_task_metric: bool = True
     stopped_rates: Sequence[tuple[int, float]] = ()
 
     @cached_property
@@ -71,7 +72,12 @@ class Findings:
         """
         if not self.raced:
             return self._by_mean
-        return tuple(sorted(self._by_mean, key=lambda row: row.combination in self.ruled_out))
+        return tuple(
+            sorted(
+                self._by_mean,
+                key=lambda row: (not row.comparable, row.combination in self.ruled_out),
+            )
+        )
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
@@ -181,9 +187,8 @@ class Findings:
         if not self.metric.tested:
             return []
         values = [arm.values for arm in self._arms]
-        return front_rows(
-            self._comparable, values, costs, resolution=self.resolution, raced=self.raced
-        )
+        level = self._level(LEVEL)
+        return front_rows(self._comparable, values, costs, resolution=self.resolution, level=level)
 
     @cached_property
     def family(self) -> Family:
@@ -266,7 +271,7 @@ class Findings:
         """
         if not self.raced or not self._arms:
             return level
-        return level_at(len(looks_of([len(arm.values) for arm in self._arms])), level)
+        return last_level([arm.values for arm in self._arms], level)
 
     @property
     def _room(self) -> float:

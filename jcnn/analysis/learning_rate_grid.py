@@ -39,12 +39,14 @@ def tune(records: Sequence[RunRecord], metric: Metric) -> TunedGrid:
 
     Only the rates with the largest number of seeds are chosen from: a study that stops rates early
     has compared the others with fewer. The smaller rate wins a tie. A rate at which a run diverged
-    is chosen only if every one of these has a diverged run.
+    is chosen only if every rate has a diverged run.
     """
     seeds = Counter(record.learning_rate for record in records)
     rates = sorted(seeds)
     scores = {rate: _validation(records, rate, metric) for rate in rates}
-    candidates = [rate for rate in rates if seeds[rate] == max(seeds.values())]
+    able = [rate for rate in rates if math.isfinite(scores[rate])] or rates
+    most = max(seeds[rate] for rate in able)
+    candidates = [rate for rate in able if seeds[rate] == most]
     chosen = min(candidates, key=lambda rate: (metric.badness(scores[rate]), rate))
     worst = metric.badness(scores[chosen]) + NEAR_BEST * abs(scores[chosen])
     working = [rate for rate in rates if metric.badness(scores[rate]) <= worst < math.inf]

@@ -8,7 +8,7 @@ import numpy as np
 from jcnn.analysis.effects import Effect, LevelEffect
 from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Gain
 from jcnn.analysis.metric import Metric
-from jcnn.analysis.spread import DRAWS, DRAWS_BEYOND, LEVEL, Interval
+from jcnn.analysis.spread import DRAWS, DRAWS_BEYOND, LEVEL, MOST_DRAWS, Interval
 
 # A factor with more numbers than this is compared by thirds of its range.
 _MOST_NUMBERS = 6
@@ -88,19 +88,25 @@ def main_effects(
 
 
 def _thirds(values: Sequence[str]) -> list[str]:
-    """Numbers as the names of thirds, if there are many of them; other levels as they are."""
+    """Numbers as the ends of their third, if there are many of them; other levels as they are."""
     try:
         numbers = np.array([float(value) for value in values])
     except ValueError:
         return list(values)
     if len(set(values)) <= _MOST_NUMBERS:
         return list(values)
-    place = np.argsort(np.argsort(numbers, kind="stable"), kind="stable") * 3 // len(numbers)
-    names = [
-        f"{numbers[place == third].min():.3g} to {numbers[place == third].max():.3g}"
-        for third in range(3)
-    ]
-    return [names[third] for third in place]
+    ordered = np.sort(numbers)
+    cuts = ordered[len(ordered) // 3], ordered[2 * len(ordered) // 3]
+    place = np.searchsorted(cuts, numbers, side="right")  # equal numbers stay together
+    names = {}
+    for third in set(place.tolist()):
+        inside = np.flatnonzero(place == third)
+        ends = [
+            values[inside[np.argmin(numbers[inside])]],
+            values[inside[np.argmax(numbers[inside])]],
+        ]
+        names[third] = " to ".join(dict.fromkeys(ends))
+    return [names[third] for third in place.tolist()]
 
 
 def _design(
@@ -133,7 +139,7 @@ def _judge(
     covariance = contrasts @ inverse @ contrasts.T
     errors = np.sqrt(np.diag(covariance) * variance) + 1e-12
     difference = contrasts @ beta
-    draws = max(DRAWS, int(DRAWS_BEYOND / (1 - level)))
+    draws = max(DRAWS, min(int(DRAWS_BEYOND / (1 - level)), MOST_DRAWS))
     rng = np.random.default_rng(0)
     root = contrasts @ np.linalg.cholesky(inverse)
     normal = rng.standard_normal((draws, root.shape[1])) @ root.T / np.sqrt(np.diag(covariance))

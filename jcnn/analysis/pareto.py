@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from jcnn.analysis.best import could_be_best
-from jcnn.analysis.racing import race
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.spread import LEVEL, Values
 
@@ -44,15 +43,14 @@ def pareto_front(
     *,
     resolution: float | None = None,
     level: float = LEVEL,
-    raced: bool = False,
 ) -> ParetoFront:
     """Return which arms may be on the front of large values and small costs.
 
     Costs are exact, such as a number of parameters; values are over seeds. An arm is on the front
     if it is the best of all that cost no more, so for each cost these are compared with the best of
-    them (`could_be_best`, or `race` if the values come from a race), and the chance of an error is
-    divided by the number of different costs. With the probability of the level, no arm of the front
-    is called dominated. Below 5 values, nothing is.
+    them (`could_be_best`), and the chance of an error is divided by the number of different costs.
+    With the probability of the level, no arm of the front is called dominated. Below 5 values,
+    nothing is.
 
     Raises ValueError if a cost is not a finite number, or as `could_be_best` does.
 
@@ -71,7 +69,7 @@ def pareto_front(
     for cost in distinct:
         affordable = np.flatnonzero(costs <= cost)
         chosen = [np.asarray(arms[i], float) for i in affordable.tolist()]
-        found = (race if raced else could_be_best)(
+        found = could_be_best(
             chosen,
             resolution=resolution,
             level=1 - (1 - level) / len(distinct),
@@ -90,7 +88,7 @@ def front_rows(
     costs: Sequence[float],
     *,
     resolution: float | None,
-    raced: bool,
+    level: float,
 ) -> list[FrontRow]:
     """The rows of a ranking with their place on the front, the cheapest first.
 
@@ -100,7 +98,7 @@ def front_rows(
     if not known:
         return []
     mine = [costs[rows[i].combination] for i in known]
-    found = pareto_front([arms[i] for i in known], mine, resolution=resolution, raced=raced)
+    found = pareto_front([arms[i] for i in known], mine, resolution=resolution, level=level)
     return [
         FrontRow(
             rows[known[place]],

@@ -71,6 +71,11 @@ def looks_of(counts: Sequence[int]) -> list[int]:
     return [LOOKS[0], *(size for last, size in itertools.pairwise(LOOKS) if most > last)]
 
 
+def last_level(arms: Sequence[Values], level: float = LEVEL) -> float:
+    """The level of the last look at the arms of a race, for other comparisons of them."""
+    return level_at(len(looks_of([len(arm) for arm in arms])), level)
+
+
 def seeds_after(
     arms: Sequence[Values] | np.ndarray,
     found: CouldBeBest,

@@ -1,6 +1,7 @@
 """The ranking: each combination at the learning rate that validation chooses for it."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,6 +111,10 @@ def _row(
         (record for record in records if record.learning_rate == chosen),
         key=lambda record: record.seed,
     )
+    if metric.over_rates:
+        # In a race, only the first seed has every rate.
+        tried = Counter(record.seed for record in records)
+        at_rate = [each for each in at_rate if tried[each.seed] == max(tried.values())]
     values = [_value(records, record, metric) for record in at_rate]
     counted = metric.counted(values)
     trained = any(map(math.isfinite, values))

@@ -69,6 +69,7 @@ class Result:
             self.metric,
             self.test_examples,
             stopped_rates=self.stopped_rates,
+            by_task_metric=self.metric.name == self.task_metric,
             raced=not self.study.get("full_grid", True),  # as all studies were before races
         )
 
@@ -190,11 +191,11 @@ class Result:
         return average_histories(measured) if measured else None
 
     def _seconds(self) -> list[float]:
-        """The mean seconds of a combination's trainings."""
+        """The mean seconds of a combination's trainings, to the two digits that repeat."""
         seconds: list[list[float]] = [[] for _ in self.combinations]
         for record in self.records:
             seconds[record.combination].append(record.outcome.seconds)
-        return [sum(each) / len(each) if each else math.nan for each in seconds]
+        return [float(f"{sum(each) / len(each):.2g}") if each else math.nan for each in seconds]
 
     def chosen(self, row: Row) -> list[RunRecord]:
         """The runs of a combination at its chosen learning rate, one per seed."""
@@ -208,8 +209,13 @@ class Result:
 
     def next_learning_rates(self) -> dict[int, float]:
         """A learning rate beyond the grid for each combination whose best one is at its edge."""
+        stopped: dict[int, list[float]] = {}
+        for combination, rate in self.stopped_rates:
+            stopped.setdefault(combination, []).append(rate)
         beyond = {
-            row.combination: beyond_edge(list(row.by_rate), row.learning_rate)
+            row.combination: beyond_edge(
+                sorted([*row.by_rate, *stopped.get(row.combination, ())]), row.learning_rate
+            )
             for row in self.answer.rows
         }
         return {combination: rate for combination, rate in beyond.items() if rate is not None}

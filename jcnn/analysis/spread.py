@@ -17,8 +17,10 @@ FEWEST_SEEDS = 5
 # The number of draws that simulate a distribution, and the fewest where arms are many.
 DRAWS = 10_000
 FEWEST_DRAWS = 1_000
-# At least so many draws are expected beyond the critical value, however small a level is.
+# So many draws are expected beyond the critical value, however small a level is, up to a number of
+# draws.
 DRAWS_BEYOND = 20
+MOST_DRAWS = 50_000
 # Added to squares, so that arms without any spread can be divided by it.
 TINY = 1e-100
 

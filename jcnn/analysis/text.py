@@ -62,7 +62,7 @@ def outlook(found: Findings) -> str:
     left = len(found.rows) - len(found.ruled_out)
     more = f"{forecast.trainings:,} more training{'s' * (forecast.trainings > 1)}"
     flag = ""
-    if found.raced:
+    if found.raced and found.by_task_metric:
         within = bound * (100 if found.metric.percent else 1)
         more, flag = f"at most {more}", f" (--within {within:g})"
     return (
@@ -90,8 +90,8 @@ def remarks(found: Findings) -> tuple[str, ...]:
     if found.stopped_rates:
         several = len(found.stopped_rates)
         lines.append(
-            f"{several} learning rate{'s' * (several > 1)} of combinations were behind after a "
-            "part of the epochs, and not trained to the end"
+            f"{several} learning rate{'s were' if several > 1 else ' was'} dropped after a part of "
+            "the epochs (--halving-epochs)"
         )
     floor = found.noise_floor(rows[0]) if rows else 0.0
     if floor > 0:
@@ -138,7 +138,7 @@ def _rest(found: Findings) -> str:
     if math.isnan(found.bound):
         return (
             f"Fewer than {FEWEST_VALUES} seeds do not tell combinations apart; {FEWEST_SEEDS} can "
-            f"rule some of them out (--seeds {FEWEST_SEEDS})."
+            f"rule some of them out{_more_seeds(found)}."
         )
     left = [row for row in rows if row.combination not in found.ruled_out]
     if len(left) == 1 and len(rows) == 2:
@@ -161,8 +161,13 @@ def _rest(found: Findings) -> str:
     if len(left) < len(rows):
         return f"{may} Ruled out: {_ruled_out(rows, found)}."
     if max(len(row.values) for row in rows) < FEWEST_SEEDS:
-        may += f" Ruling one out takes {FEWEST_SEEDS} seeds (--seeds {FEWEST_SEEDS})."
+        may += f" Ruling one out takes {FEWEST_SEEDS} seeds{_more_seeds(found)}."
     return may
+
+
+def _more_seeds(found: Findings) -> str:
+    """How to get more seeds; in a race, its limits decide that."""
+    return "" if found.raced else f" (--seeds {FEWEST_SEEDS})"
 
 
 def _ruled_out(rows: Sequence[Row], found: Findings) -> str:

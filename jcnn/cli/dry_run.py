@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 def describe_runs(study: "Study") -> str:
     """Return how many runs a study has, and what they are made of."""
     seeds = f" x {count(len(study.seed_values), 'seed')}"
+    rates = f" x {count(len(study.learning_rates), 'learning rate')}"
+    own_rates = "learning_rate" in study.levels
     parts = (
         f"{count(study.compilations, 'compilation')}: "
-        f"{count(len(study.combinations), 'combination')} x "
-        f"{count(len(study.learning_rates), 'learning rate')}"
+        f"{count(len(study.combinations), 'combination')}"
+        f"{'' if own_rates else rates}"
         f"{', seeds where they are needed' if study.races else seeds}, "
         f"{count(int(study.epochs), 'epoch')} each"
     )
@@ -30,7 +32,9 @@ def describe_runs(study: "Study") -> str:
     if study.budget is not None:
         limits.append(f"at most {duration(study.budget)}")
     if study.within is not None:
-        limits.append(f"until the first is within {study.within:g} of the best")
+        limits.append(
+            f"until choosing the first costs at most {study.within:g} (points, of an accuracy)"
+        )
     return f"{', '.join(limits)}, {parts}"
 
 

@@ -16,11 +16,11 @@ def read_points(path: str) -> list[dict[str, Any]]:
     Raises UsageError if it cannot be read, or has no points.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
         points = json.loads(text) if path.endswith(".json") else _from_csv(text)
     except OSError as error:
         raise UsageError(f"cannot read the points in {path}: {error.strerror}") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error) as error:
         raise UsageError(f"{path} has no table of points: {error}") from None
     if not isinstance(points, list) or not points:
         raise UsageError(f"{path} has no points; expected a list of objects, or rows below a head")

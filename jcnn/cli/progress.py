@@ -83,6 +83,8 @@ def _plain_lines() -> Callable[["Progress"], None]:
 def _summary(progress: "Progress") -> str:
     """Return the runs done, the rate, the time, the time left, and the best result so far."""
     best = f", best so far {progress.best}" if progress.best else ""
+    if progress.most_runs is None:
+        return f"{count(int(progress.runs_done), 'run')}, {progress.seconds:.0f} s{best}"
     most, at_most = _most(progress), "at most " * (_most(progress) > progress.runs)
     done = f"{int(progress.runs_done)} of {at_most}{count(most, 'run')}"
     trained = progress.runs_done - progress.loaded

@@ -87,8 +87,8 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds",
         type=int,
         metavar="N",
-        help="seeds per combination and rate of the full grid, "
-        "whose number of trainings is not exceeded (default: 5)",
+        help="take no more trainings than N seeds for each combination and learning rate would, "
+        "unless another limit is set (default: 5)",
     )
     parser.add_argument(
         "--full-grid",
@@ -143,8 +143,8 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="any key of a study file, such as epochs=20 or factors.width=[8,16]; can be repeated "
-        "(default: none)",
+        help="any key of a study file, such as epochs=20 or factors.width=[8,16], or none to "
+        "remove it; can be repeated (default: none)",
     )
 
 
@@ -200,6 +200,9 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         )
     if factors:
         keywords["factors"] = keywords.get("factors", {}) | factors
+    if chosen.full_grid:
+        for name in ("within", "max_runs", "halving_epochs"):  # of the file
+            keywords.pop(name, None)
     for name in (*OPTIONS, *SETTINGS):
         if getattr(chosen, name) is not None:
             keywords[name] = getattr(chosen, name)
@@ -223,7 +226,7 @@ def _take_sample(keywords: dict[str, Any], n: int) -> None:
     from jcnn.study.plan import DEFAULT_FACTORS
 
     if "points" in keywords:
-        raise UsageError("give --points or --sample, not both")
+        raise UsageError("--sample takes combinations of factors, and the study has points")
     factors = keywords.pop("factors", DEFAULT_FACTORS)
     listed = {name: v if isinstance(v, list | tuple) else [v] for name, v in factors.items()}
     keywords["points"] = fractional_factorial(listed, n)
@@ -263,6 +266,9 @@ def _set(keywords: dict[str, Any], word: str) -> None:
     key, equals, text = word.partition("=")
     if not equals or not text:
         raise UsageError(f"--set {word}: expected KEY=VALUE, such as epochs=20")
+    if text == "none" and key in keywords:
+        del keywords[key]
+        return
     try:
         values = tomllib.loads(word)
     except tomllib.TOMLDecodeError:

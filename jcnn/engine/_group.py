@@ -108,8 +108,13 @@ class CompiledGroup:
         return other
 
     def initial_states(self) -> RunState:
-        """Draw the initial states by row; a row without a run counts as diverged at step 0."""
-        states = self.initialization.states([run.builder for run in self._by_row], self.seeds)
+        """Draw the initial values by row."""
+        return self.end_empty_rows(
+            self.initialization.states([run.builder for run in self._by_row], self.seeds)
+        )
+
+    def end_empty_rows(self, states: RunState) -> RunState:
+        """Count rows without a run as diverged at step 0, so that they do no steps."""
         ended = np.where(self._active, np.asarray(states.diverged_at), 0)
         return states._replace(diverged_at=jnp.asarray(ended, np.int32))
 

@@ -2,17 +2,15 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from jcnn.diagnosis.history import LayerHistory
-from jcnn.engine._devices import shard_runs
 
 
 @dataclass
@@ -72,27 +70,32 @@ class Snapshot(NamedTuple):
     place: dict[str, Any]
 
 
-def take_snapshot(states: Any, epoch: int, done: int, outcomes: list[Outcome]) -> Snapshot:
-    """Copy the states to the host, `done` steps into `epoch`."""
-    arrays = [np.asarray(_key_data(leaf)) for leaf in jax.tree.leaves(states)]
+def take_snapshot(
+    states: Any, rows: Sequence[int], epoch: int, done: int, outcomes: list[Outcome]
+) -> Snapshot:
+    """Copy the states in these rows to the host, `done` steps into `epoch`."""
+    arrays = [np.asarray(_key_data(leaf))[[*rows]] for leaf in jax.tree.leaves(states)]
     place = {"epoch": epoch, "done": done, "outcomes": [outcome.to_dict() for outcome in outcomes]}
     return Snapshot(arrays, place)
 
 
-def restore_states(mesh: Mesh, shapes: Any, snapshot: Snapshot) -> Any:
-    """Return the snapshot's states on the devices, in the structure and dtypes of `shapes`.
+def restore_states(shapes: Any, rows: Sequence[int], snapshot: Snapshot) -> Any:
+    """Return the snapshot's states in these rows, in the structure and dtypes of `shapes`.
 
-    Raises ValueError if the arrays do not match `shapes`.
+    Other rows have copies of the first run's state. Raises ValueError if the arrays do not match
+    `shapes`.
     """
     leaves, structure = jax.tree.flatten(shapes)
-    expected = [(leaf.shape, leaf.dtype) for leaf in map(_key_data_shape, leaves)]
+    expected = [((len(rows), *leaf.shape[1:]), leaf.dtype) for leaf in map(_key_data_shape, leaves)]
     if [(array.shape, array.dtype) for array in snapshot.arrays] != expected:
         raise ValueError("the snapshot is of another model, optimizer or number of runs")
+    source = np.zeros(leaves[0].shape[0], int)
+    source[[*rows]] = range(len(rows))
     arrays = [
-        _wrap_key(array, leaf) if _is_key(leaf) else array
+        _wrap_key(array[source], leaf) if _is_key(leaf) else array[source]
         for leaf, array in zip(leaves, snapshot.arrays, strict=True)
     ]
-    return shard_runs(mesh, jax.tree.unflatten(structure, arrays))
+    return jax.tree.unflatten(structure, arrays)
 
 
 def snapshot_outcomes(snapshot: Snapshot) -> list[Outcome]:

@@ -49,9 +49,15 @@ class Training:
             self.outcomes = [Outcome(steps=steps) for _ in compiled.group.runs]
         else:
             shapes = compiled.initialization.shapes()
-            self._states = restore_states(compiled.mesh, shapes, snapshot)
+            states = restore_states(shapes, compiled.rows, snapshot)
+            self._states = shard_runs(compiled.mesh, compiled.end_empty_rows(states))
             self._epoch, self._done = snapshot.place["epoch"], snapshot.place["done"]
             self.outcomes = snapshot_outcomes(snapshot)
+
+    @property
+    def _devices(self) -> int:
+        """The number of devices that have a run."""
+        return min(self._compiled.mesh.size, len(self.outcomes))
 
     @property
     def steps(self) -> int:
@@ -66,7 +72,7 @@ class Training:
     @property
     def seconds(self) -> float:
         """The seconds of training so far, without compilation and evaluation."""
-        return self.outcomes[0].seconds * len(self.outcomes) / self._compiled.mesh.size
+        return self.outcomes[0].seconds * len(self.outcomes) / self._devices
 
     def model(self, run: int) -> nnx.Module:
         """Return a run's current model, in evaluation mode."""
@@ -77,7 +83,9 @@ class Training:
 
     def snapshot(self) -> Snapshot:
         """Copy the current state of the training to the host."""
-        return take_snapshot(self._states, self._epoch, self._done, self.outcomes)
+        return take_snapshot(
+            self._states, self._compiled.rows, self._epoch, self._done, self.outcomes
+        )
 
     def run(self) -> Iterator[int]:
         """Train every run to the end; yield the number of steps done after each call."""
@@ -131,7 +139,7 @@ class Training:
 
     def _add_seconds(self, seconds: float) -> None:
         for outcome in self.outcomes:
-            outcome.seconds += seconds * self._compiled.mesh.size / len(self.outcomes)
+            outcome.seconds += seconds * self._devices / len(self.outcomes)
 
     def _call(self, call: Call) -> History:
         with jax.disable_jit(False):  # the program is compiled already

@@ -84,13 +84,14 @@ def _choices(result: "Result") -> list[Block]:
     effects = _pictures(("effects", "mean of each level", plot_effects(result)))
     if not effects:
         return []
-    blocks = [
-        Block(
-            "The mean of each level over the combinations that differ in nothing else, with its "
-            "95% interval over seeds; the best level of each factor is blue.",
-            effects,
-        )
-    ]
+    explained = (
+        "The mean of each level in an additive model of the points that were trained, with its 95% "
+        "interval; the best level of each factor is blue."
+        if result.answer.sampled
+        else "The mean of each level over the combinations that differ in nothing else, with its "
+        "95% interval over seeds; the best level of each factor is blue."
+    )
+    blocks = [Block(explained, effects)]
     # One figure shows all levels of two factors; the sentence is about their largest contrast.
     largest: dict[tuple[str, str], Interaction] = {}
     for interaction in result.answer.interactions:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +67,9 @@ def estimate(study: Study, directory: Path) -> Estimate:
     trials = Trials(study.all_jobs(prepared), keep, allocation)
     trials.check()
     missing = [job for group in trials.groups if (job := trials.missing(group)).runs]
-    most = allocation.wanted(_Equal(task.metric), trials.failures)
+    # Equal values would end a race at once by its bound, and extend rates as far as possible.
+    unlimited = replace(study, within=None, extend_learning_rates=False)
+    most = Allocation(unlimited, empty).wanted(_Equal(task.metric), trials.failures)
     first_seeds = {study.seed(place) for place in range(LOOKS[0])}
 
     def compile_group(job: Job) -> engine.CompiledGroup:

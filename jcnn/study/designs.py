@@ -94,7 +94,7 @@ def fractional_factorial(
         raise UsageError(f"n={n}; the factors have {total} combinations")
     if n < terms:
         raise UsageError(
-            f"n={n}; expected at least {terms}, one per level and factor, less one each"
+            f"n={n}; expected at least {terms}: one, and one per level of a factor but its first"
         )
     rng = np.random.default_rng(seed)
     sizes = [len(values) for values in factors.values()]
@@ -112,7 +112,10 @@ def fractional_factorial(
 
 def _different(space: Space, n: int, draw: Any) -> list[dict[str, Any]]:
     for name, values in space.items():
-        if not isinstance(values, Range) and not len(values):
+        if isinstance(values, Range):
+            if not values.low < values.high or (values.log and values.low <= 0):
+                raise UsageError(f"{name}={values}; expected low < high, and low > 0 with log=True")
+        elif not len(values):
             raise UsageError(f"factor {name!r} has no values")
     points: dict[tuple[int | float, ...], dict[str, Any]] = {}
     for _ in range(100):

@@ -172,7 +172,12 @@ def chosen_points(points: Any) -> tuple[dict[str, list[Level]], list[Combination
 
 
 def _same(value: Any, other: Any) -> bool:
-    return value is other or (type(value) is type(other) and value == other)
+    if value is other:
+        return True
+    numbers = [
+        isinstance(each, (int, float)) and not isinstance(each, bool) for each in (value, other)
+    ]
+    return bool((type(value) is type(other) or all(numbers)) and value == other)
 
 
 def _rates(values: Sequence[Any]) -> list[Level]:

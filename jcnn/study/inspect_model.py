@@ -17,6 +17,7 @@ from jcnn.analysis.result import Result
 from jcnn.data import Dataset, sample_indices
 from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 from jcnn.errors import UsageError
+from jcnn.study.factors import LEARNING_RATE
 from jcnn.study.first_combination import diagnose_first, predict_first
 from jcnn.study.retrain import train_one
 from jcnn.study.study import Study
@@ -145,7 +146,10 @@ def _gradients(
     gradients = {}
     for row in {rows[0].combination: rows[0], rows[-1].combination: rows[-1]}.values():
         levels = study.combinations[row.combination].levels
-        only = replace(study, factors={name: {level.name: level.value} for name, level in levels})
+        factors = {
+            name: {level.name: level.value} for name, level in levels if name != LEARNING_RATE
+        }
+        only = replace(study, factors=factors, points=None, halving_epochs=None)
         gradients[short_label(row.levels)] = (
             diagnose_first(only, examples=_GRADIENT_EXAMPLES),
             predict_first(only, examples=_GRADIENT_EXAMPLES),

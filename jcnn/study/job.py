@@ -112,23 +112,22 @@ class Job:
         return [self.only(self.indices[m]) for m in self._trainable]
 
     def blocks(self, size: int) -> Iterator["Job"]:
-        """Split the runs into jobs of at most `size`, of few seeds each.
+        """Split the runs, ordered by seed, into jobs of at most `size`.
 
-        Few, because batches of a seed's own take memory where examples are streamed.
+        Where examples are streamed, a block has no more seeds than the study, because each has
+        batches of its own in memory. The order is always the same, so that a checkpoint of a block
+        is that of the same runs in the same order.
         """
-        runs = sorted(self.runs, key=lambda run: (run.seed, run.member))
-        if len(runs) <= size:
-            yield self
-            return
-        most_seeds = len(self.plan.seed_values)
+        most_seeds = size if self.plan.data_memory is None else len(self.plan.seed_values)
         block: list[Planned] = []
-        for run in runs:
+        for run in sorted(self.runs, key=lambda run: (run.seed, run.member, run.learning_rate)):
             seeds = {each.seed for each in (*block, run)}
             if len(block) == size or len(seeds) > most_seeds:
                 yield self._with(block)
                 block = []
             block.append(run)
-        yield self._with(block)
+        if block:
+            yield self._with(block)
 
     def check(self) -> None:
         """Build the models abstractly, and drop the runs of models that cannot be trained."""

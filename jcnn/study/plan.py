@@ -1,7 +1,7 @@
 """The plan of a study: what it trains, every setting checked; no data is read."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, SupportsIndex
 
@@ -28,7 +28,7 @@ DEFAULT_FACTORS: dict[str, Sequence[str]] = {
 }
 
 
-_ROOM_FOR_POINTS = 24
+_ROOM_FOR_POINTS = 8
 
 
 @dataclass
@@ -85,6 +85,7 @@ class Plan:
         else:
             if self.factors != DEFAULT_FACTORS:
                 raise UsageError("give factors or points, not both: points name their own factors")
+            self.points = [*self.points] if isinstance(self.points, Iterable) else self.points
             self.levels, self.combinations = chosen_points(self.points)
         check_depth(self.build_model, (level.value for level in self.levels.get("depth", [])))
         if self.halving_epochs is not None:
@@ -121,7 +122,7 @@ class Plan:
         """
         if self.races and (self.max_runs or self.within or self.budget):
             return self.max_runs
-        return self.runs
+        return min(self.runs, self.max_runs or self.runs)
 
     @property
     def races(self) -> bool:
@@ -138,7 +139,7 @@ class Plan:
         if self.budget is not None:
             return len(members)
         rates = 1 if LEARNING_RATE in self.levels else len(self.learning_rates)
-        room = len(members) * max(rates, 3)
+        room = len(members) * max(rates, min(len(self.seed_values), 3))
         # Batches of points that differ in number then share their programs.
         return room if self.points is None else -(-room // _ROOM_FOR_POINTS) * _ROOM_FOR_POINTS
 

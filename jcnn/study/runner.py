@@ -23,6 +23,8 @@ AHEAD = 2
 # share of the time. An interruption loses what was trained since the last one.
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_SHARE = 0.05
+# Seconds between two looks at a lock that another process holds, if time is limited.
+_PAUSE = 0.2
 
 Show = Callable[[Job, float], None]
 
@@ -65,9 +67,12 @@ class Runner:
         self._claimed: list[tuple[_Part, FileLock]] = []
         self._training: _Part | None = None
         self._pool = ThreadPoolExecutor(AHEAD)
+        self.trained = 0
 
-    def run(self) -> Iterator[int]:
-        """Train until nothing is missing; yield the number of runs trained per visit of a group.
+    def run(self) -> Iterator[None]:
+        """Train until nothing is missing; yield after each visit of a group.
+
+        `trained` is the number of runs that have been trained and stored.
 
         Raises OutOfTimeError when the deadline has passed; what is training is checkpointed.
         """
@@ -78,12 +83,12 @@ class Runner:
                 self._training = part
                 try:
                     self._claim_ahead(wait=False)
-                    trained = self._visit(part)
+                    self._visit(part)
                 finally:
                     lock.release()
                     self._training = None
                 self._trials.update()
-                yield trained
+                yield
                 self._claim_ahead(wait=True)
         finally:
             # An interruption does not wait for running compilations.
@@ -122,9 +127,7 @@ class Runner:
                     return None
                 part = left[0]
                 self._show(part.group, 0.0)
-                lock = self._keep.claim(digest(part.group.label), wait=True)
-                if lock is None:
-                    continue
+                lock = self._wait(part)
             self._trials.update()
             missing = self._trials.missing(part.group)
             missing.check()
@@ -136,6 +139,17 @@ class Runner:
                 return part, lock
             lock.release()
 
+    def _wait(self, part: _Part) -> FileLock:
+        """Wait for the process that holds a part, and return its lock."""
+        name = digest(part.group.label)
+        while True:
+            lock = self._keep.claim(name, wait=self._deadline is None)
+            if lock is not None:
+                return lock
+            if self._deadline is not None and time.perf_counter() >= self._deadline:
+                raise OutOfTimeError
+            time.sleep(_PAUSE)
+
     def _compile(self, part: _Part, missing: Job) -> None:
         """Start to compile a part's programs, unless it has them."""
         part.capacity = part.capacity or len(missing.runs)
@@ -143,8 +157,8 @@ class Runner:
             first = next(missing.blocks(part.capacity))
             part.compiled = self._pool.submit(first.compile, part.capacity)
 
-    def _visit(self, part: _Part) -> int:
-        """Train and store a part's missing runs, block by block; return their number.
+    def _visit(self, part: _Part) -> None:
+        """Train and store a part's missing runs, block by block.
 
         If the device runs out of memory, blocks are halved. If anything else fails, each
         combination is trained alone, so that only those at fault fail.
@@ -152,7 +166,6 @@ class Runner:
         missing = self._trials.missing(part.group)
         missing.check()
         self._compile(part, missing)
-        trained = 0
         for block in missing.blocks(part.capacity or 1):
             try:
                 self._train(part, block)
@@ -161,8 +174,8 @@ class Runner:
             except Exception as error:
                 self._split(part, block, error)
                 break
-            trained += len(block.runs)
-        return trained
+            self.trained += len(block.runs)
+            self._trials.update()
 
     def _train(self, part: _Part, block: Job) -> None:
         """Train a block, with checkpoints on the way, and store its runs."""
@@ -221,12 +234,13 @@ class Runner:
         memory = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(
             error
         )
-        if memory and len(block.runs) > 1:
+        capacity = part.capacity or len(block.runs)
+        if memory and capacity > 1:
             self._keep.notes.append(
-                f"{block.label}: {len(block.runs)} runs together did not fit the device's memory, "
-                "so they were trained in smaller groups"
+                f"{block.label}: {capacity} runs together did not fit the device's memory, so they "
+                "were trained in smaller groups"
             )
-            part.capacity, part.compiled = -(-len(block.runs) // 2), None
+            part.capacity, part.compiled = -(-capacity // 2), None
             return
         combinations = part.group.alone()
         if len(combinations) > 1:

@@ -121,13 +121,15 @@ class Study(Plan):
         deadline = None if self.budget is None else started + self.budget
         runner = Runner(self, trials, keep, show, deadline)
         try:
-            for trained in runner.run():
-                ran["runs_trained"] += trained
-                ran["runs_loaded"] = len(trials.outcomes) - ran["runs_trained"]
+            for _ in runner.run():
+                ran["runs_trained"] = runner.trained
+                ran["runs_loaded"] = len(trials.outcomes) - runner.trained
                 result = trials.result(empty)
         except OutOfTimeError:
             trials.update()
             keep.notes.append(self._stopped(trials))
+        ran["runs_trained"] = runner.trained
+        ran["runs_loaded"] = len(trials.outcomes) - runner.trained
         result = trials.result(empty)  # with what other processes have trained
         if not result.records:
             reasons = [*result.failures.values(), *keep.notes[::-1]]

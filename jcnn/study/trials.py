@@ -76,13 +76,17 @@ class Trials:
 
     def result(self, empty: Result) -> Result:
         """`empty` with the runs that are finished, in the study's order, and the failures."""
-        records, stopped = [], set()
-        for run in sorted(self.wanted):
-            if run in self.outcomes and not run.short:
-                records.append(RunRecord(*run[:3], self.outcomes[run]))
-            elif run in self.outcomes and run._replace(short=False) not in self.outcomes:
-                stopped.add((run.combination, run.learning_rate))
-        stopped -= {(record.combination, record.learning_rate) for record in records}
+        finished = [run for run in sorted(self.wanted) if run in self.outcomes]
+        whole = {(run.combination, run.learning_rate) for run in self.wanted if not run.short}
+        compared = {run.combination for run in self.wanted if not run.short}
+        stopped = {
+            (run.combination, run.learning_rate)
+            for run in finished
+            if run.short and run.combination in compared
+        }
         return replace(
-            empty, records=records, failures=self.failures, stopped_rates=sorted(stopped)
+            empty,
+            records=[RunRecord(*run[:3], self.outcomes[run]) for run in finished if not run.short],
+            failures=self.failures,
+            stopped_rates=sorted(stopped - whole),
         )

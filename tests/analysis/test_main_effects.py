@@ -93,6 +93,13 @@ def test_many_numbers_are_compared_by_thirds():
     assert len(b.levels) == 2
 
 
+def test_thirds_keep_equal_numbers_together():
+    widths = [str(2**k) for k in range(3, 11) for _ in range(3)]
+    arms = [Arm({"width": width, "b": str(i % 2)}, [0.1 * i]) for i, width in enumerate(widths)]
+    (width, _) = main_effects(arms, ["width", "b"], ACCURACY, 0.975)
+    assert {level.name for level in width.levels} == {"8 to 16", "32 to 128", "256 to 1024"}
+
+
 def test_too_few_points_or_confounded_factors_have_no_levels():
     few = points(np.random.default_rng(5), count=8)
     assert all(each.levels == () for each in main_effects(few, "abc", ACCURACY, 0.975))

@@ -46,16 +46,6 @@ def test_few_seeds_say_nothing_but_of_the_cheapest():
     assert front.certain.tolist() == [False, True]
 
 
-def test_a_race_spends_its_level_over_the_looks():
-    arms = [*values([0.9, 0.898], seeds=12, spread=0.002), values([0.5])[0][:5]]
-    raced = pareto_front(arms, [1, 1, 1], raced=True)
-    assert raced.dominated.tolist()[2]
-    strict = pareto_front(arms, [1, 1, 1], level=0.999, raced=True)
-    loose = pareto_front(arms, [1, 1, 1], level=0.5, raced=True)
-    assert loose.dominated.sum() >= raced.dominated.sum() >= strict.dominated.sum()
-    assert loose.dominated[1] != strict.dominated[1]
-
-
 def test_one_arm_is_on_its_front():
     assert pareto_front([[0.5]], [1]).certain.tolist() == [True]
 

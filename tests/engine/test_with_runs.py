@@ -61,3 +61,17 @@ def test_more_runs_than_there_is_room_for_are_refused():
     _, compiled = programs(None)
     with pytest.raises(ValueError, match=f"12 runs; the programs have room for {compiled.size}"):
         compiled.with_runs([*compiled.group.runs] * 2)
+
+
+def test_a_snapshot_has_the_runs_in_their_order():
+    """So that it can be restored on another number of devices, or in programs of another size."""
+    job, compiled = programs(9)
+    training = trained(compiled)
+    taken = training.snapshot()
+    for array, leaf in zip(taken.arrays, jax.tree.leaves(training._states), strict=True):
+        if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            np.testing.assert_array_equal(array, np.asarray(leaf)[compiled.rows])
+    wider = engine.Training(job.compile(12), taken)
+    for run in range(6):
+        mine, theirs = (nnx.state(each.model(run)) for each in (training, wider))
+        jax.tree.map(np.testing.assert_array_equal, mine, theirs)

@@ -88,7 +88,7 @@ def test_a_combination_that_fails_leaves_the_others(tmp_path):
     assert [row.levels["width"] for row in result.ranking()] == ["2"]
     assert list(result.failures) == [1]
     assert "three is not a width" in result.failures[1]
-    assert result.effects() == ["width: only 2 could be trained."]
+    assert result.effects() == ["width: only 2 has finished runs."]
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["failures"][0]["levels"] == {"width": "3"}
 

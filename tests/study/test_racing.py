@@ -149,9 +149,85 @@ def test_short_trainings_choose_rates_and_are_not_part_of_the_result(tmp_path):
     assert not any(row.at_edge for row in result.ranking() if 1e-5 < row.learning_rate < 0.3)
     loaded = read_result(tmp_path)
     assert loaded.stopped_rates == result.stopped_rates
-    assert any("12 learning rates of combinations were behind" in line
+    assert any("12 learning rates were dropped" in line
                for line in loaded.answer.remarks)  # fmt: skip
     assert loaded.to_json(provenance=False) == result.to_json(provenance=False)
     again = Study(**settings).run(tmp_path)
     assert again.environment["runs_trained"] == 0
     assert again.to_json(provenance=False) == result.to_json(provenance=False)
+
+
+def test_a_checkpoint_of_a_later_block_is_resumed_run_by_run(monkeypatch, tmp_path):
+    """The last block of a stage is the only thing missing when the study is resumed."""
+    settings = RACE | {
+        "factors": {"kernel_init": ["he_normal", "glorot_normal"], "hidden": [(4,)]},
+        "learning_rates": [0.1], "seeds": 18, "epochs": 4, "max_runs": None,
+    }  # fmt: skip
+    whole = Study(**settings).run()
+    assert len(whole.records) == 36
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(engine._training, "FIRST_CALL", 1)
+
+    def stop(event):
+        if event.runs_done > 32.5:  # in the middle of the second block of the look at 18 seeds
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Study(**settings).run(tmp_path, on_progress=stop)
+    resumed = []
+    started = engine.Training.__init__
+
+    def start(self, compiled, snapshot=None):
+        resumed.append(snapshot is not None)
+        started(self, compiled, snapshot)
+
+    monkeypatch.setattr(engine.Training, "__init__", start)
+    found = Study(**settings).run(tmp_path)
+    assert resumed == [True]
+    assert outcomes(found) == outcomes(whole)
+
+
+def test_a_share_of_runs_that_diverged_counts_each_rate_once():
+    result = Study(**RACE | {"learning_rates": [1e9, 1e8, 0.1, 0.03]}).run().by("diverged")
+    assert result.answer.raced
+    shares = {row.levels["kernel_init"]: row.values for row in result.ranking()}
+    assert shares["he_normal"] == [0.5]  # of the seed that has all rates
+    assert not result.answer.ruled_out
+
+
+def test_a_single_combination_keeps_to_its_limits():
+    one = Study(**RACE | {"factors": {"activation": ["relu"], "hidden": [(4,)]}, "max_runs": 4})
+    assert len(one.run().records) == 4
+
+
+def test_runs_of_a_visit_that_is_cut_off_are_counted(monkeypatch, tmp_path):
+    trained = runner.Runner._train
+    blocks = []
+
+    def train(self, part, block):
+        blocks.append(block)
+        if len(blocks) == 3:
+            raise runner.OutOfTimeError
+        trained(self, part, block)
+
+    monkeypatch.setattr(runner.Runner, "_train", train)
+    result = Study(**RACE | {"budget": 1000}).run(tmp_path)
+    assert result.environment["runs_trained"] == len(result.records) > 0
+
+
+def test_memory_that_holds_one_run_is_enough(monkeypatch):
+    whole = runner.Job.compile
+
+    def compiled(self, capacity):
+        if capacity > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return whole(self, capacity)
+
+    monkeypatch.setattr(runner.Job, "compile", compiled)
+    settings = {key: RACE[key] for key in ("data", "model", "epochs", "batch_size")}
+    points = [{"activation": "tanh", "hidden": (4,)}, {"activation": "relu", "hidden": (4,)}]
+    found = Study(points=points, learning_rates=[0.1], seeds=1, **settings).run()
+    assert not found.failures
+    assert len(found.records) == 2
