@@ -16,7 +16,7 @@ from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Family, Interaction, family
 from jcnn.analysis.main_effects import main_effects
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.pareto import FrontRow, front_rows
-from jcnn.analysis.racing import last_level, race, seeds_after
+from jcnn.analysis.racing import LOOKS, last_level, race, seeds_after
 from jcnn.analysis.ranking import Row, rank
 from jcnn.analysis.records import RunRecord
 from jcnn.analysis.spread import LEVEL, UNKNOWN, Comparison, Interval, independent_errors
@@ -192,24 +192,34 @@ class Findings:
 
     @cached_property
     def family(self) -> Family:
-        """All gains of levels over each other, and interactions, judged together."""
+        """All gains of levels over each other, and interactions, judged together.
+
+        In a race, by the seeds of its first look, which every combination has: later seeds went to
+        those that were good at earlier looks.
+        """
         if self.sampled:
             effects = self.effects
             gains = [level.gain for each in effects for level in each.levels if level.gain]
             return Family(tuple(gains), ())
         low, high = self.metric.limits
-        arms = self._arms if self.metric.tested else ()
-        level = self._level(FAMILY_LEVEL)
-        return family(arms, resolution=self.resolution, span=high - low, level=level)
+        arms = self._first_arms if self.metric.tested else ()
+        return family(arms, resolution=self.resolution, span=high - low)
 
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
         """The effect of each factor that has more than one level."""
         if self.sampled:
-            return main_effects(self._arms, self.factors, self.metric, self._level(FAMILY_LEVEL))
+            return main_effects(self._first_arms, self.factors, self.metric, FAMILY_LEVEL)
         trained = [row.levels for row in self.rows]
         return tuple(
-            effect(factor, self.combinations, trained, self._arms, self.family.gains, self.metric)
+            effect(
+                factor,
+                self.combinations,
+                trained,
+                self._first_arms,
+                self.family.gains,
+                self.metric,
+            )
             for factor in self.factors
         )
 
@@ -264,8 +274,15 @@ class Findings:
             for row in self._comparable
         ]
 
+    @cached_property
+    def _first_arms(self) -> list[Arm]:
+        """The arms with the values that no look at them has selected."""
+        if not self.raced:
+            return self._arms
+        return [arm._replace(values=arm.values[: LOOKS[0]]) for arm in self._arms]
+
     def _level(self, level: float) -> float:
-        """The level of contrasts; in a race, that of its last look.
+        """The level of other comparisons; in a race, that of its last look.
 
         Arms that were ruled out at an earlier look, at their worst, count with what they had then.
         """

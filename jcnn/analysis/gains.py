@@ -97,15 +97,12 @@ def family(
     *,
     resolution: float | None = None,
     span: float = math.inf,
-    level: float = FAMILY_LEVEL,
 ) -> Family:
     """Compare all pairs of levels of each factor: overall, and given levels of other factors.
 
     Gains are averaged over the settings of the other factors that all levels of the factor share;
     given one level of one other factor, over those of them that have it; and per setting.
-    Intervals are clipped to `span`, the largest difference that there is. They hold with `level`,
-    and a difference is real if its p-value is at most ``1 - level``; p-values are scaled so that
-    this is ``1 - FAMILY_LEVEL``.
+    Intervals are clipped to `span`, the largest difference that there is.
     """
     if not arms:
         return Family((), ())
@@ -130,13 +127,10 @@ def family(
         [arm.values for arm in arms],
         np.array([*distinct.values()]),
         resolution=resolution,
-        level=level,
+        level=FAMILY_LEVEL,
     )
-    scale = (1 - FAMILY_LEVEL) / (1 - level)
     judged = {
-        key: Comparison(
-            float(difference), Interval(max(low, -span), min(high, span)), min(p * scale, 1.0)
-        )
+        key: Comparison(float(difference), Interval(max(low, -span), min(high, span)), float(p))
         for key, difference, low, high, p in zip(
             distinct, *(numbers.tolist() for numbers in found), strict=True
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jcnn.analysis.effects import Effect, LevelEffect
-from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Gain
+from jcnn.analysis.gains import Arm, Gain
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.spread import DRAWS, DRAWS_BEYOND, LEVEL, MOST_DRAWS, Interval
 
@@ -147,7 +147,7 @@ def _judge(
     largest = np.sort(np.abs(normal).max(axis=1) / scale)
     half = np.quantile(largest, level) * errors
     beyond = draws - np.searchsorted(largest, np.abs(difference) / errors)
-    p = np.minimum((1 + beyond) / (draws + 1) * (1 - FAMILY_LEVEL) / (1 - level), 1.0)
+    p = np.minimum((1 + beyond) / (draws + 1), 1.0)
     return [
         (float(d), Interval(float(d - h), float(d + h)), float(value))
         for d, h, value in zip(difference, half, p, strict=True)

@@ -10,7 +10,9 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 # These two test claims; test_papers.py and test_textbook.py run them.
 CLAIMS = ("reproduce.py", "check_textbook.py")
-SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name not in CLAIMS)
+# This one simulates studies of recorded runs, and trains nothing.
+SIMULATED = "race_errors.py"
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name not in (*CLAIMS, SIMULATED))
 
 
 def run(script, *arguments):
@@ -38,6 +40,14 @@ def test_runs(path, tmp_path):
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "out").rglob("results.json"))
     assert re.search(r"\d(%|\.\d)", done.stdout)
+
+
+@pytest.mark.slow
+def test_races_are_simulated():
+    done = run(SIMULATED, "--smoke")
+    assert done.returncode == 0, done.stderr
+    for part in ("power", "pairs", "chosen rates", "bound", "null"):
+        assert f"\n{part}\n  " in done.stdout
 
 
 @pytest.mark.slow
