@@ -175,7 +175,8 @@ class Examination:
         # Where no gradient is expected, there is nothing to wait for.
         expected = np.array([not layer.cut_off for layer in self._layers], bool)
         silent = zeros(figures) & expected
-        constant = [not np.ptp(np.asarray(v, np.float32), axis=0).any() for v in examined.sums]
+        with np.errstate(invalid="ignore"):  # sums that are infinite are not constant
+            constant = [not np.ptp(np.asarray(v, np.float32), axis=0).any() for v in examined.sums]
         waiting = silent.copy()
         later = [math.nan] * len(ranks)
         leaves = examined.leaves
