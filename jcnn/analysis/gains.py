@@ -187,7 +187,8 @@ def _plan_gains(arms: Sequence[Arm], factor: str, factors: Sequence[str]) -> lis
         for pair in pairs:
             levels = arms[pair[0]].levels
             full = tuple((name, levels[name]) for name in varied)
-            for condition in {*((item,) for item in full), full} - {()}:
+            # Not a set: its order, and that of the results, would differ between processes.
+            for condition in filter(None, dict.fromkeys([*((item,) for item in full), full])):
                 given.setdefault(condition, []).append(pair)
         plans += [
             _Plan(factor, better, worse, dict(condition), _weights(len(arms), chosen))

@@ -24,6 +24,8 @@ def test_every_pair_of_levels_is_compared_overall_and_where_others_are_given():
     mine = [gain for gain in found.gains if {gain.better, gain.worse} == {"0", "2"}]
     # Overall; given one level of b or of c; given both.
     assert sorted(len(gain.given) for gain in mine) == [0, 1, 1, 1, 1, 2, 2, 2, 2]
+    in_order = [tuple(gain.given.items()) for gain in mine]
+    assert in_order[:4] == [(), (("b", "0"),), (("c", "0"),), (("b", "0"), ("c", "0"))]
     for gain in mine:
         chosen = [
             [values[i].mean() for i, levels in enumerate(DESIGN)
