@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jcnn import strict_json
-from jcnn.analysis.contrasts import compare_means
-from jcnn.analysis.racing import last_level
+from jcnn.analysis.planned import planned_comparisons
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
 from jcnn.analysis.spread import LEVEL, UNKNOWN, Interval
@@ -114,9 +113,7 @@ def _tests(
         return results
     arms = [row.counted for i in known for row in pairs[i]]
     weights = np.kron(np.eye(len(known)), [-1.0, 1.0])
-    level = last_level(arms) if raced else LEVEL
-    found = compare_means(arms, weights, resolution=resolution, level=level)
-    scale = (1 - LEVEL) / (1 - level)
-    for i, low, high, p in zip(known, *found[1:], strict=True):
-        results[i] = (Interval(float(low), float(high)), min(float(p) * scale, 1.0))
+    found = planned_comparisons(arms, weights, resolution=resolution, raced=raced)
+    for i, comparison in zip(known, found, strict=True):
+        results[i] = (comparison.interval, comparison.p)
     return results

@@ -10,16 +10,16 @@ import numpy as np
 
 from jcnn.analysis.baseline import match_baseline
 from jcnn.analysis.best import CouldBeBest, could_be_best, seeds_for
-from jcnn.analysis.contrasts import compare_means
 from jcnn.analysis.effects import Effect, effect
-from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Family, Interaction, family
+from jcnn.analysis.gains import Arm, Family, Interaction, family
 from jcnn.analysis.main_effects import main_effects
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.pareto import FrontRow, front_rows
+from jcnn.analysis.planned import planned_comparisons
 from jcnn.analysis.racing import LOOKS, last_level, race, seeds_after
 from jcnn.analysis.ranking import Row, rank
 from jcnn.analysis.records import RunRecord
-from jcnn.analysis.spread import LEVEL, UNKNOWN, Comparison, Interval, independent_errors
+from jcnn.analysis.spread import LEVEL, UNKNOWN, Comparison, independent_errors
 
 
 class Forecast(NamedTuple):
@@ -158,19 +158,14 @@ class Findings:
         others = [i for i, row in enumerate(rows) if row.combination != index]
         known: dict[int, Comparison] = {}
         if others and len(others) < len(rows):
-            level = self._level(LEVEL)
-            found = compare_means(
+            found = planned_comparisons(
                 [arm.values for arm in self._arms],
                 weights[others],
                 resolution=self.resolution,
-                level=level,
+                raced=self.raced,
             )
-            scale = (1 - LEVEL) / (1 - level)
             known = {
-                rows[i].combination: Comparison(
-                    float(gap), Interval(float(a), float(b)), min(float(p) * scale, 1.0)
-                )
-                for i, gap, a, b, p in zip(others, *found, strict=True)
+                rows[i].combination: comparison for i, comparison in zip(others, found, strict=True)
             }
         place = next((row for row in self.rows if row.combination == index), None)
         return [
@@ -187,7 +182,7 @@ class Findings:
         if not self.metric.tested:
             return []
         values = [arm.values for arm in self._arms]
-        level = self._level(LEVEL)
+        level = last_level(values) if self.raced else LEVEL
         return front_rows(self._comparable, values, costs, resolution=self.resolution, level=level)
 
     @cached_property
@@ -209,7 +204,7 @@ class Findings:
     def effects(self) -> tuple[Effect, ...]:
         """The effect of each factor that has more than one level."""
         if self.sampled:
-            return main_effects(self._first_arms, self.factors, self.metric, FAMILY_LEVEL)
+            return main_effects(self._first_arms, self.factors, self.metric)
         trained = [row.levels for row in self.rows]
         return tuple(
             effect(
@@ -280,15 +275,6 @@ class Findings:
         if not self.raced:
             return self._arms
         return [arm._replace(values=arm.values[: LOOKS[0]]) for arm in self._arms]
-
-    def _level(self, level: float) -> float:
-        """The level of other comparisons; in a race, that of its last look.
-
-        Arms that were ruled out at an earlier look, at their worst, count with what they had then.
-        """
-        if not self.raced or not self._arms:
-            return level
-        return last_level([arm.values for arm in self._arms], level)
 
     @property
     def _room(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jcnn.analysis.effects import Effect, LevelEffect
-from jcnn.analysis.gains import Arm, Gain
+from jcnn.analysis.gains import FAMILY_LEVEL, Arm, Gain
 from jcnn.analysis.metric import Metric
 from jcnn.analysis.spread import DRAWS, DRAWS_BEYOND, LEVEL, MOST_DRAWS, Interval
 
@@ -16,9 +16,7 @@ _MOST_NUMBERS = 6
 _FEWEST_REST = 4
 
 
-def main_effects(
-    arms: Sequence[Arm], factors: Sequence[str], metric: Metric, level: float
-) -> tuple[Effect, ...]:
+def main_effects(arms: Sequence[Arm], factors: Sequence[str], metric: Metric) -> tuple[Effect, ...]:
     """Estimate each factor's effect from points that are not a full factorial design.
 
     The mean of a point is modelled as ``constant + sum of one term per level``, fitted by least
@@ -53,7 +51,7 @@ def main_effects(
             for factor, first, second in pairs
         ]
     )
-    judged = _judge(contrasts, beta, inverse, variance, rest, level)
+    judged = _judge(contrasts, beta, inverse, variance, rest)
     gains: dict[tuple[str, str, str], Gain] = {}
     for (factor, first, second), (difference, interval, p) in zip(pairs, judged, strict=True):
         gain = Gain(factor, first, second, {}, difference, _within(interval, metric), p)
@@ -133,19 +131,18 @@ def _judge(
     inverse: np.ndarray,
     variance: float,
     rest: int,
-    level: float,
 ) -> list[tuple[float, Interval, float]]:
     """Each contrast with its simultaneous interval and p-value."""
     covariance = contrasts @ inverse @ contrasts.T
     errors = np.sqrt(np.diag(covariance) * variance) + 1e-12
     difference = contrasts @ beta
-    draws = max(DRAWS, min(int(DRAWS_BEYOND / (1 - level)), MOST_DRAWS))
+    draws = max(DRAWS, min(int(DRAWS_BEYOND / (1 - FAMILY_LEVEL)), MOST_DRAWS))
     rng = np.random.default_rng(0)
     root = contrasts @ np.linalg.cholesky(inverse)
     normal = rng.standard_normal((draws, root.shape[1])) @ root.T / np.sqrt(np.diag(covariance))
     scale = np.sqrt(rng.chisquare(rest, draws) / rest)
     largest = np.sort(np.abs(normal).max(axis=1) / scale)
-    half = np.quantile(largest, level) * errors
+    half = np.quantile(largest, FAMILY_LEVEL) * errors
     beyond = draws - np.searchsorted(largest, np.abs(difference) / errors)
     p = np.minimum((1 + beyond) / (draws + 1), 1.0)
     return [

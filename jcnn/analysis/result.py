@@ -8,7 +8,6 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
-from jcnn.analysis.learning_rate_grid import beyond_edge
 from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
 from jcnn.analysis.pareto import FrontRow
@@ -206,19 +205,6 @@ class Result:
             and record.learning_rate == row.learning_rate
             and record.combination not in self.failures
         ]
-
-    def next_learning_rates(self) -> dict[int, float]:
-        """A learning rate beyond the grid for each combination whose best one is at its edge."""
-        stopped: dict[int, list[float]] = {}
-        for combination, rate in self.stopped_rates:
-            stopped.setdefault(combination, []).append(rate)
-        beyond = {
-            row.combination: beyond_edge(
-                sorted([*row.by_rate, *stopped.get(row.combination, ())]), row.learning_rate
-            )
-            for row in self.answer.rows
-        }
-        return {combination: rate for combination, rate in beyond.items() if rate is not None}
 
     def to_json(self, *, provenance: bool = True) -> str:
         """Everything, as strict JSON: a number that is not finite is null.

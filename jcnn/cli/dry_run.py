@@ -31,7 +31,9 @@ def describe_runs(study: "Study") -> str:
         limits.append(f"at most {count(study.most_runs, 'run')}")
     if study.budget is not None:
         limits.append(f"at most {duration(study.budget)}")
-    if study.within is not None:
+    if study.within == 0:
+        limits.append("until one combination is left")
+    elif study.within is not None:
         limits.append(
             f"until choosing the first costs at most {study.within:g} (points, of an accuracy)"
         )

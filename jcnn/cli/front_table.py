@@ -3,23 +3,29 @@
 from typing import TYPE_CHECKING
 
 from jcnn.cli.tables import Column, table
+from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from jcnn.analysis import FrontRow, Result
 
-CAPTION = (
+_CAPTION = (
     "on the front: yes if it is better than every combination that costs no more, no if one of "
     "these is better than it, by more than chance (all of them together: 5%)"
 )
 
 
 def front_table(result: "Result", cost: str, width: int) -> "RenderableType":
-    """Return the combinations from the cheapest to the most expensive."""
+    """Return the combinations from the cheapest to the most expensive, or why there are none."""
+    from rich.console import Group
+
     from jcnn.analysis.labels import short_label
 
-    found = result.front(cost)
+    try:
+        found = result.front(cost)
+    except UsageError as error:
+        return f"no front of {cost}: {error}"
     show = f"{{:{'.2g' if cost == 'seconds' else ',.0f'}}}".format
     columns = [
         Column(cost, [show(each.cost) for each in found], numeric=True),
@@ -29,7 +35,7 @@ def front_table(result: "Result", cost: str, width: int) -> "RenderableType":
         Column("combination", [short_label(each.row.levels) for each in found]),
         Column("on the front", [_status(each) for each in found]),
     ]
-    return table(columns, width)
+    return Group(table(columns, width), f"\n{_CAPTION}")
 
 
 def _status(each: "FrontRow") -> str:

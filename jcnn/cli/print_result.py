@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jcnn.cli.formatting import count
-from jcnn.cli.front_table import CAPTION as FRONT_CAPTION
 from jcnn.cli.front_table import front_table
 from jcnn.cli.layer_tables import CAPTION, ranking_steps_table
 from jcnn.cli.tables import Column, console, table
-from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,11 +35,7 @@ def print_result(
         terminal.print(f"\n{CAPTION}")
     if cost is not None:
         terminal.print()
-        try:
-            terminal.print(front_table(result, cost, terminal.width))
-            terminal.print(f"\n{FRONT_CAPTION}")
-        except UsageError as error:
-            terminal.print(f"no front of {cost}: {error}")
+        terminal.print(front_table(result, cost, terminal.width))
     terminal.print()
     if answer.verdict:
         terminal.print(f"{' '.join(filter(None, [answer.verdict, answer.outlook]))}\n")

@@ -4,6 +4,7 @@ import argparse
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="POINTS",
         help="train until choosing the first combination costs at most this: percentage points "
-        "of accuracy, or units of another metric (default: the trainings of the full grid)",
+        "of accuracy, or units of another metric; 0: until one is left (default: the trainings of "
+        "the full grid, or for accuracy, what errors on the test examples spread it by)",
     )
     parser.add_argument(
         "--max-runs", type=int, metavar="N", help="train at most N runs (default: see --seeds)"
@@ -263,11 +265,13 @@ def parse_levels(
 
 def _set(keywords: dict[str, Any], word: str) -> None:
     """Set a key from `epochs=20` or `factors.width=[8, 16]`: TOML, or a bare word as a string."""
+    from jcnn.study.plan import Plan
+
     key, equals, text = word.partition("=")
     if not equals or not text:
         raise UsageError(f"--set {word}: expected KEY=VALUE, such as epochs=20")
-    if text == "none" and key in keywords:
-        del keywords[key]
+    if text == "none" and key in {field.name for field in fields(Plan)}:
+        keywords.pop(key, None)
         return
     try:
         values = tomllib.loads(word)

@@ -1,16 +1,15 @@
 """A group: runs of the same structure, compiled as one program."""
 
 import copy
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from jcnn.engine._batches import epoch_batches, steps_per_epoch
+from jcnn.engine._compiled_programs import compiled
 from jcnn.engine._devices import padded_count, replicated_shapes, runs_mesh, sharded_shapes
 from jcnn.engine._feed import make_feed
 from jcnn.engine._initialization import Builder, Initialization
@@ -49,22 +48,6 @@ class Group:
     capacity: int | None = None
 
 
-# The training programs that were compiled last, by their text and devices: studies that follow each
-# other in a process, as batches of points do, use them again.
-_MOST_PROGRAMS = 16
-_programs: OrderedDict[tuple[str, tuple[int, ...]], jax.stages.Compiled] = OrderedDict()
-
-
-def _compile(lowered: jax.stages.Lowered, mesh: Mesh) -> jax.stages.Compiled:
-    key = lowered.as_text(), tuple(device.id for device in mesh.devices.flat)
-    program = _programs.get(key)
-    if program is None:
-        program = _programs[key] = lowered.compile()
-        while len(_programs) > _MOST_PROGRAMS:
-            _programs.popitem(last=False)
-    return program
-
-
 class CompiledGroup:
     """A group with compiled programs, before anything has run.
 
@@ -94,7 +77,7 @@ class CompiledGroup:
                 self.feed.shapes,
                 replicated_shapes(self.mesh, np.zeros(4, np.int32)),
             )
-            self._advance = _compile(lowered, self.mesh)
+            self._advance = compiled(lowered, [*self.mesh.devices.flat])
 
     def with_runs(self, runs: Sequence[Run]) -> "CompiledGroup":
         """Return the same programs for other runs of the same builders; nothing is compiled.

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from jcnn.data import sample_indices
+from jcnn.engine._compiled_programs import compiled
 from jcnn.training.model import split_model
 from jcnn.training.run import Data, Recipe, RunState, Structure, normalize, start
 
@@ -33,11 +34,6 @@ class Fitted:
     def __call__(self, rngs: nnx.Rngs) -> nnx.Module:
         """Return the model before it is fitted."""
         return self.build(rngs)
-
-
-# Programs that this process has compiled, by their text: models that differ only in activation or
-# pooling draw the same initial values.
-_compiled: dict[str, jax.stages.Compiled] = {}
 
 
 class Initialization:
@@ -146,7 +142,4 @@ def _compile(
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
     with jax.disable_jit(False):
         lowered = jax.jit(stacked, compiler_options=options).lower(chosen, seeds, examples)
-    text = lowered.as_text()
-    if text not in _compiled:
-        _compiled[text] = lowered.compile()
-    return _compiled[text]
+    return compiled(lowered, jax.local_devices()[:1])

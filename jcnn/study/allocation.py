@@ -5,6 +5,7 @@ interrupted study comes to the same runs, and processes that share a directory a
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -44,7 +45,8 @@ class Allocation:
     rates of each combination by their validation values (all of them with one seed, the better two
     fifths with three), trains the best one with five seeds, and looks at 5, 8, 12, 18, 27 and 40
     seeds (`jcnn.analysis.race`), after which the combinations that are ruled out get no more. It
-    ends when one is left, when the leader's bound is at most `within`, or when a stage would exceed
+    ends when one is left, when the leader's bound is at most `within` (by default, what independent
+    errors on the test examples alone spread an accuracy by), or when a stage would exceed
     `most_runs`.
 
     With `extend_learning_rates`, combinations whose best rate is at the edge get further ones. With
@@ -85,9 +87,7 @@ class _Stages:
 
     def add(self, stage: Sequence[Wanted]) -> bool:
         """Add what fits of a stage; whether all of it is added and finished."""
-        fits = [*stage]
-        while fits and not self._fits(fits):
-            fits.pop()
+        fits = [*stage[: self._room(stage)]]
         self.runs += fits
         # Finished runs of later stages do not count.
         finished = [run for run in self.runs if run in self._outcomes]
@@ -188,7 +188,18 @@ class _Stages:
         return [run for run in runs if run not in known]
 
     def _fits(self, stage: Sequence[Wanted]) -> bool:
-        return self._most is None or full_runs(self._plan, [*self.runs, *stage]) <= self._most
+        return self._room(stage) == len(stage)
+
+    def _room(self, stage: Sequence[Wanted]) -> int:
+        """How many of a stage's runs, from the first on, the study has room for."""
+        most = self._most
+        if most is None:
+            return len(stage)
+
+        def exceeds(count: int) -> bool:
+            return full_runs(self._plan, [*self.runs, *stage[:count]]) > most
+
+        return bisect_left(range(1, len(stage) + 1), True, key=exceeds)
 
     def _decided(self) -> bool:
         """Whether one combination is left, or the leader's bound is small enough."""
@@ -196,9 +207,11 @@ class _Stages:
         within = self._plan.within
         if within is not None:
             within /= 100 if answer.metric.percent else 1
+        else:
+            within = answer.noise_floor(answer.rows[0]) if answer.rows else math.nan
         left = sum(row.comparable and row.combination not in answer.ruled_out
                    for row in answer.rows)  # fmt: skip
-        return left < 2 or (within is not None and answer.bound <= within)
+        return left < 2 or answer.bound <= within
 
     def _rows(self, *, short: bool = False) -> list[Row]:
         """The ranking of the runs so far, in the study's order."""

@@ -69,7 +69,7 @@ class Plan:
         for name, check in settings.CHECKS.items():
             setattr(self, name, check(getattr(self, name)))
         self.seed_values: list[int] = settings.seed_values(self.seeds)
-        if self.full_grid and (self.within or self.max_runs):
+        if self.full_grid and not (self.within is None and self.max_runs is None):
             raise UsageError("full_grid trains everything; drop it, or within and max_runs")
         self.build_model: Callable[..., nnx.Module] = settings.named("model", self.model)
         self.augment = settings.named("augmentation", self.augmentation)
@@ -120,7 +120,8 @@ class Plan:
 
         A race takes no more than the full grid, unless one of its limits is set.
         """
-        if self.races and (self.max_runs or self.within or self.budget):
+        limits = self.max_runs, self.within, self.budget
+        if self.races and any(limit is not None for limit in limits):
             return self.max_runs
         return min(self.runs, self.max_runs or self.runs)
 

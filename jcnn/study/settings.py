@@ -152,7 +152,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
     "extend_learning_rates": _flag("extend_learning_rates"),
     "full_grid": _flag("full_grid"),
-    "within": _or_none(_number("within", "a positive number", lambda v: v > 0)),
+    "within": _or_none(_number("within", "0 or a positive number", lambda v: v >= 0)),
     "max_runs": _or_none(_whole("max_runs")),
     "budget": _or_none(seconds),
     "halving_epochs": _or_none(_whole("halving_epochs")),

@@ -58,10 +58,12 @@ class Study(Plan):
     Trainings go where the answer is undecided (`jcnn.study.allocation.Allocation`): learning rates
     that are behind after one seed and after three are dropped, and combinations that are ruled out
     get no more seeds, while the others get up to 40. The study ends when one combination is left,
-    and by default it takes no more trainings than the full grid of `seeds` would. Other limits are
-    `within`, the most that choosing the first combination may cost (in percentage points of an
-    accuracy, or the units of another metric); `max_runs`, a number of trainings; and `budget`, a
-    time in seconds or as "10m". The first that is reached ends the study. For long trainings,
+    or when choosing the first costs no more than `within`, in percentage points of an accuracy, or
+    the units of another metric. By default, it takes no more trainings than the full grid of
+    `seeds` would, and for an accuracy, `within` is the spread that independent errors on the test
+    examples alone would cause: more trainings find differences that other test examples may
+    reverse. Other limits are `max_runs`, a number of trainings, and `budget`, a time in seconds or
+    as "10m". The first that is reached ends the study. For long trainings,
     `halving_epochs` compares the learning rates after so many epochs, and trains only the better
     two fifths to the end. With `full_grid`, every combination is trained at every learning rate
     with every seed.

@@ -47,7 +47,7 @@ def test_every_part_is_computed_once(result, monkeypatch):
         result.to_json()
         result._repr_html_()
         result.ranking(), result.verdict(), result.effects(), result.interactions()
-        result.may_be_best(), result.bound, result.next_learning_rates()
+        result.may_be_best(), result.bound
         assert "max" in page
     assert calls == {"rank": 1, "effect": 2, "family": 1, "could_be_best": 1}
 

@@ -21,6 +21,24 @@ def test_set_is_checked_like_a_file(word, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_none_takes_a_setting_of_the_file_back(tmp_path, capsys):
+    file = tmp_path / "study.toml"
+    file.write_text('model = "mlp"\nseeds = 2\nmax_runs = 7\nbudget = "1m"\nepochs = 1\n')
+    out = ["--dry-run", "--json", "--out", str(tmp_path / "x")]
+
+    def runs(*words):
+        assert main(["compare", str(file), *words, *out]) == 0
+        return json.loads(capsys.readouterr().out)["runs"]
+
+    assert runs() == 7
+    taken_back = [word for key in ("max_runs", "budget") for word in ("--set", f"{key}=none")]
+    grid = runs("--full-grid", "--set", "budget=none")
+    assert grid == 2 * 5 * 12  # limits of the file do not apply to a full grid
+    assert 7 < runs(*taken_back, "--set", "within=none") <= grid
+    assert main(["compare", str(file), "--set", "max_rums=none", *out]) == 2
+    assert "did you mean max_runs" in capsys.readouterr().err
+
+
 def test_a_dry_run_trains_nothing(tmp_path, capsys, finished_study):
     command = [
         "compare", "--model", "mlp", "--activation", "tanh", "--kernel-init", "he_normal",

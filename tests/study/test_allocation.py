@@ -17,6 +17,7 @@ BEST = {0: (0.97, 0.1), 1: (0.96, 0.3), 2: (0.60, 0.03)}
 
 
 def plan(**changed):
+    """A study of three combinations."""
     factors = {"activation": ["relu", "tanh", "sigmoid"]}
     return Study(**{"factors": factors, "learning_rates": RATES, "seeds": 5} | changed)
 
@@ -112,6 +113,28 @@ def test_a_race_takes_no_more_than_the_full_grid_unless_told_to():
     assert {run.seed for run in wanted} == set(range(40))
 
 
+def test_a_race_stops_where_the_test_examples_tell_no_more():
+    """Unless another bound is asked for; a loss has no such limit."""
+
+    def equal(run):
+        return outcome(run._replace(combination=0))
+
+    def most_seeds(study, test_examples):
+        names = [combination.names() for combination in study.combinations]
+        empty = Result(study.describe(), "accuracy", True, names, test_examples=test_examples)
+        allocation, outcomes = Allocation(study, empty), {}
+        while missing := [r for r in allocation.wanted(outcomes, {}) if r not in outcomes]:
+            outcomes |= {run: equal(run) for run in missing}
+        return len({run.seed for run in outcomes})
+
+    many = {"learning_rates": RATES[2:3], "max_runs": 200}
+    assert most_seeds(plan(**many), 0) == 40  # unknown
+    assert most_seeds(plan(**many), 100) < 27  # 1.7%
+    assert most_seeds(plan(**many), 10**6) == 40
+    assert most_seeds(plan(within=0.0, **many), 100) == 40
+    assert most_seeds(plan(within=0.0, **many | {"max_runs": None}), 100) == 40
+
+
 def test_a_bound_that_is_small_enough_ends_the_race():
     loose, _ = trained(plan(within=50.0))
     tight, _ = trained(plan(within=0.2))
@@ -176,7 +199,7 @@ def test_seeds_that_are_named_come_first():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"within": 0.0}, "within=0.0; expected a positive number"),
+        ({"within": -0.1}, "within=-0.1; expected 0 or a positive number"),
         ({"max_runs": 0}, "max_runs=0; expected a whole number of at least 1"),
         ({"budget": "soon"}, "budget='soon'; expected a time such as 90s, 10m or 1.5h"),
         ({"budget": -1}, "budget=-1; expected a time"),
@@ -187,6 +210,7 @@ def test_seeds_that_are_named_come_first():
             "the learning rates of schedule=cosine depend on the number of epochs",
         ),
         ({"full_grid": True, "within": 1.0}, "full_grid trains everything; drop it"),
+        ({"full_grid": True, "within": 0.0}, "full_grid trains everything; drop it"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(changed, message):

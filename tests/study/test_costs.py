@@ -78,6 +78,15 @@ def test_a_model_that_is_not_traced_has_unknown_costs():
     assert all(math.isnan(value) for values in costs.values() for value in values)
 
 
+def test_a_metric_that_is_not_tested_has_no_front(finished, capsys):
+    _, directory = finished
+    words = ["runs", "show", str(directory), "--metric", "seconds:0.6", "--cost", "parameters"]
+    assert main(words) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no front of parameters: parameters are unknown, or seconds to 60%" in printed
+    assert "on the front" not in printed
+
+
 def test_the_command_lists_combinations_by_cost(finished, capsys):
     _, directory = finished
     assert main(["runs", "show", str(directory), "--cost", "parameters"]) == 0

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from jcnn import engine
+from jcnn import engine, report
 from jcnn.cli.main import main
+from jcnn.cli.points_file import read_points
 from jcnn.errors import UsageError
 from jcnn.study import Study
 from jcnn.study.storage.load import read_result
@@ -59,6 +60,33 @@ def test_batches_of_points_share_their_programs():
     Study(points=second, seeds=1, **DATA).run()
     since = engine.compilations().since(before)
     assert since.compiled + since.loaded == 0
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path):
+    """With the byte-order mark and the line ends that spreadsheets write."""
+    path = tmp_path / "points.csv"
+    path.write_bytes(b"\xef\xbb\xbfactivation,depth,learning_rate\r\nrelu,4,0.1\r\ntanh,2,0.03\r\n")
+    assert read_points(str(path)) == [
+        {"activation": "relu", "depth": 4, "learning_rate": 0.1},
+        {"activation": "tanh", "depth": 2, "learning_rate": 0.03},
+    ]
+
+
+def test_a_report_of_points_shows_layers_and_says_what_effects_are(capsys):
+    points = [
+        {"activation": act, "hidden": size, "momentum": momentum}
+        for act in ("tanh", "relu")
+        for size in ((4,), (8,))
+        for momentum in (0.0, 0.5, 0.9)
+    ][:11]
+    settings = DATA | {"learning_rates": [0.1], "seeds": 5, "diagnose": 2, "max_runs": 100}
+    result = Study(points=points, **settings).run()
+    assert result.answer.sampled
+    page = report.render(result)
+    assert "effects are those of an additive model of these points" in " ".join(page.split())
+    assert "Why they rank in this order" in page
+    for sentence in result.effects():
+        assert "too little was trained" not in sentence
 
 
 def test_the_answer_says_what_was_not_tried():

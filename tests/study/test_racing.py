@@ -1,17 +1,22 @@
 """Races that are trained: the numbers of the grid, interruptions, programs, and budgets."""
 
 import itertools
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import jax
 import pytest
 
 from jcnn import engine
+from jcnn.analysis.diff import difference
 from jcnn.engine import CompiledGroup
 from jcnn.study import Study, runner
 from jcnn.study import study as study_module
+from jcnn.study.storage.directory import StudyDirectory
 from jcnn.study.storage.ledger import Ledger
 from jcnn.study.storage.load import read_result
+from jcnn.study.storage.run_key import digest
 from tests.small import blobs
 
 RACE = {
@@ -25,6 +30,7 @@ RACE = {
     "learning_rates": [0.3, 0.1, 0.03],
     "epochs": 2,
     "batch_size": 16,
+    "within": 0.0,
     "max_runs": 60,
 }
 
@@ -39,7 +45,7 @@ def raced():
 
 
 def test_runs_of_a_race_are_those_of_the_grid(raced):
-    grid = Study(**RACE | {"max_runs": None, "full_grid": True, "seeds": 12}).run()
+    grid = Study(**RACE | {"max_runs": None, "within": None, "full_grid": True, "seeds": 12}).run()
     known = outcomes(grid)
     found = {run: outcome for run, outcome in outcomes(raced).items() if run in known}
     assert len(found) > 40
@@ -99,6 +105,46 @@ def test_a_time_budget_ends_a_race_which_can_go_on(monkeypatch, tmp_path):
     assert outcomes(stopped).items() <= outcomes(on).items()
 
 
+def test_a_budget_ends_while_another_process_trains_the_same_group(tmp_path):
+    one = Study(**RACE | {"budget": 3.0})
+    locks = StudyDirectory(tmp_path)
+    names = [digest(group.label) for group in one.jobs(one.prepare())]
+    held = [locks.claim(name, wait=False) for name in names]
+    assert None not in held
+    with pytest.raises(ValueError, match="stopped after the budget of 3 s: 0 runs have finished"):
+        one.run(tmp_path)
+    for lock in held:
+        lock.release()
+    assert one.run(tmp_path).records
+
+
+def test_processes_that_share_a_directory_come_to_the_same_runs(raced, tmp_path):
+    """Each trains a part of every stage."""
+    worker = (
+        "import sys; from tests.study.test_racing import RACE; from jcnn.study import Study; "
+        "found = Study(**RACE).run(sys.argv[1]); print(found.environment['runs_trained'])"
+    )
+    command = [sys.executable, "-c", worker, str(tmp_path)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    trained = [int(process.communicate(timeout=300)[0]) for process in workers]
+    assert sum(trained) == len(raced.records)
+    found = Study(**RACE).run(tmp_path)
+    assert found.environment["runs_trained"] == 0
+    assert found.to_json(provenance=False) == raced.to_json(provenance=False)
+    assert len(Ledger(tmp_path).runs()) == len(raced.records)
+
+
+def test_two_races_are_compared_at_their_last_looks(raced):
+    same = difference(raced, raced)
+    assert not any(one.real for one in same.moved)
+    assert all(one.p == 1.0 for one in same.moved)
+    other = Study(**RACE | {"data": blobs(80, features=4, distance=4)}).run()
+    found = {one.levels["kernel_init"]: one for one in difference(raced, other).moved}
+    assert found["he_normal"].real
+    assert found["he_normal"].interval.low > 0
+    assert not found["zeros"].real
+
+
 def test_a_budget_too_short_for_anything_says_so():
     with pytest.raises(ValueError, match="stopped after the budget of 1e-06 s: 0 runs have"):
         Study(**RACE | {"budget": 1e-6}).run()
@@ -136,7 +182,8 @@ def test_a_combination_that_fails_at_a_later_stage_leaves_the_others(monkeypatch
 
 
 def test_short_trainings_choose_rates_and_are_not_part_of_the_result(tmp_path):
-    settings = RACE | {"epochs": 4, "halving_epochs": 1, "max_runs": None, "seeds": 5}
+    settings = RACE | {"epochs": 4, "halving_epochs": 1, "seeds": 5}
+    settings |= {"max_runs": None, "within": None}
     settings["learning_rates"] = [0.3, 0.1, 0.03, 1e-4, 1e-5]
     result = Study(**settings).run(tmp_path)
     assert {len(record.outcome.curves["train_loss"]) for record in result.records} == {4}
@@ -161,7 +208,7 @@ def test_a_checkpoint_of_a_later_block_is_resumed_run_by_run(monkeypatch, tmp_pa
     """The last block of a stage is the only thing missing when the study is resumed."""
     settings = RACE | {
         "factors": {"kernel_init": ["he_normal", "glorot_normal"], "hidden": [(4,)]},
-        "learning_rates": [0.1], "seeds": 18, "epochs": 4, "max_runs": None,
+        "learning_rates": [0.1], "seeds": 18, "epochs": 4, "max_runs": 36,
     }  # fmt: skip
     whole = Study(**settings).run()
     assert len(whole.records) == 36
