@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jcnn.diagnosis import diagnose as diagnose
     from jcnn.diagnosis import find_learning_rate as find_learning_rate
     from jcnn.diagnosis import summarize as summarize
+    from jcnn.diagnosis import watch as watch
     from jcnn.study import Result as Result
     from jcnn.study import Study as Study
 
@@ -74,6 +75,7 @@ _SHORTCUTS = {
     "diagnose": "diagnosis",
     "find_learning_rate": "diagnosis",
     "summarize": "diagnosis",
+    "watch": "diagnosis",
 }
 
 

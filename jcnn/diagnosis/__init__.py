@@ -15,6 +15,8 @@ from jcnn.diagnosis.layerwise import LayerwiseDiagnosis as LayerwiseDiagnosis
 from jcnn.diagnosis.layerwise import diagnose_layerwise as diagnose_layerwise
 from jcnn.diagnosis.learning_rate_search import LearningRateSearch as LearningRateSearch
 from jcnn.diagnosis.learning_rate_search import find_learning_rate as find_learning_rate
+from jcnn.diagnosis.live import LayerWatch as LayerWatch
+from jcnn.diagnosis.live import watch as watch
 from jcnn.diagnosis.lsuv import lsuv as lsuv
 from jcnn.diagnosis.mean_field import MeanFieldPrediction as MeanFieldPrediction
 from jcnn.diagnosis.mean_field import mean_field as mean_field

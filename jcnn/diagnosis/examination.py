@@ -14,15 +14,14 @@ from jax import Array
 
 from jcnn import losses
 from jcnn.diagnosis.batch_checks import check_batch, check_labels
-from jcnn.diagnosis.dead_units import usual_saturation
+from jcnn.diagnosis.before_a_batch import layer_infos, normalizations_of, random_counters
 from jcnn.diagnosis.diagnosis import Diagnosis, diagnose_figures
 from jcnn.diagnosis.effective_rank import effective_rank, input_rank
-from jcnn.diagnosis.layer_report import LayerInfo
-from jcnn.diagnosis.measure import LayerFigures, Loss, Probe, make_probe, measure
-from jcnn.diagnosis.optimizer_changes import OptimizerChanges
+from jcnn.diagnosis.measure import LayerFigures, Loss, Measurement, make_probe, measure
+from jcnn.diagnosis.optimizer_changes import OptimizerChanges, pure_state
 from jcnn.diagnosis.singular import layer_singular_values, model_singular_values
 from jcnn.diagnosis.verdicts import COLLAPSED_RANK
-from jcnn.tracing import gradient_paths, layer_graph, trace
+from jcnn.tracing import trace
 
 # Gradients that are exactly 0 are measured again after up to this many steps of gradient descent.
 _STEPS, _STEP = 6, 0.1
@@ -116,17 +115,16 @@ class Examination:
         if loss is None:
             traced.require_single_output()
             check_labels(self.labels, traced.output_shapes)
-        probe, batch_loss = make_probe(traced), loss or default_loss(self.labels)
-        self._layers = layer_infos(probe)
+        self._probe, self._loss = make_probe(traced), loss or default_loss(self.labels)
+        self._structure: Any = jax.tree.structure(nnx.state(model))
+        self.layers = layer_infos(self._probe)
         self._normalizations = normalizations_of(model)
         self._counters = random_counters(model)
-        changes = OptimizerChanges(model, optimizer or optax.sgd(0.1), optimizer_state)
+        self._changes = OptimizerChanges(model, optimizer or optax.sgd(0.1), optimizer_state)
 
         @jax.jit
-        def run(leaves: Sequence[Any], x: Any, labels: Any) -> _Examined:
-            measured = measure(
-                probe, leaves, x, labels, batch_loss, lambda gradients: changes(gradients, leaves)
-            )
+        def run(leaves: Sequence[Any], x: Any, labels: Any, state: Any) -> _Examined:
+            measured = self._measured(leaves, x, labels, state)
             return _Examined(
                 loss=measured.loss,
                 figures=measured.figures,
@@ -137,21 +135,24 @@ class Examination:
 
         self._run = run
 
-    def __call__(self, model: nnx.Module) -> Diagnosis:
-        """Diagnose a model of the same structure."""
-        leaves = jax.tree.leaves(nnx.state(model))
-        examined = self._run(leaves, self.x, self.labels)
+    def __call__(self, model: nnx.Module, optimizer_state: Any = None) -> Diagnosis:
+        """Diagnose a model of the same structure.
+
+        `optimizer_state` is the present one of the optimizer, or the `nnx.Optimizer`.
+        """
+        leaves, state = self._leaves(model), pure_state(optimizer_state)
+        examined = self._run(leaves, self.x, self.labels, state)
         figures = examined.figures.to_host()
         ranks = [effective_rank(np.asarray(values, np.float32)) for values in examined.sums]
-        off, later = self._start(examined, figures, ranks)
+        off, later = self._start(examined, figures, ranks, state)
         return diagnose_figures(
-            self._layers,
+            self.layers,
             figures,
             effective_ranks=ranks,
             later_ranks=later,
             input_ranks=[
                 input_rank(values, layer.fan_in) if rank <= COLLAPSED_RANK else math.nan
-                for values, layer, rank in zip(examined.inputs, self._layers, ranks, strict=True)
+                for values, layer, rank in zip(examined.inputs, self.layers, ranks, strict=True)
             ],
             off_at_start=off,
             loss=float(examined.loss),
@@ -160,8 +161,43 @@ class Examination:
             normalizations=self._normalizations,
         )
 
+    def measure(
+        self, model: nnx.Module, x: Any, labels: Any, optimizer_state: Any = None
+    ) -> LayerFigures:
+        """Return the figures of every layer on another batch of the same shapes: a pure function.
+
+        It can be part of a compiled function. Raises ValueError for other shapes or types.
+        """
+        for name, given, own in (("x", x, self.x), ("labels", labels, self.labels)):
+            if _kinds(given) != _kinds(own):
+                raise ValueError(
+                    f"{name} is {', '.join(_kinds(given))}; the network was traced for "
+                    f"{', '.join(_kinds(own))}, and is measured on batches like that"
+                )
+        state = pure_state(optimizer_state)
+        return self._measured(self._leaves(model), x, labels, state).figures
+
+    def _measured(self, leaves: Sequence[Any], x: Any, labels: Any, state: Any) -> Measurement:
+        def updates(gradients: dict[int, Array]) -> Sequence[Array]:
+            return self._changes(gradients, leaves, state)
+
+        return measure(self._probe, leaves, x, labels, self._loss, updates)
+
+    def _leaves(self, model: nnx.Module) -> list[Any]:
+        leaves, structure = jax.tree.flatten(nnx.state(model))
+        if structure != self._structure:
+            raise ValueError(
+                "the model has other variables than the one that was traced; make a new watch or "
+                "examination for it"
+            )
+        return leaves
+
     def _start(
-        self, examined: "_Examined", figures: LayerFigures, ranks: Sequence[float]
+        self,
+        examined: "_Examined",
+        figures: LayerFigures,
+        ranks: Sequence[float],
+        state: Any,
     ) -> tuple[list[bool], list[float]]:
         """Return which layers are only off at the start, and later ranks of constant outputs.
 
@@ -173,7 +209,7 @@ class Examination:
             return (figures.gradient == 0) | (figures.parameter_gradient == 0)
 
         # Where no gradient is expected, there is nothing to wait for.
-        expected = np.array([not layer.cut_off for layer in self._layers], bool)
+        expected = np.array([not layer.cut_off for layer in self.layers], bool)
         silent = zeros(figures) & expected
         with np.errstate(invalid="ignore"):  # sums that are infinite are not constant
             constant = [not np.ptp(np.asarray(v, np.float32), axis=0).any() for v in examined.sums]
@@ -185,13 +221,17 @@ class Examination:
                 break
             for index in self._counters:
                 leaves[index] = leaves[index] + jnp.asarray(step, leaves[index].dtype)
-            again = self._run(leaves, self.x, self.labels)
+            again = self._run(leaves, self.x, self.labels, state)
             leaves = again.leaves
             waiting &= zeros(again.figures.to_host())
             for i, sums in enumerate(again.sums):
                 if constant[i] and math.isnan(later[i]) and (values := np.asarray(sums)).std() > 0:
                     later[i] = effective_rank(values.astype(np.float32))
         return (silent & ~waiting).tolist(), later
+
+
+def _kinds(tree: Any) -> list[str]:
+    return [f"{leaf.dtype} {tuple(leaf.shape)}" for leaf in map(jnp.asarray, jax.tree.leaves(tree))]
 
 
 class _Examined(NamedTuple):
@@ -221,59 +261,3 @@ def default_loss(labels: Array) -> Loss:
         return losses.mean_squared_error(outputs, targets.reshape(outputs.shape))
 
     return squared
-
-
-def normalizations_of(model: nnx.Module) -> list[str]:
-    """Return the kinds of normalization in a model, such as "batch"."""
-    kinds = {
-        nnx.BatchNorm: "batch",
-        nnx.LayerNorm: "layer",
-        nnx.GroupNorm: "group",
-        nnx.InstanceNorm: "instance",
-        nnx.RMSNorm: "rms",
-    }
-    return sorted(
-        {name for _, node in nnx.iter_graph(model) for kind, name in kinds.items()
-         if isinstance(node, kind)}
-    )  # fmt: skip
-
-
-def random_counters(model: nnx.Module) -> list[int]:
-    """Return the indices of the leaves that count a model's random draws."""
-    variables = jax.tree.leaves(
-        nnx.state(model), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
-    )
-    return [i for i, variable in enumerate(variables) if isinstance(variable, nnx.RngCount)]
-
-
-def layer_infos(probe: Probe) -> list[LayerInfo]:
-    """Return what is known of a traced model's layers before any batch."""
-    traced = probe.traced
-    graph, gradients = layer_graph(traced), gradient_paths(traced)
-    infos = []
-    for i, (layer, facts) in enumerate(zip(traced.layers, probe.facts, strict=True)):
-        activation = layer.activation
-        cut_off = "" if layer.output in gradients.reach else "cut off"
-        if layer.output not in gradients.used:
-            cut_off = "unused"
-        elif cut_off and layer.output not in gradients.cut_off:
-            cut_off = ""  # no derivative: a fault
-        infos.append(
-            LayerInfo(
-                name=layer.name,
-                kind=layer.kind,
-                activation=activation.name() if activation else None,
-                shape=tuple(traced.program.avals[layer.output].shape[1:]),
-                units=traced.program.avals[layer.weighted].shape[-1],
-                fan_in=max(
-                    math.prod(traced.leaves[index].shape[len(layer.part) : -1])
-                    for index in layer.kernels
-                ),
-                trained=set(layer.kernels) <= set(layer.params),
-                reads=tuple(graph.reads[i]),
-                is_end=graph.ends[i],
-                cut_off=cut_off,
-                usually_saturated=usual_saturation(activation, facts) if activation else 0.0,
-            )
-        )
-    return infos

@@ -1,5 +1,6 @@
 """The history of a network's layers over a training: figures at some steps, and what was wrong."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -75,21 +76,20 @@ class LayerHistory:
 
     def diagnose(self) -> list[StepDiagnosis]:
         """Return the diagnosis at each step, up to where the run diverged."""
-        diagnoses = []
-        for i, step in enumerate(self.steps):
-            if all(math.isnan(value) for value in self.std[i]):
-                break
-            reports = [self._report(i, j) for j in range(len(self.layers))]
-            diagnoses.append(
-                StepDiagnosis(
-                    step=step,
-                    verdicts=verdicts(reports),
-                    gradient_ratio=gradient_ratio(self.gradient[i]),
-                    saturated=_greatest(self.saturated[i]),
-                    dead=_greatest(self.dead[i]),
-                )
-            )
-        return diagnoses
+        reached = itertools.takewhile(
+            lambda i: not all(math.isnan(value) for value in self.std[i]), range(len(self.steps))
+        )
+        return [self.at(i) for i in reached]
+
+    def at(self, i: int) -> StepDiagnosis:
+        """Return the diagnosis at the `i`-th of the `steps`."""
+        return StepDiagnosis(
+            step=self.steps[i],
+            verdicts=verdicts([self._report(i, j) for j in range(len(self.layers))]),
+            gradient_ratio=gradient_ratio(self.gradient[i]),
+            saturated=_greatest(self.saturated[i]),
+            dead=_greatest(self.dead[i]),
+        )
 
     def _report(self, i: int, j: int) -> LayerReport:
         """The figures of layer `j` at the `i`-th step, for the verdicts."""

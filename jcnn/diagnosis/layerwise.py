@@ -19,10 +19,11 @@ from flax import nnx
 from jax import Array
 
 from jcnn.activations import Facts, facts, identity
+from jcnn.diagnosis.before_a_batch import normalizations_of
 from jcnn.diagnosis.dead_units import flat_shares, usual_saturation
 from jcnn.diagnosis.diagnosis import Diagnosis, diagnose_figures
 from jcnn.diagnosis.effective_rank import effective_rank, input_rank
-from jcnn.diagnosis.examination import default_loss, normalizations_of
+from jcnn.diagnosis.examination import default_loss
 from jcnn.diagnosis.layer_report import LayerInfo
 from jcnn.diagnosis.measure import (
     LayerFigures,

@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from jcnn.diagnosis.examination import layer_infos
+from jcnn.diagnosis.before_a_batch import layer_infos
 from jcnn.diagnosis.history import FIGURES
 from jcnn.diagnosis.measure import LayerFigures, Loss, make_probe, measure
 from jcnn.diagnosis.optimizer_changes import changes_by_leaf, param_indices

@@ -28,15 +28,31 @@ class OptimizerChanges:
             trained, state = optimizer.wrt, optimizer.opt_state
             optimizer = optimizer.tx
         self._transformation = optimizer
-        self._state = None if state is None else nnx.as_pure(state)
+        self._state = pure_state(state)
         self._indices = param_indices(model, trained)
         self._structure = jax.tree.structure(nnx.as_pure(nnx.state(model, trained)))
 
-    def __call__(self, gradients: Mapping[int, Array], leaves: Sequence[Any]) -> list[Array]:
-        """Return the change of each leaf in `gradients`, in the same order."""
+    def __call__(
+        self, gradients: Mapping[int, Array], leaves: Sequence[Any], state: Any = None
+    ) -> list[Array]:
+        """Return the change of each leaf in `gradients`, in the same order.
+
+        `state` is the optimizer's present one (by default, the one from the start), as `pure_state`
+        returns it.
+        """
         params = jax.tree.unflatten(self._structure, [leaves[index] for index in self._indices])
-        state = self._transformation.init(params) if self._state is None else self._state
+        if state is None:
+            state = self._state
+        if state is None:
+            state = self._transformation.init(params)
         return changes_by_leaf(self._transformation, state, params, self._indices, gradients)
+
+
+def pure_state(optimizer_state: Any) -> Any:
+    """Return an optimizer's state without Flax's variables, given it or the `nnx.Optimizer`."""
+    if isinstance(optimizer_state, nnx.Optimizer):
+        optimizer_state = optimizer_state.opt_state
+    return None if optimizer_state is None else nnx.as_pure(optimizer_state)
 
 
 def param_indices(model: nnx.Module, trained: Any = nnx.Param) -> list[int]:

@@ -1,0 +1,184 @@
+"""`jcnn.watch`: the layers of a network, measured in one's own training loop."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array
+
+from jcnn.diagnosis.diagnosis import Diagnosis
+from jcnn.diagnosis.examination import Examination
+from jcnn.diagnosis.history import FIGURES, LayerHistory, StepDiagnosis
+from jcnn.diagnosis.measure import LayerFigures
+
+# What takes a row of figures by name, and the step: `run.log` of W&B, `mlflow.log_metrics`, or an
+# object that has the method `add_scalar(name, value, step)`, as a SummaryWriter of TensorBoard.
+Tracker = Callable[[dict[str, float], int], Any] | Any
+
+
+def watch(
+    model: nnx.Module,
+    x: Any,
+    labels: Any,
+    loss: Callable[..., Array] | None = None,
+    *,
+    every: int = 20,
+    optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
+    to: Sequence[Tracker] = (),
+    on_change: Callable[[str], Any] | None = print,
+) -> "LayerWatch":
+    """Return a watch on the layers of `model`, to be called in a training loop.
+
+    `watch(step, model, optimizer)` diagnoses the model at every `every`-th step, as
+    `jcnn.diagnose` does, on the same batch `x`, `labels`. Every row of figures goes to each of
+    `to`: a function of the row (a dictionary such as ``{"gradient/conv1": 0.03}``) and the step, as
+    `run.log` of Weights & Biases and `mlflow.log_metrics` are, or a SummaryWriter of TensorBoard.
+    `on_change` gets a line of text when the verdict changes.
+
+    The model is measured in the mode (training or evaluation) that it has now. `loss` and
+    `optimizer` are those of `jcnn.diagnose`, and so are the errors.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from flax import nnx
+    >>> from jcnn import models
+    >>> x, labels = jax.random.normal(jax.random.key(0), (64, 16)), jnp.arange(64) % 2
+    >>> model = models.mlp((16,), 2, hidden=(8, 8), activation=nnx.tanh, rngs=nnx.Rngs(0))
+    >>> look = watch(model, x, labels, every=10)
+    >>> for step in range(20):
+    ...     found = look(step, model)
+    ...     if step == 5:  # what an update that is too large may do
+    ...         model.dense_hidden1.kernel[...] *= 100
+    step 10: healthy -> saturated at dense_hidden1
+    >>> [round(row["saturated/dense_hidden1"], 2) for row in look.rows]
+    [0.16, 0.98]
+    """
+    return LayerWatch(
+        model, x, labels, loss, every=every, optimizer=optimizer, to=to, on_change=on_change
+    )
+
+
+class LayerWatch:
+    """A watch on a network's layers: call it in a training loop (see `jcnn.watch`).
+
+    `measure` is for one's own compiled step: a pure function, whose figures `record` adds.
+    `history` holds all figures by step, `rows` the same as dictionaries, `diagnoses` what was wrong
+    at each step.
+    """
+
+    def __init__(
+        self,
+        model: nnx.Module,
+        x: Any,
+        labels: Any,
+        loss: Callable[..., Array] | None = None,
+        *,
+        every: int = 20,
+        optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
+        to: Sequence[Tracker] = (),
+        on_change: Callable[[str], Any] | None = print,
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"every={every}; expected at least 1")
+        for tracker in to:
+            if not callable(tracker) and not hasattr(tracker, "add_scalar"):
+                raise ValueError(
+                    f"to has a {type(tracker).__name__}; expected functions of a row and a step, "
+                    "such as run.log of W&B, or SummaryWriters"
+                )
+        self.every = every
+        self._examination = Examination(model, x, labels, loss, optimizer=optimizer)
+        self._to, self._on_change = [*to], on_change
+        self.diagnoses: list[StepDiagnosis] = []
+        layers = self._examination.layers
+        self.history = LayerHistory(
+            layers=[layer.name for layer in layers],
+            activations=[layer.activation for layer in layers],
+            reads=[list(layer.reads or ()) for layer in layers],
+            ends=[layer.is_end for layer in layers],
+            cut_off=[layer.cut_off for layer in layers],
+            usually_saturated=[layer.usually_saturated for layer in layers],
+        )
+
+    def __call__(
+        self, step: int, model: nnx.Module, optimizer_state: Any = None
+    ) -> Diagnosis | None:
+        """Diagnose the model if `step` is a multiple of `every`; otherwise return None.
+
+        `optimizer_state` is that of Optax, or the `nnx.Optimizer`; without it, updates are those of
+        the optimizer's first step, or of the `nnx.Optimizer` as it was given to the watch.
+        """
+        if step % self.every:
+            return None
+        diagnosis = self._examination(model, optimizer_state)
+        figures = {
+            name: [_number(getattr(layer, name)) for layer in diagnosis.layers] for name in FIGURES
+        }
+        self._add(step, figures, diagnosis)
+        return diagnosis
+
+    def measure(
+        self, model: nnx.Module, x: Any, labels: Any, optimizer_state: Any = None
+    ) -> LayerFigures:
+        """Return the figures of every layer on a batch: a pure function for one's own `jit`.
+
+        `x` and `labels` have the shapes and types of the watch's. Pass the result to `record`
+        outside of the compiled function. The model must not have been updated yet.
+
+        Raises ValueError for another shape, and for a model of another structure.
+        """
+        return self._examination.measure(model, x, labels, optimizer_state)
+
+    def record(self, step: int, figures: LayerFigures) -> StepDiagnosis:
+        """Add figures from `measure`, and return what is wrong at this step."""
+        host = figures.to_host()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(host.weight > 0, host.update / host.weight, 0.0)
+        columns = vars(host) | {"update_ratio": ratio}
+        return self._add(step, {name: columns[name].tolist() for name in FIGURES})
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """The figures at each step, such as ``{"gradient/conv1": 0.03}``; what is NaN is left out.
+
+        Figures are those of `jcnn.diagnosis.LayerReport`: std, saturated, dead, gradient and
+        update_ratio.
+        """
+        return [self._row(i) for i in range(len(self.history.steps))]
+
+    def _add(
+        self, step: int, figures: dict[str, list[float]], diagnosis: Diagnosis | None = None
+    ) -> StepDiagnosis:
+        before = self.diagnoses[-1].verdict if self.diagnoses else "healthy"
+        rows = {name: [values] for name, values in figures.items()}
+        self.history = self.history.extended([int(step)], rows)
+        found = self.history.at(-1)
+        if diagnosis is not None:  # knows more: ranks, and what a few more steps would show
+            found = found._replace(verdicts=diagnosis.verdicts)
+        self.diagnoses.append(found)
+        if self._on_change is not None and found.verdict != before:
+            self._on_change(f"step {step}: {before} -> {found.verdict}")
+        row = self._row(-1)
+        for tracker in self._to:
+            if hasattr(tracker, "add_scalar"):
+                for name, value in row.items():
+                    tracker.add_scalar(name, value, int(step))
+            else:
+                tracker(row, int(step))
+        return found
+
+    def _row(self, i: int) -> dict[str, float]:
+        return {
+            f"{name}/{layer}": value
+            for name in FIGURES
+            for layer, value in zip(
+                self.history.layers, getattr(self.history, name)[i], strict=True
+            )
+            if not math.isnan(value)
+        }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
