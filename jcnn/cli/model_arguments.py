@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from jcnn import names
 from jcnn.cli.study_arguments import DATA_HELP
+from jcnn.cli.tables import console
 from jcnn.cli.values import parse_value
 from jcnn.errors import UsageError
 
 if TYPE_CHECKING:
+    from jcnn.data import Dataset
     from jcnn.study import Study
 
 _FACTORS = {
@@ -30,7 +32,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", dest="named", metavar="MODEL", help="the model, as an option (default: lenet)"
     )
-    parser.add_argument("--data", default="digits", help=f"{DATA_HELP} (default: digits)")
+    parser.add_argument("--data", help=f"{DATA_HELP} (default: digits)")
+    parser.add_argument(
+        "--input",
+        type=int,
+        nargs="+",
+        metavar="SIZE",
+        help="random inputs of this shape, such as 224 224 3, instead of data (default: data)",
+    )
+    parser.add_argument(
+        "--classes", type=int, help="classes of the random labels of --input (default: 10)"
+    )
     for factor, default in _FACTORS.items():
         choices = ", ".join(names.TABLES[factor])
         parser.add_argument(
@@ -51,10 +63,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the random seed (default: 0)")
 
 
-def study_of_model(chosen: argparse.Namespace, **settings: Any) -> "Study":
-    """Return the study that the arguments describe, with further settings of `Study`."""
+def study_of_model(chosen: argparse.Namespace, examples: int, **settings: Any) -> "Study":
+    """Return the study that the arguments describe, with further settings of `Study`.
+
+    `examples` is the number of training examples that a command needs if they are random.
+    """
     if chosen.model and chosen.named:
         raise UsageError("the model is given twice; give it once")
+    if chosen.input and chosen.data:
+        raise UsageError("--input makes random data; give it or --data, not both")
+    if chosen.classes is not None and not chosen.input:
+        raise UsageError("--classes is the number of random labels; it needs --input")
     from jcnn import engine
     from jcnn.data.fetch import cache_dir
 
@@ -69,9 +88,26 @@ def study_of_model(chosen: argparse.Namespace, **settings: Any) -> "Study":
     from jcnn.study import Study
 
     return Study(
-        data=chosen.data,
+        data=_random(chosen, examples) if chosen.input else chosen.data or "digits",
         model=chosen.named or chosen.model or "lenet",
         factors=factors,
         seeds=[chosen.seed],
         **settings,
     )
+
+
+def print_note_on_noise(chosen: argparse.Namespace) -> None:
+    """Say that inputs and labels were random, if they were."""
+    if chosen.input:
+        console().print("on random inputs and labels (--input); --data takes your own")
+
+
+def _random(chosen: argparse.Namespace, examples: int) -> "Dataset":
+    from jcnn.data import DataError, noise
+
+    classes = 10 if chosen.classes is None else chosen.classes
+    count = max(-(-5 * examples // 4), 4 * classes)  # a fifth of them is for validation
+    try:
+        return noise(chosen.input, classes=classes, examples=count)
+    except DataError as error:
+        raise UsageError(str(error)) from None

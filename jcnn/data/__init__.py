@@ -13,6 +13,7 @@ from jcnn.data.dataset import Dataset as Dataset
 from jcnn.data.errors import DataError as DataError
 from jcnn.data.idx import read_idx as read_idx
 from jcnn.data.images import load_image_folder as load_image_folder
+from jcnn.data.noise import noise as noise
 from jcnn.data.npz import load_npz as load_npz
 from jcnn.data.registry import Entry as Entry
 from jcnn.data.registry import available as available

@@ -1,12 +1,13 @@
 """`jcnn diagnose`: signals and gradients in each layer, what is wrong, and what would help."""
 
 import argparse
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jcnn import strict_json
 from jcnn.cli.layer_tables import steps_table
-from jcnn.cli.model_arguments import add_model_arguments, study_of_model
+from jcnn.cli.model_arguments import add_model_arguments, print_note_on_noise, study_of_model
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
 from jcnn.errors import UsageError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from jcnn.study import Result
     from jcnn.study.first_combination import Tried
 
+_EXAMPLES = 256
+# A batch of random inputs has at most so many numbers, unless it would have too few examples.
+_MOST_NUMBERS, _FEWEST_EXAMPLES = 1 << 22, 16
 # The training of each remedy.
 _REMEDY_EPOCHS, _REMEDY_SEEDS = 2, 2
 _REMEDY_RATES = (0.3, 0.1, 0.03, 0.01)
@@ -43,7 +47,11 @@ def add(commands: Any) -> None:
         metavar="RATE",
         help="the learning rate that updates are measured at (default: 0.1)",
     )
-    parser.add_argument("--examples", type=int, default=256, help="batch size (default: 256)")
+    parser.add_argument(
+        "--examples",
+        type=int,
+        help=f"batch size (default: {_EXAMPLES}; fewer for large inputs of --input)",
+    )
     parser.add_argument(
         "--singular-values",
         action="store_true",
@@ -84,13 +92,17 @@ def run(chosen: argparse.Namespace) -> int:
     """Print the diagnosis; the exit code is 0 only if the network is healthy."""
     if chosen.heat_map and not chosen.follow:
         raise UsageError("--heat-map plots a training; add --follow EPOCHS")
-    study = study_of_model(chosen, learning_rates=[chosen.learning_rate])
+    if chosen.input and (chosen.follow or chosen.try_remedies):
+        raise UsageError(
+            "--follow and --try-remedies train, and nothing can be learned from random data; give "
+            "--data instead of --input"
+        )
+    examples = _examples(chosen)
+    study = study_of_model(chosen, examples, learning_rates=[chosen.learning_rate])
     from jcnn.study.first_combination import diagnose_first, predict_first, try_remedies
 
-    diagnosis = diagnose_first(
-        study, examples=chosen.examples, singular_values=chosen.singular_values
-    )
-    predicted = predict_first(study, examples=chosen.examples) if chosen.theory else None
+    diagnosis = diagnose_first(study, examples=examples, singular_values=chosen.singular_values)
+    predicted = predict_first(study, examples=examples) if chosen.theory else None
     tried: list[Tried] = []
     if chosen.try_remedies and diagnosis.verdicts:
         brief = replace(
@@ -121,7 +133,18 @@ def run(chosen: argparse.Namespace) -> int:
         terminal.print(_tried_table(tried, terminal.width))
     if trained is not None:
         _print_training(terminal, trained)
+    print_note_on_noise(chosen)
     return exit_code
+
+
+def _examples(chosen: argparse.Namespace) -> int:
+    """The batch size: what is asked for, or as many random inputs as are not too large."""
+    if chosen.examples is not None:
+        return int(chosen.examples)
+    if not chosen.input:
+        return _EXAMPLES
+    size = max(math.prod(chosen.input), 1)
+    return min(_EXAMPLES, max(_FEWEST_EXAMPLES, _MOST_NUMBERS // size))
 
 
 def _plot_layers(trained: "Result", title: str, path: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.cli.limits import check_at_least, check_at_most
-from jcnn.cli.model_arguments import add_model_arguments, study_of_model
+from jcnn.cli.model_arguments import add_model_arguments, print_note_on_noise, study_of_model
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
 from jcnn.errors import UsageError
@@ -59,7 +59,7 @@ def run(chosen: argparse.Namespace) -> int:
     check_at_most("--repeats", chosen.repeats, _MOST_REPEATS)
     check_at_least("--lowest", chosen.lowest, _LOWEST)
     check_at_most("--highest", chosen.highest, _HIGHEST)
-    study = study_of_model(chosen, batch_size=chosen.batch_size)
+    study = study_of_model(chosen, 8 * chosen.batch_size, batch_size=chosen.batch_size)
     if chosen.plot:
         Path(chosen.plot).touch()
     from jcnn.study.first_combination import find_rate_first
@@ -93,4 +93,5 @@ def run(chosen: argparse.Namespace) -> int:
         terminal.print("the loss did not fall at any learning rate; try `jcnn diagnose`")
     else:
         terminal.print(f"learning rate {search.rate:.2g}")
+    print_note_on_noise(chosen)
     return 0

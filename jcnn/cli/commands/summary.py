@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the summary."""
-    study = study_of_model(chosen, batch_size=chosen.batch_size)
+    study = study_of_model(chosen, chosen.batch_size, batch_size=chosen.batch_size)
     from jcnn.study.first_combination import summarize_first
 
     summary = summarize_first(study)
