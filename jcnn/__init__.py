@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # importing typing takes longer than everything else here
 if TYPE_CHECKING:
     from jcnn import acceleration as acceleration
     from jcnn import activations as activations
+    from jcnn import adapters as adapters
     from jcnn import analysis as analysis
     from jcnn import bench as bench
     from jcnn import convolution as convolution
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from jcnn import tracing as tracing
     from jcnn import training as training
     from jcnn.acceleration import accelerate as accelerate
+    from jcnn.adapters import adapt as adapt
     from jcnn.diagnosis import diagnose as diagnose
     from jcnn.diagnosis import find_learning_rate as find_learning_rate
     from jcnn.diagnosis import summarize as summarize
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "acceleration",
     "activations",
+    "adapters",
     "analysis",
     "bench",
     "convolution",
@@ -72,6 +75,7 @@ _SHORTCUTS = {
     "Result": "study",
     "Study": "study",
     "accelerate": "acceleration",
+    "adapt": "adapters",
     "diagnose": "diagnosis",
     "find_learning_rate": "diagnosis",
     "summarize": "diagnosis",

@@ -146,7 +146,11 @@ def name_of(kind: str, value: Any) -> str:
         arguments = (*(name_of("", item) for item in value.args), *keywords)
         return f"{name_of(kind, value.func)}({', '.join(arguments)})"
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    return f"{_public(module, qualname, value)}:{qualname}" if module and qualname else repr(value)
+    if module and qualname:
+        return f"{_public(module, qualname, value)}:{qualname}"
+    text = repr(value)
+    # The text of a built network has a line per layer.
+    return text if "\n" not in text else f"a built {type(value).__qualname__}"
 
 
 def _public(module: str, qualname: str, value: Any) -> str:

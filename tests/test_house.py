@@ -31,7 +31,7 @@ FLOORS = [
     },
     {"activations", "convolution", "pooling", "dense", "normalization", "losses", "initializers"},
     {"acceleration", "layers", "names", "theory"},
-    {"models", "data"},
+    {"adapters", "models", "data"},
     {"training"},
     {"tracing"},
     {"engine", "diagnosis"},

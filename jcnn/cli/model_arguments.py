@@ -60,6 +60,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--factor", action="append", nargs=2, metavar=("NAME", "VALUE"), default=[],
         help="any other keyword of the model; can be repeated (default: none)",
     )  # fmt: skip
+    parser.add_argument(
+        "--call", help="module:attribute of a function call(model, x) (default: model(x))"
+    )
+    parser.add_argument(
+        "--output",
+        help="which of the model's outputs: a key, an index or module:attribute (default: all)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the random seed (default: 0)")
 
 
@@ -92,6 +99,8 @@ def study_of_model(chosen: argparse.Namespace, examples: int, **settings: Any) -
         model=chosen.named or chosen.model or "lenet",
         factors=factors,
         seeds=[chosen.seed],
+        call=chosen.call,
+        output=chosen.output,
         **settings,
     )
 

@@ -59,6 +59,8 @@ SETTINGS: dict[str, tuple[type, str, str]] = {
     "gradient_clip": (float, "largest global norm of the gradient", "no clipping"),
     "label_smoothing": (float, "share of each label spread over all classes", "0.0"),
     "augmentation": (str, "shift:2, flip, cutout:4, or several joined by a plus", "none"),
+    "call": (str, "module:attribute of a function call(model, x)", "model(x)"),
+    "output": (str, "which of the model's outputs: a key, an index or module:attribute", "all"),
     "dtype": (str, "dtype that the model computes in, such as bfloat16", "float32"),
     "data_memory": (int, "bytes of examples held on each device", "half of its memory"),
     "data_dir": (str, "directory searched first for data sets", "JCNN_DATA, if set"),

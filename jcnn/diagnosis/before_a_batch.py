@@ -52,8 +52,9 @@ def layer_infos(probe: Probe) -> list[LayerInfo]:
                 kind=layer.kind,
                 activation=activation.name() if activation else None,
                 shape=tuple(traced.program.avals[layer.output].shape[1:]),
-                units=traced.program.avals[layer.weighted].shape[-1],
-                fan_in=max(
+                units=traced.program.avals[layer.weighted].shape[layer.features],
+                fan_in=layer.fan_in
+                or max(
                     math.prod(traced.leaves[index].shape[len(layer.part) : -1])
                     for index in layer.kernels
                 ),

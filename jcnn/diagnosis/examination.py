@@ -13,11 +13,19 @@ from flax import nnx
 from jax import Array
 
 from jcnn import losses
+from jcnn.adapters import adapt, network_and_batch
 from jcnn.diagnosis.batch_checks import check_batch, check_labels
 from jcnn.diagnosis.before_a_batch import layer_infos, normalizations_of, random_counters
 from jcnn.diagnosis.diagnosis import Diagnosis, diagnose_figures
 from jcnn.diagnosis.effective_rank import effective_rank, input_rank
-from jcnn.diagnosis.measure import LayerFigures, Loss, Measurement, make_probe, measure
+from jcnn.diagnosis.measure import (
+    LayerFigures,
+    Loss,
+    Measurement,
+    features_last,
+    make_probe,
+    measure,
+)
 from jcnn.diagnosis.optimizer_changes import OptimizerChanges, pure_state
 from jcnn.diagnosis.singular import layer_singular_values, model_singular_values
 from jcnn.diagnosis.verdicts import COLLAPSED_RANK
@@ -28,23 +36,29 @@ _STEPS, _STEP = 6, 0.1
 
 
 def diagnose(
-    model: nnx.Module,
-    x: Any,
-    labels: Any,
+    model: Any,
+    *batch: Any,
     loss: Callable[..., Array] | None = None,
-    *,
+    call: Callable[..., Any] | None = None,
+    output: Callable[[Any], Any] | str | int | None = None,
     optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
     optimizer_state: Any = None,
     singular_values: bool = False,
 ) -> Diagnosis:
     """Return what happens in each layer of `model` on the batch `x`, `labels`, and what is wrong.
 
-    The model is any `nnx.Module`. It is used in its current mode (training or evaluation) and is
-    not changed. `x` is an array of examples; a tuple of arrays is passed as several arguments.
-    `loss(outputs, labels)` returns a mean or one value per example; by default, integer labels mean
-    softmax cross-entropy, others the mean squared error. A model that returns several arrays needs
-    a `loss` that takes them. Updates are those of `optimizer` (by default SGD with learning rate
-    0.1): an Optax transformation, at its first step unless `optimizer_state` is given, or the
+    ``diagnose(model, x, labels)`` takes any `nnx.Module` or module of Equinox, and
+    ``diagnose(model, params, x, labels)`` a module of Flax Linen with its variables, or a function
+    `model(params, x)`; a further argument is the `loss`. `call` and `output` are those of
+    `jcnn.adapt`, for models that are called in another way or return several outputs. Layers of
+    functions are the products and convolutions with a parameter, named by its path.
+
+    A module is used in its current mode (training or evaluation) and is not changed. `x` is an
+    array of examples; a tuple of arrays is passed as several arguments. `loss(outputs, labels)`
+    returns a mean or one value per example; by default, integer labels mean softmax cross-entropy,
+    others the mean squared error. A model that returns several arrays needs `output`, or a `loss`
+    that takes them. Updates are those of `optimizer` (by default SGD with learning rate 0.1): an
+    Optax transformation, at its first step unless `optimizer_state` is given, or the
     `nnx.Optimizer` of a running training. If `singular_values` is true, those of each layer's
     Jacobian and of the whole model's are added.
 
@@ -60,11 +74,12 @@ def diagnose(
     >>> diagnosis.verdict, [layer.name for layer in diagnosis.layers]
     ('healthy', ['dense_hidden1', 'dense_hidden2', 'output'])
     """
+    module, x, labels, loss = network_and_batch(model, batch, loss, call, output)
     examine = Examination(
-        model, x, labels, loss, optimizer=optimizer, optimizer_state=optimizer_state
+        module, x, labels, loss, optimizer=optimizer, optimizer_state=optimizer_state
     )
-    diagnosis = examine(model)
-    return with_singular_values(diagnosis, model, examine.x) if singular_values else diagnosis
+    diagnosis = examine(module)
+    return with_singular_values(diagnosis, module, examine.x) if singular_values else diagnosis
 
 
 def with_singular_values(diagnosis: Diagnosis, model: nnx.Module, x: Any) -> Diagnosis:
@@ -107,8 +122,7 @@ class Examination:
         optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
         optimizer_state: Any = None,
     ) -> None:
-        if not isinstance(model, nnx.Module):
-            raise ValueError(f"model is a {type(model).__name__}; expected an nnx.Module")
+        model = adapt(model)
         self.x, self.labels = jax.tree.map(jnp.asarray, (x, labels))
         check_batch(self.x, self.labels)
         self.traced = traced = trace(model, self.x)
@@ -128,8 +142,8 @@ class Examination:
             return _Examined(
                 loss=measured.loss,
                 figures=measured.figures,
-                sums=[measured.values[layer.weighted] for layer in traced.layers],
-                inputs=[measured.values[layer.input] for layer in traced.layers],
+                sums=[features_last(measured.values[x.weighted], x) for x in traced.layers],
+                inputs=[features_last(measured.values[x.input], x) for x in traced.layers],
                 leaves=_after_a_step(leaves, measured.gradients),
             )
 
@@ -184,7 +198,7 @@ class Examination:
         return measure(self._probe, leaves, x, labels, self._loss, updates)
 
     def _leaves(self, model: nnx.Module) -> list[Any]:
-        leaves, structure = jax.tree.flatten(nnx.state(model))
+        leaves, structure = jax.tree.flatten(nnx.state(adapt(model)))
         if structure != self._structure:
             raise ValueError(
                 "the model has other variables than the one that was traced; make a new watch or "

@@ -17,6 +17,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from jcnn.adapters import adapt
 from jcnn.diagnosis.examination import default_loss
 from jcnn.training.model import apply_train
 from jcnn.training.optimizers import in_float32, sgd
@@ -40,7 +41,7 @@ class LearningRateSearch:
 
 
 def find_learning_rate(
-    model: nnx.Module,
+    model: Any,
     inputs: Any,
     targets: Any,
     loss: Callable[..., Array] | None = None,
@@ -90,7 +91,7 @@ def find_learning_rate(
     batch_loss = loss or default_loss(targets)
     rates = _grid(lowest, highest, per_decade)
     make_optimizer = optimizer or _sgd
-    graph, first, rest = nnx.split(model, nnx.Param, ...)
+    graph, first, rest = nnx.split(adapt(model), nnx.Param, ...)
 
     def loss_of(params: Any, rest: Any, x: Array, y: Array) -> tuple[Array, Any]:
         outputs, rest = apply_train(Structure(graph, graph), params, rest, x)

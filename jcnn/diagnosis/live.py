@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from jcnn.adapters import adapt, is_network, network_and_batch
 from jcnn.diagnosis.diagnosis import Diagnosis
 from jcnn.diagnosis.examination import Examination
 from jcnn.diagnosis.history import FIGURES, LayerHistory, StepDiagnosis
@@ -20,17 +21,20 @@ Tracker = Callable[[dict[str, float], int], Any] | Any
 
 
 def watch(
-    model: nnx.Module,
-    x: Any,
-    labels: Any,
+    model: Any,
+    *batch: Any,
     loss: Callable[..., Array] | None = None,
-    *,
+    call: Callable[..., Any] | None = None,
+    output: Callable[[Any], Any] | str | int | None = None,
     every: int = 20,
     optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
     to: Sequence[Tracker] = (),
     on_change: Callable[[str], Any] | None = print,
 ) -> "LayerWatch":
     """Return a watch on the layers of `model`, to be called in a training loop.
+
+    The network and the batch are those of `jcnn.diagnose`; a Linen module or a function is watched
+    by its parameters, `watch(step, params, opt_state)`.
 
     `watch(step, model, optimizer)` diagnoses the model at every `every`-th step, as
     `jcnn.diagnose` does, on the same batch `x`, `labels`. Every row of figures goes to each of
@@ -55,9 +59,17 @@ def watch(
     >>> [round(row["saturated/dense_hidden1"], 2) for row in look.rows]
     [0.16, 0.98]
     """
+    module, x, labels, loss = network_and_batch(model, batch, loss, call, output)
+    holds_params = is_network(model)
+
+    def rebuild(present: Any) -> nnx.Module:
+        network = (present, None) if holds_params else (model, present)
+        return adapt(*network, call=call, output=output)
+
     return LayerWatch(
-        model, x, labels, loss, every=every, optimizer=optimizer, to=to, on_change=on_change
-    )
+        module, x, labels, loss,
+        every=every, optimizer=optimizer, to=to, on_change=on_change, rebuild=rebuild,
+    )  # fmt: skip
 
 
 class LayerWatch:
@@ -79,7 +91,9 @@ class LayerWatch:
         optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
         to: Sequence[Tracker] = (),
         on_change: Callable[[str], Any] | None = print,
+        rebuild: Callable[[Any], nnx.Module] = adapt,
     ) -> None:
+        """`rebuild` makes a module of what the loop passes, such as its parameters."""
         if every < 1:
             raise ValueError(f"every={every}; expected at least 1")
         for tracker in to:
@@ -90,7 +104,7 @@ class LayerWatch:
                 )
         self.every = every
         self._examination = Examination(model, x, labels, loss, optimizer=optimizer)
-        self._to, self._on_change = [*to], on_change
+        self._to, self._on_change, self._rebuild = [*to], on_change, rebuild
         self.diagnoses: list[StepDiagnosis] = []
         layers = self._examination.layers
         self.history = LayerHistory(
@@ -102,9 +116,7 @@ class LayerWatch:
             usually_saturated=[layer.usually_saturated for layer in layers],
         )
 
-    def __call__(
-        self, step: int, model: nnx.Module, optimizer_state: Any = None
-    ) -> Diagnosis | None:
+    def __call__(self, step: int, model: Any, optimizer_state: Any = None) -> Diagnosis | None:
         """Diagnose the model if `step` is a multiple of `every`; otherwise return None.
 
         `optimizer_state` is that of Optax, or the `nnx.Optimizer`; without it, updates are those of
@@ -112,16 +124,14 @@ class LayerWatch:
         """
         if step % self.every:
             return None
-        diagnosis = self._examination(model, optimizer_state)
+        diagnosis = self._examination(self._rebuild(model), optimizer_state)
         figures = {
             name: [_number(getattr(layer, name)) for layer in diagnosis.layers] for name in FIGURES
         }
         self._add(step, figures, diagnosis)
         return diagnosis
 
-    def measure(
-        self, model: nnx.Module, x: Any, labels: Any, optimizer_state: Any = None
-    ) -> LayerFigures:
+    def measure(self, model: Any, x: Any, labels: Any, optimizer_state: Any = None) -> LayerFigures:
         """Return the figures of every layer on a batch: a pure function for one's own `jit`.
 
         `x` and `labels` have the shapes and types of the watch's. Pass the result to `record`
@@ -129,7 +139,7 @@ class LayerWatch:
 
         Raises ValueError for another shape, and for a model of another structure.
         """
-        return self._examination.measure(model, x, labels, optimizer_state)
+        return self._examination.measure(self._rebuild(model), x, labels, optimizer_state)
 
     def record(self, step: int, figures: LayerFigures) -> StepDiagnosis:
         """Add figures from `measure`, and return what is wrong at this step."""

@@ -15,7 +15,7 @@ from jax import Array
 from jcnn.acceleration import accelerate_traced
 from jcnn.activations import Facts
 from jcnn.diagnosis.dead_units import flat_shares
-from jcnn.tracing import TracedActivation, TracedModel, Var, evaluate
+from jcnn.tracing import TracedLayer, TracedModel, Var, evaluate
 from jcnn.training.watch import UNKNOWN
 
 Loss = Callable[[Array, Array], Array]
@@ -140,7 +140,7 @@ def measure(
     figures = []
     for layer, facts in zip(traced.layers, probe.facts, strict=True):
         mean, std = mean_and_std(values[layer.output])
-        saturated, dead = _flat_shares_of(layer.activation, values, facts)
+        saturated, dead = _flat_shares_of(layer, values, facts)
         figures.append(
             LayerFigures(
                 mean=mean,
@@ -180,12 +180,20 @@ def _scale(maxima: Sequence[Array]) -> Array:
 
 
 def _flat_shares_of(
-    activation: TracedActivation | None, values: Mapping[Var, Any], facts: Facts | None
+    layer: TracedLayer, values: Mapping[Var, Any], facts: Facts | None
 ) -> tuple[Array, Array]:
     """Return the shares of saturated elements and dead units; UNKNOWN if it has none."""
+    activation = layer.activation
     if activation is None or facts is None or not facts.saturates:
         return jnp.float32(UNKNOWN), jnp.float32(UNKNOWN)
-    return flat_shares(activation.slope(values), saturating_slope(facts))
+    return flat_shares(features_last(activation.slope(values), layer), saturating_slope(facts))
+
+
+def features_last(values: Array, layer: TracedLayer) -> Array:
+    """Return a layer's values with their features along the last axis."""
+    if layer.features in (-1, values.ndim - 1) or values.ndim <= layer.features:
+        return values
+    return jnp.moveaxis(values, layer.features, -1)
 
 
 def saturating_slope(facts: Facts) -> float:

@@ -9,6 +9,8 @@ import optax
 from flax import nnx
 from jax import Array
 
+from jcnn.adapters import Called, FunctionModule
+
 
 class OptimizerChanges:
     """The changes that an optimizer makes to a model's trained leaves, by their index.
@@ -29,8 +31,9 @@ class OptimizerChanges:
             optimizer = optimizer.tx
         self._transformation = optimizer
         self._state = pure_state(state)
-        self._indices = param_indices(model, trained)
-        self._structure = jax.tree.structure(nnx.as_pure(nnx.state(model, trained)))
+        paths, self._structure = _own_params(model, trained)
+        indices = {path: index for index, path in enumerate(_paths(nnx.state(model)))}
+        self._indices = [indices[path] for path in paths]
 
     def __call__(
         self, gradients: Mapping[int, Array], leaves: Sequence[Any], state: Any = None
@@ -60,13 +63,27 @@ def param_indices(model: nnx.Module, trained: Any = nnx.Param) -> list[int]:
 
     `trained` is a filter of Flax.
     """
+    indices = {path: index for index, path in enumerate(_paths(nnx.state(model)))}
+    return [indices[path] for path in _paths(nnx.state(model, trained))]
 
-    def paths(state: Any) -> list[str]:
-        leaves = jax.tree.leaves_with_path(nnx.as_pure(state))
-        return [jax.tree_util.keystr(path) for path, _ in leaves]
 
-    indices = {path: index for index, path in enumerate(paths(nnx.state(model)))}
-    return [indices[path] for path in paths(nnx.state(model, trained))]
+def _own_params(model: nnx.Module, trained: Any) -> tuple[list[tuple[Any, ...]], Any]:
+    """Return the paths of the trained leaves, and the structure in which an optimizer has them.
+
+    An optimizer knows nothing of the modules that `jcnn.adapt` puts around a network.
+    """
+    if isinstance(model, FunctionModule):
+        return [*model.trained_paths()], model.trained_structure()
+    if isinstance(model, Called):
+        paths, structure = _own_params(model.model, trained)
+        return [("model", *path) for path in paths], structure
+    state = nnx.state(model, trained)
+    return _paths(state), jax.tree.structure(nnx.as_pure(state))
+
+
+def _paths(state: Any) -> list[tuple[Any, ...]]:
+    leaves = jax.tree.leaves_with_path(nnx.as_pure(state))
+    return [tuple(getattr(key, "key", key) for key in path) for path, _ in leaves]
 
 
 def changes_by_leaf(

@@ -12,6 +12,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from jcnn.adapters import adapt
+from jcnn.diagnosis.measure import features_last
 from jcnn.tracing import (
     Equation,
     TracedLayer,
@@ -66,9 +68,10 @@ class Summary:
     step_bytes: int
 
 
-def summarize(model: nnx.Module, input_shape: Sequence[int], *, batch_size: int = 64) -> Summary:
+def summarize(model: Any, input_shape: Sequence[int], *, batch_size: int = 64) -> Summary:
     """Return what `model` consists of and costs, for inputs `(batch, *input_shape)`.
 
+    The model is an `nnx.Module` or a module of Equinox; `jcnn.adapt` makes one of other networks.
     Raises ValueError for a model without weighted layers.
 
     >>> from jcnn import models
@@ -76,6 +79,7 @@ def summarize(model: nnx.Module, input_shape: Sequence[int], *, batch_size: int 
     >>> [(layer.name, layer.parameters, layer.receptive_field) for layer in summary.layers][:2]
     [('conv1', 160, (3, 3)), ('conv2', 4640, (7, 7))]
     """
+    model = adapt(model)
     dtype = _dtype(model)
     x = jax.ShapeDtypeStruct((batch_size, *input_shape), dtype)
     traced = trace(model, x, activations=False)
@@ -208,7 +212,12 @@ def _reach(traced: TracedModel) -> Callable[[Array], Array]:
     def reached(x: Array) -> Array:
         inputs = dict(zip(traced.program.inputs, [*leaves, x], strict=True))
         values = run_equations(traced.program.equations, inputs, rule)
-        return jnp.stack([_middle_is_nan(values[layer.weighted]) for layer in traced.layers])
+        return jnp.stack(
+            [
+                _middle_is_nan(features_last(values[layer.weighted], layer))
+                for layer in traced.layers
+            ]
+        )
 
     return reached
 

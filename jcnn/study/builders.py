@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn import engine, names, training
+from jcnn.adapters import initialize, is_network
 from jcnn.analysis.labels import label
 from jcnn.data import Dataset
 from jcnn.diagnosis import lsuv
 from jcnn.errors import UsageError
-from jcnn.study.factors import Combination, is_data_driven, model_arguments
+from jcnn.study.factors import OUTPUTS, Combination, is_data_driven, model_arguments
 from jcnn.study.limits import too_large
 from jcnn.study.model_error import ModelError, described, reason
 from jcnn.study.plan import Plan
@@ -24,6 +25,7 @@ class Builders:
     def __init__(self, plan: Plan, dataset: Dataset, task: training.Task) -> None:
         self._model, self._task = plan.build_model, task
         self._input_shape, self._outputs = dataset.input_shape, _outputs(dataset, task)
+        self._call, self._output = plan.call_model, plan.select_output
         self._dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
 
     def builder(self, member: Combination) -> engine.Builder:
@@ -32,11 +34,14 @@ class Builders:
         return engine.Fitted(build, lsuv) if is_data_driven(self._model, member) else build
 
     def build(self, member: Combination, rngs: nnx.Rngs) -> nnx.Module:
-        """Build a combination's model. Raises TypeError if it is no nnx.Module."""
-        model = self._model(**self._arguments(member, rngs))
-        if not isinstance(model, nnx.Module):
-            raise TypeError(f"it returned a {type(model).__name__}; expected an nnx.Module")
-        return model
+        """Build a combination's model as a module of NNX. Raises TypeError if it is no network."""
+        arguments = self._arguments(member, rngs)
+        built: Any = self._model
+        if isinstance(built, nnx.Module):
+            model = nnx.clone(built)  # its random keys are not shared
+        else:
+            model = built if is_network(built) else built(**arguments)
+        return initialize(model, self._input_shape, rngs, call=self._call, output=self._output)
 
     def check(self, member: Combination, batch_size: int, data: training.Data) -> None:
         """Build a combination's model abstractly and apply it to a batch.
@@ -65,14 +70,20 @@ class Builders:
             ) from error
         if excess[0] is not None:
             raise ModelError(f"the model with {name} is too large: {excess[0]}")
-        shape = getattr(outputs, "shape", type(outputs).__name__)
+        shape = getattr(outputs, "shape", None)
+        if shape is None:
+            raise ModelError(
+                f"the model with {name} returns a {type(outputs).__name__}; expected one array of "
+                "outputs: name them with output (--output), such as logits, or 0 for the first"
+            )
         if shape != (batch_size, self._outputs):
-            takes = "outputs" in model_arguments(self._model, member, {"outputs": 0})
+            names_of_outputs = dict.fromkeys(("outputs", *OUTPUTS), 0)
+            takes = model_arguments(self._model, member, names_of_outputs).keys() & names_of_outputs
             raise ModelError(
                 f"the model with {name} maps inputs of shape {batch.shape} to "
                 f"{shape}; expected {(batch_size, self._outputs)} for {self._task.name}: "
                 + (
-                    "its last layer needs `outputs` units"
+                    f"its last layer needs `{min(takes)}` units"
                     if takes
                     else "add the argument `outputs`"
                 )
@@ -84,10 +95,14 @@ class Builders:
             "input_shape": self._input_shape,
             "outputs": self._outputs,
             "rngs": rngs,
+            **dict.fromkeys(OUTPUTS, self._outputs),
+            "key": None,
         }
         if self._dtype is not None:
             context["dtype"] = self._dtype
         arguments = model_arguments(self._model, member, context)
+        if "key" in arguments and rngs is not None:
+            arguments["key"] = rngs.params()
         if self._dtype is not None and "dtype" not in arguments:
             raise UsageError("the model does not take dtype; add the argument, or drop the setting")
         return arguments

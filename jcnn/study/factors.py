@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jcnn import names, training
+from jcnn.adapters import is_network
 from jcnn.errors import UsageError, nearest
 from jcnn.initializers import DataDriven
 from jcnn.study import settings
@@ -20,7 +21,10 @@ RESERVED = {
     "rngs": "the study passes random keys to the model, by seed",
     "input_shape": "the study passes the data's shape to the model",
     "outputs": "the study passes the number of outputs to the model",
+    "key": "the study passes random keys to the model, by seed",
 }
+# Other names of the argument `outputs` of a model.
+OUTPUTS = ("num_classes", "num_outputs", "n_classes", "num_labels")
 # The values of recipe factors that a study does not set.
 DEFAULTS: dict[str, Any] = {
     "optimizer": training.optimizers.momentum,
@@ -204,12 +208,16 @@ def model_arguments(
     """
     parameters = _parameters(model)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    arguments = {name: value for name, value in context.items() if open_ended or name in parameters}
+    arguments = {
+        name: value
+        for name, value in context.items()
+        if name in parameters or (open_ended and name not in (*OUTPUTS, "key"))
+    }
     for factor, level in combination.levels:
         if factor in RECIPE:
             continue
         if not open_ended and factor not in parameters:
-            known = [name for name in (*parameters, *RECIPE) if name not in RESERVED]
+            known = [name for name in (*parameters, *RECIPE) if name not in (*RESERVED, *OUTPUTS)]
             raise nearest("factor", factor, known)
         arguments[factor] = level.value
     return arguments
@@ -228,6 +236,8 @@ def is_data_driven(model: Callable[..., Any], combination: Combination) -> bool:
 
 
 def _parameters(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    if is_network(model):
+        return {}  # it is built already
     # The signature of an NNX class is the one of its metaclass, which takes anything.
     return inspect.signature(
         functools.partial(model.__init__, None) if isinstance(model, type) else model

@@ -17,7 +17,7 @@ _COPIES = 3
 
 def check_depth(build: Callable[..., Any], depths: Iterable[Any]) -> None:
     """Raise UsageError if one of jcnn's own models would be too deep to finish compiling."""
-    if not getattr(build, "__module__", "").startswith("jcnn.models"):
+    if not str(getattr(build, "__module__", "")).startswith("jcnn.models"):
         return
     for depth in depths:
         if isinstance(depth, (int, float)) and not depth <= DEEPEST:

@@ -36,7 +36,8 @@ class Plan:
     """The fields of `jcnn.Study`, where they are documented, and what follows from them alone.
 
     `seed_values`, `levels` and `combinations` spell out `seeds` and `factors`; `build_model` and
-    `augment` are the callables that `model` and `augmentation` stand for.
+    `augment` are the callables that `model` and `augmentation` stand for; `call_model` and
+    `select_output` those of `call` and `output`.
     """
 
     data: Any = "digits"
@@ -63,6 +64,8 @@ class Plan:
     budget: Any = None
     halving_epochs: int | None = None
     points: Any = None
+    call: Any = None
+    output: Any = None
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without data."""
@@ -73,6 +76,8 @@ class Plan:
             raise UsageError("full_grid trains everything; drop it, or within and max_runs")
         self.build_model: Callable[..., nnx.Module] = settings.named("model", self.model)
         self.augment = settings.named("augmentation", self.augmentation)
+        self.call_model = settings.named("call", self.call)
+        self.select_output = settings.output(self.output)
         if not isinstance(self.factors, Mapping):
             raise UsageError(f"factors={self.factors!r}; expected a mapping of names to values")
         self.levels: dict[str, list[Level]]

@@ -100,6 +100,17 @@ def named(kind: str, value: Any) -> Any:
     raise UsageError(f"{kind}={value!r}; expected a name or a callable")
 
 
+def output(value: Any) -> Any:
+    """The part of a model's outputs: a key or an index, or a callable (also by its name)."""
+    if isinstance(value, str):
+        if ":" in value:
+            return names.lookup("output", value)
+        return int(value) if value.isdecimal() else value
+    if value is None or callable(value) or type(value) is int:
+        return value
+    raise UsageError(f"output={value!r}; expected a key, an index or a callable")
+
+
 def _several(values: Any) -> list[Any]:
     if hasattr(values, "tolist"):
         values = values.tolist()

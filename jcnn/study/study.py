@@ -50,6 +50,10 @@ class Study(Plan):
     are streamed to it (default: half of its memory). With `diagnose=n`, the signals and gradients
     of each layer are measured at every `n`-th step of an epoch, from the first (see `Result.why`).
 
+    The model is a function or class that returns a module of Flax NNX, Linen or Equinox, or a pair
+    `(init, apply)`; `call` and `output` say how it is called, and which of its outputs is used, as
+    in `jcnn.adapt`. A module that is built already starts from its present weights with every seed.
+
     Seed s gives the same initial key, data order, augmentation and validation split in every
     combination. The learning rate is chosen per combination on validation data, which is
     `validation_fraction` of the training data. With `extend_learning_rates`, a combination whose

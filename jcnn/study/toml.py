@@ -46,7 +46,7 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
                 raise nearest("key", key, KEYS)
             if key in settings.CHECKS:
                 content[key] = settings.CHECKS[key](value)
-        for key in ("data", "model", "augmentation"):
+        for key in ("data", "model", "augmentation", "call"):
             if not isinstance(content.get(key, ""), str):
                 raise UsageError(f"{key} must be a string")
         if not isinstance(content.get("factors", {}), dict):
@@ -72,8 +72,9 @@ def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
         "learning_rates": list(plan.learning_rates),
         "seeds": count if seeds == list(range(count)) else seeds,
     }
-    if plan.augmentation is not None:
-        content["augmentation"] = names.name_of("augmentation", plan.augmentation)
+    for kind in ("augmentation", "call", "output"):
+        if (value := getattr(plan, kind)) is not None:
+            content[kind] = names.name_of(kind, value)
     if plan.points is None:
         content["factors"] = {
             factor: [level.in_file() for level in values] for factor, values in plan.levels.items()
@@ -89,8 +90,9 @@ def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
 def unreadable(plan: Plan) -> list[str]:
     """The parts that a study file cannot restore: Python objects without a name."""
     parts = [] if plan.named_data else ["data"]
-    for kind, value in (("model", plan.model), ("augmentation", plan.augmentation)):
-        if isinstance(value, str):
+    for kind in ("model", "augmentation", "call", "output"):
+        value = getattr(plan, kind)
+        if value is None or isinstance(value, (str, int)):
             continue
         if not Level(names.name_of(kind, value), value).readable(kind):
             parts.append(kind)

@@ -28,7 +28,8 @@ class TracedLayer(NamedTuple):
     and the output of the activation (`weighted` again if there is none). `kernels` and `params`
     are indices of the model's leaves: its arrays of two or more axes, and its `nnx.Param`s. Inside
     a scan over stacked layers, `part` is the index along the leaves' first axes. `is_call` is false
-    for weights that are used without a call of their layer.
+    for weights that are used without a call of their layer. `features` is the axis of the features
+    of `weighted`, `fan_in` the number of terms of a sum there (None: see the kernels).
     """
 
     name: str
@@ -41,6 +42,8 @@ class TracedLayer(NamedTuple):
     params: Sequence[int]
     part: tuple[int, ...] = ()
     is_call: bool = True
+    features: int = -1
+    fan_in: int | None = None
 
 
 class TracedModel(NamedTuple):
@@ -83,8 +86,8 @@ class TracedModel(NamedTuple):
         if not self.is_single_output:
             raise ValueError(
                 f"the model returns a {type(self.output_shapes).__name__}; expected one array of "
-                "outputs (batch, ...): wrap the model in one that returns only them, or give a loss"
-                " that takes what the model returns"
+                "outputs (batch, ...): name them with output=, such as output='logits' or output=0,"
+                " or give a loss that takes what the model returns"
             )
 
 
@@ -154,6 +157,8 @@ def _layers(program: Program, uses: Sequence[Use], data: Sequence[Var]) -> list[
                 params=use.params,
                 part=use.part,
                 is_call=use.is_call,
+                features=use.features,
+                fan_in=use.fan_in,
             )
         )
     return layers
@@ -181,16 +186,17 @@ def _activation(
             for candidate in candidates
             if use.end < positions[candidate.output] < end
             and candidate.output in dependents
-            and _same_features(candidate.shape, shape)
+            and _same_features(candidate.shape, shape, use.features)
         ),
         None,
     )
 
 
-def _same_features(shape: Sequence[int], weighted: Sequence[int]) -> bool:
+def _same_features(shape: Sequence[int], weighted: Sequence[int], axis: int) -> bool:
     """Whether values of `shape` are the layer's features for each example, possibly pooled.
 
     The statistics of a normalization, which are clamped too (a variance is at least 0), are not.
     """
-    ends = (shape[0], shape[-1]) == (weighted[0], weighted[-1]) if shape else False
-    return ends and len(shape) == len(weighted)
+    if not shape or len(shape) != len(weighted):
+        return False
+    return (shape[0], shape[axis]) == (weighted[0], weighted[axis])

@@ -1,7 +1,8 @@
 """Where a model's program uses its weights: in calls of layers, or directly in equations."""
 
+import math
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jcnn.tracing.calls import Call, find_calls
 from jcnn.tracing.parameters import Parameters
@@ -17,7 +18,8 @@ class Use(NamedTuple):
     """One use of weights, from the equation `start` to `end`.
 
     `kernels` and `params` are leaves of the model; inside a scan that slices them, `part` is the
-    index along their first axes. `is_call` says whether a layer was called.
+    index along their first axes. `is_call` says whether a layer was called. `features` is the axis
+    of the output's features, `fan_in` the number of terms of a weighted sum (None: unknown).
     """
 
     label: str
@@ -30,6 +32,8 @@ class Use(NamedTuple):
     params: Sequence[int]
     part: tuple[int, ...]
     is_call: bool
+    features: int = -1
+    fan_in: int | None = None
 
 
 class Uses(NamedTuple):
@@ -81,7 +85,7 @@ def _use_of(program: Program, parameters: Parameters, call: Call) -> Use:
     # Stacked biases have two axes as well.
     axes = [len(program.avals[program.inputs[index]].shape) - len(part) for index in stacked]
     return Use(
-        label=".".join(map(str, call.path)) or call.kind,
+        label=parameters.label(call.path) or call.kind,
         kind=call.kind,
         input=call.input,
         output=call.output,
@@ -119,6 +123,7 @@ def _direct_uses(
 ) -> list[Use]:
     kernels = {index for indices in parameters.kernels.values() for index in indices}
     holders = {index: path for path, indices in parameters.kernels.items() for index in indices}
+    readers, positions = program.readers(), program.positions()
     uses = []
     for position, equation in enumerate(program.equations):
         if equation.name not in _WEIGHTED:
@@ -132,21 +137,84 @@ def _direct_uses(
         if not own or data is None or inside:
             continue
         trained = parameters.params.get(holders[own[0]], [])
+        output, features = _sum_of(program, readers, owners, equation)
         uses.append(
             Use(
                 label=parameters.names[own[0]],
                 kind=equation.name,
                 input=data,
-                output=equation.outputs[0],
+                output=output,
                 start=position,
-                end=position,
+                end=positions[output],
                 kernels=own,
-                params=[index for index in trained if index in weights],
+                params=[i for i in trained if i in weights or parameters.by_path],
                 part=_part(program, own, equation.iteration),
                 is_call=False,
+                features=features,
+                fan_in=_fan_in(program, equation, owners),
             )
         )
     return uses
+
+
+def _sum_of(
+    program: Program,
+    readers: dict[Var, list[Equation]],
+    owners: dict[Var, frozenset[int]],
+    equation: Equation,
+) -> tuple[Var, int]:
+    """Return a product with weights after its bias is added, and the axis of its features.
+
+    `vmap` puts axes of size 1 and transpositions in between.
+    """
+    output, axis = equation.outputs[0], _features(equation, owners)
+    found = output, axis
+    while len(following := readers.get(output, [])) == 1 and output not in program.outputs:
+        (reader,) = following
+        shape, after = (program.avals[each].shape for each in (output, reader.outputs[0]))
+        axis %= len(shape)
+        if reader.name == "transpose":
+            axis = reader.params["permutation"].index(axis)
+        elif reader.name in ("reshape", "squeeze"):
+            kept = [[i for i, size in enumerate(each) if size > 1] for each in (shape, after)]
+            sizes = [
+                [each[i] for i in places] for each, places in zip((shape, after), kept, strict=True)
+            ]
+            if sizes[0] != sizes[1] or axis not in kept[0]:
+                break
+            axis = kept[1][kept[0].index(axis)]
+        elif reader.name != "add" or not any(other in owners for other in reader.variables()):
+            break
+        output = reader.outputs[0]
+        if reader.name in ("add", "transpose"):
+            found = output, axis
+    output, axis = found
+    return output, -1 if axis == len(program.avals[output].shape) - 1 else axis
+
+
+def _features(equation: Equation, owners: dict[Var, frozenset[int]]) -> int:
+    """Return the axis of the output's features."""
+    numbers: Any = equation.params.get("dimension_numbers")
+    if equation.name == "conv_general_dilated":
+        return int(numbers.out_spec[1])
+    # The output of a product has its batch axes, those of the first operand, and of the second.
+    is_first = equation.name == "dot_general" and equation.inputs[0] in owners
+    return len(numbers[1][0]) if is_first else -1
+
+
+def _fan_in(program: Program, equation: Equation, owners: dict[Var, frozenset[int]]) -> int | None:
+    """Return the number of terms of a weighted sum; None if the equation does not say."""
+    shapes = [
+        program.avals[atom].shape if isinstance(atom, Var) else () for atom in equation.inputs
+    ]
+    if equation.name == "conv_general_dilated":
+        spec = equation.params["dimension_numbers"].rhs_spec
+        return math.prod(size for axis, size in enumerate(shapes[1]) if axis != spec[0])
+    if equation.name == "dot_general":
+        contracted = equation.params["dimension_numbers"][0]
+        side = 0 if equation.inputs[0] in owners else 1
+        return math.prod(shapes[side][axis] for axis in contracted[side])
+    return None
 
 
 def _operands(
@@ -173,5 +241,5 @@ def _part(program: Program, kernels: Sequence[int], iteration: tuple[int, ...]) 
 def _names(parameters: Parameters, indices: Collection[int]) -> list[str]:
     """Return the names of the modules that hold leaves; of leaves, where that is the model."""
     holders = {i: path for path, leaves in parameters.kernels.items() for i in leaves}
-    names = (".".join(map(str, holders[i])) or parameters.names[i] for i in sorted(indices))
+    names = (parameters.label(holders[i]) or parameters.names[i] for i in sorted(indices))
     return list(dict.fromkeys(names))

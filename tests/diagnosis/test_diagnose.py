@@ -128,7 +128,7 @@ class Nothing(nnx.Module):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: diagnose(jnp.tanh, inputs(4, 2), LABELS[:4]), "expected an nnx.Module"),
+        (lambda: diagnose(jnp.tanh, inputs(4, 2), LABELS[:4]), "holds no parameters; expected"),
         (lambda: diagnose(TwoOutputs(), inputs(4, 2), LABELS[:4]), "expected one array"),
         (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:4]), "no layer with weights"),
         (lambda: diagnose(Nothing(), inputs(4, 2), LABELS[:3]), "expected one label"),

@@ -53,7 +53,10 @@ def test_nothing_is_left_of_a_study_that_fails(tmp_path):
         ({"batch_size": 5000}, "use a smaller batch"),
         ({"factors": {"kernel_init": ["normal:big"]}}, "expected a number"),
         ({"model": flat_model, "factors": {}}, "add the argument `outputs`"),
-        ({"model": not_a_module, "factors": {}}, "returned a function; expected an nnx.Module"),
+        (
+            {"model": not_a_module, "factors": {}},
+            "returned a function; expected a module",
+        ),
         ({"model": leaving, "factors": {}}, "SystemExit at test_errors.py"),
         ({"model": linear, "factors": {}, "dtype": "bfloat16"}, "does not take dtype"),
         ({"dtype": "bfloat32"}, "did you mean.* bfloat16"),

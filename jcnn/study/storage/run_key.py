@@ -18,7 +18,14 @@ import jax
 
 from jcnn import names
 from jcnn.data import Dataset
-from jcnn.study.factors import DEFAULTS, LEARNING_RATE, Combination, is_data_driven, model_defaults
+from jcnn.study.factors import (
+    DEFAULTS,
+    LEARNING_RATE,
+    OUTPUTS,
+    Combination,
+    is_data_driven,
+    model_defaults,
+)
 from jcnn.study.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +69,7 @@ _STUDY = (
     "dtype",
 )
 # Arguments of a model that are not factors.
-_CONTEXT = ("input_shape", "outputs", "rngs", "dtype")
+_CONTEXT = ("input_shape", "outputs", *OUTPUTS, "rngs", "key", "dtype")
 
 
 def of_combination(
@@ -83,6 +90,11 @@ def of_combination(
         "model": (plan.build_model, plan.model),
         "augmentation": (plan.augment, plan.augmentation),
         "batch_size": (plan.batch_size, None),
+        **{
+            name: (value, getattr(plan, name))
+            for name, value in (("call", plan.call_model), ("output", plan.select_output))
+            if value is not None
+        },
         **{
             factor: (level.value, level.name if level.looked_up else None)
             for factor, level in member.levels
