@@ -5,6 +5,7 @@ labels are checked, `0 * log 0` is 0, and losses with a vector per example avera
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ def cross_entropy(
     labels: ArrayLike,
     *,
     label_smoothing: float = 0.0,
+    class_weights: ArrayLike | Sequence[float] | None = None,
+    ignore_label: int | None = None,
     reduction: str | None = None,
 ) -> Array:
     """Return the softmax cross-entropy `-sum_c t_c log softmax(logits)_c` in nats, `(*batch,)`.
@@ -34,6 +37,10 @@ def cross_entropy(
     `(1 - a) t + a / classes`. The gradient for the logits is `softmax(logits) - t`. A class with
     logit -inf and t = 0 adds nothing. In compiled code, which cannot raise, an integer label
     outside `[0, classes)` gives NaN for the loss and the gradient.
+
+    With `class_weights` w, `(classes,)`, the terms of the sum are `w_c t_c log softmax(logits)_c`,
+    and the mean is divided by the weights of the labels, as in PyTorch. Where an integer label is
+    `ignore_label`, loss and gradient are 0, and the mean does not count it.
 
     Raises ValueError if the shapes do not match, if there is one class (`binary_cross_entropy` is
     for that), and outside of compiled code for labels that are out of range or no probabilities.
@@ -52,6 +59,10 @@ def cross_entropy(
             "logits with two columns"
         )
     _between("label_smoothing", label_smoothing, 0, 1)
+    ignored = None
+    if ignore_label is not None and jnp.issubdtype(labels.dtype, jnp.integer):
+        ignored = labels == ignore_label
+        labels = jnp.where(ignored, jnp.zeros((), labels.dtype), labels)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
         # A small integer dtype cannot represent the number of classes.
         labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
@@ -68,8 +79,23 @@ def cross_entropy(
             f"labels are {labels.dtype} of shape {labels.shape}; expected integers of shape "
             f"{logits.shape[:-1]}, or probabilities of shape {logits.shape}"
         )
+    weights = None
+    if class_weights is not None:
+        by_class = _float32(jnp.asarray(class_weights))
+        if by_class.shape != (classes,):
+            raise ValueError(f"class_weights have shape {by_class.shape}; expected ({classes},)")
+        by_class = jnp.broadcast_to(by_class, target.shape)
+        weights = jnp.sum(target * by_class, axis=-1)
     target = (1 - label_smoothing) * target + label_smoothing / classes
-    return _reduce(-jnp.sum(_product(target, jax.nn.log_softmax(logits)), axis=-1), reduction)
+    if class_weights is not None:
+        target = target * by_class
+    if ignored is not None:
+        target = jnp.where(ignored[..., None], 0, target)
+        weights = jnp.where(ignored, 0, jnp.ones(()) if weights is None else weights)
+    loss = -jnp.sum(_product(target, jax.nn.log_softmax(logits)), axis=-1)
+    if reduction == "mean" and weights is not None:
+        return jnp.sum(loss) / jnp.sum(weights)
+    return _reduce(loss, reduction)
 
 
 def binary_cross_entropy(

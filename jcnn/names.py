@@ -50,6 +50,7 @@ TABLES: dict[str, dict[str, str]] = {
     "optimizer": _all_from(
         "jcnn.training.optimizers", "sgd momentum nesterov adagrad rmsprop adam adamw lion muon"
     ),
+    "metrics": _all_from("jcnn.training.metrics", "f1 balanced_accuracy top5"),
     "augmentation": {"none": "jcnn.names:NONE", "flip": "jcnn.data.augmentation:random_flip"},
     "dtype": {name: f"jax.numpy:{name}" for name in ("float32", "bfloat16", "float16")},
     "schedule": {name: f"jcnn.names:{name.upper()}" for name in ("constant", "cosine", "linear")},

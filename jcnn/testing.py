@@ -1,6 +1,6 @@
-"""Checks for layers of your own, built on chex and `jax.test_util`."""
+"""Checks for layers and networks of your own, built on chex and `jax.test_util`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -12,6 +12,7 @@ from jax import Array
 from jax.test_util import check_grads
 
 __all__ = [
+    "assert_healthy",
     "assert_layer",
 ]
 
@@ -61,6 +62,34 @@ def assert_layer(
         _check_batch(compiled, params, x, y)
     if gradients:
         _check_gradients(apply, params, x, tolerance)
+
+
+def assert_healthy(model: Any, *batch: Any, allow: Sequence[str] = (), **options: Any) -> None:
+    """Check that nothing is wrong with a network's signals and gradients on a batch.
+
+    The arguments and further keywords are those of `jcnn.diagnose`: ``(model, x, labels)``, or
+    ``(model, params, x, labels)``. `allow` are kinds of verdicts that are no failure, such as
+    "dead" or "not seen".
+
+    Raises AssertionError with the faults, where they start and what would help, and ValueError as
+    `jcnn.diagnose` does.
+
+    >>> from jcnn import models
+    >>> model = models.mlp((16,), 4, hidden=(32, 32), rngs=nnx.Rngs(0))
+    >>> assert_healthy(model, jax.random.normal(jax.random.key(0), (64, 16)), jnp.arange(64) % 4)
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    from jcnn.diagnosis import diagnose
+
+    found = diagnose(model, *batch, **options)
+    faults = [each for each in found.verdicts if each.kind not in allow]
+    lines = [f"{each.kind} at {each.layer}: {each.sentence}" for each in faults]
+    if faults and faults[0] is found.verdicts[0]:
+        lines += found.remedies
+    if found.unseen and "not seen" not in allow:
+        lines.append(f"not seen: {', '.join(found.unseen)}")
+    if lines:
+        raise AssertionError("\n".join(lines))
 
 
 def _pure(layer: Callable[[Array], Array]) -> tuple[Callable[[Any, Array], Array], Any]:

@@ -125,7 +125,7 @@ def test_shortcuts_are_the_same_objects():
 PUBLIC_MODULES = {
     "data": {"augmentation"},
     "study": {"storage"},
-    "training": {"optimizers", "schedules"},
+    "training": {"metrics", "optimizers", "schedules"},
 }
 
 

@@ -1,4 +1,4 @@
-"""What `jcnn.testing.assert_layer` must catch, and what it says."""
+"""What the checks of `jcnn.testing` must catch, what they say, and the fixtures of pytest."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import layers
-from jcnn.testing import assert_layer
+from jcnn import layers, models
+from jcnn.testing import assert_healthy, assert_layer
 from tests.small import images
 
 
@@ -54,3 +54,64 @@ def test_assert_layer_catches(layer, message):
 def test_assert_layer_names_the_problem(layer, x, error, message, unchecked_types):
     with pytest.raises(error, match=message):
         assert_layer(layer, x)
+
+
+def deep(activation):
+    model = models.plain_cnn((8, 8, 1), 10, depth=12, activation=activation, rngs=nnx.Rngs(0))
+    return model, images(32, 8, 8, 1), jnp.arange(32) % 10
+
+
+def test_a_network_that_trains_badly_turns_a_test_red():
+    with pytest.raises(AssertionError) as caught:
+        assert_healthy(*deep(nnx.sigmoid))
+    first, *_ = lines = str(caught.value).splitlines()
+    assert first.startswith("vanishing at conv")
+    assert any(line.startswith("try ") for line in lines)
+    kinds = {line.partition(" at ")[0] for line in lines if " at " in line}
+    assert_healthy(*deep(nnx.sigmoid), allow=sorted(kinds))
+    assert_healthy(*deep(nnx.relu))
+
+
+def test_what_is_not_seen_is_not_healthy():
+    class Hidden(nnx.Module):
+        def __init__(self):
+            self.dense = nnx.Linear(6, 6, rngs=nnx.Rngs(0))
+            self.inside = nnx.Linear(6, 6, rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            kernel = self.inside.kernel.get_value()
+            return jax.lax.cond(x.sum() > 0, lambda x: x @ kernel, lambda x: x, self.dense(x))
+
+    batch = images(8, 6), jnp.arange(8) % 6
+    with pytest.raises(AssertionError, match="not seen: inside"):
+        assert_healthy(Hidden(), *batch)
+    assert_healthy(Hidden(), *batch, allow=["not seen"])
+
+
+def test_the_fixtures_of_pytest(pytester):
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_without(request):
+            assert "jcnn.testing" not in sys.modules
+
+        def test_layer(assert_layer):
+            import jax.numpy as jnp
+            assert_layer(jnp.tanh, jnp.linspace(-1.0, 1.0, 6).reshape(2, 3))
+
+        def test_network(assert_healthy):
+            import jax, jax.numpy as jnp
+            from flax import nnx
+            from jcnn import models
+            model = models.plain_cnn(
+                (8, 8, 1), 10, depth=12, activation=nnx.sigmoid, rngs=nnx.Rngs(0)
+            )
+            x = jax.random.normal(jax.random.key(0), (32, 8, 8, 1))
+            assert_healthy(model, x, jnp.arange(32) % 10)
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*AssertionError: vanishing at conv*"])
+    result.stdout.no_fnmatch_line("*jcnn/testing.py*")

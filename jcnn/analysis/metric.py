@@ -5,7 +5,7 @@ chosen, which never uses the test set.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from jcnn.analysis.spread import Interval
 from jcnn.engine import Outcome
 from jcnn.errors import UsageError, nearest
 
+# Metrics that are shares from 0 to 1, of which larger ones are better.
+SHARES = ("accuracy", "balanced_accuracy", "f1", "top5")
 FORMS = ("accuracy", "loss", "error", "area", "steps:TARGET", "seconds:TARGET", "diverged")
 
 
@@ -113,11 +115,15 @@ def at_end(name: str, higher_is_better: bool) -> Metric:
     def chosen_by(outcome: Outcome) -> float:
         return outcome.curves[f"validation_{name}"][-1]
 
-    return Metric(name, f"test {name}", higher_is_better, reported, chosen_by, name == "accuracy")
+    return Metric(name, f"test {name}", higher_is_better, reported, chosen_by, name in SHARES)
 
 
-def parse_metric(form: str, task_metric: str, higher_is_better: bool) -> Metric:
+def parse_metric(
+    form: str, task_metric: str, higher_is_better: bool, others: Mapping[str, bool] | None = None
+) -> Metric:
     """The metric that one of `FORMS` names, for a task whose main metric is `task_metric`.
+
+    `others` are further metrics of the task, and whether larger values of them are better.
 
     Raises UsageError for any other form, with the nearest known ones, and for a target that is not
     a number.
@@ -126,15 +132,17 @@ def parse_metric(form: str, task_metric: str, higher_is_better: bool) -> Metric:
     'steps to 90% validation accuracy'
     """
     head, colon, _ = form.partition(":")
-    if not colon and head in (task_metric, "loss"):
-        return at_end(head, higher_is_better and head == task_metric)
+    better = {"loss": False, **(others or {}), task_metric: higher_is_better}
+    if not colon and head in better:
+        return at_end(head, better[head])
     if form == "area":
         return _area(task_metric, higher_is_better)
     if form == "diverged":
         return _diverged(at_end(task_metric, higher_is_better))
     if head in ("steps", "seconds") and colon:
         return _time_to_target(form, task_metric, higher_is_better)
-    known = [name for name in FORMS if name not in ("accuracy", "error") or name == task_metric]
+    forms = [name for name in FORMS if name not in ("accuracy", "error")]
+    known = [*dict.fromkeys([task_metric, *(others or {}), *forms])]
     raise nearest("metric", form, known)
 
 
@@ -143,7 +151,7 @@ def _area(task_metric: str, higher_is_better: bool) -> Metric:
         return float(np.mean(outcome.curves[f"validation_{task_metric}"]))
 
     title = f"area under validation {task_metric}"
-    return Metric("area", title, higher_is_better, mean, mean, task_metric == "accuracy")
+    return Metric("area", title, higher_is_better, mean, mean, task_metric in SHARES)
 
 
 def _time_to_target(form: str, task_metric: str, higher_is_better: bool) -> Metric:
@@ -158,8 +166,8 @@ def _time_to_target(form: str, task_metric: str, higher_is_better: bool) -> Metr
         target = math.nan
     if not math.isfinite(target):
         raise UsageError(f"metric {form}: expected a number after the colon, such as {head}:0.9")
-    if task_metric == "accuracy" and not 0 < target <= 1:
-        raise UsageError(f"metric {form}: expected an accuracy from 0 to 1, such as {head}:0.9")
+    if task_metric in SHARES and not 0 < target <= 1:
+        raise UsageError(f"metric {form}: expected a share from 0 to 1, such as {head}:0.9")
 
     def reached(outcome: Outcome) -> list[bool]:
         curve = outcome.curves[f"validation_{task_metric}"]
@@ -171,7 +179,7 @@ def _time_to_target(form: str, task_metric: str, higher_is_better: bool) -> Metr
         total = outcome.steps if head == "steps" else outcome.seconds
         return total * epochs / len(hits)
 
-    shown = f"{100 * target:g}%" if task_metric == "accuracy" else f"{target:g}"
+    shown = f"{100 * target:g}%" if task_metric in SHARES else f"{target:g}"
     title = f"{head} to {shown} validation {task_metric}"
     return Metric(
         form,

@@ -8,7 +8,7 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
-from jcnn.analysis.metric import Metric, at_end, parse_metric
+from jcnn.analysis.metric import SHARES, Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
 from jcnn.analysis.pareto import FrontRow
 from jcnn.analysis.ranking import Row
@@ -56,7 +56,8 @@ class Result:
         """The metric that ranks the runs."""
         if self.form is None:
             return at_end(self.task_metric, self.higher_is_better)
-        return parse_metric(self.form, self.task_metric, self.higher_is_better)
+        others = self._other_metrics()
+        return parse_metric(self.form, self.task_metric, self.higher_is_better, others)
 
     @cached_property
     def answer(self) -> Answer:
@@ -77,7 +78,7 @@ class Result:
 
         Raises UsageError if `form` is not one of `jcnn.analysis.metric.FORMS`.
         """
-        parse_metric(form, self.task_metric, self.higher_is_better)
+        parse_metric(form, self.task_metric, self.higher_is_better, self._other_metrics())
         return replace(self, form=form)
 
     def ranking(self) -> list[Row]:
@@ -188,6 +189,12 @@ class Result:
         histories = [record.outcome.history for record in self.chosen(row)]
         measured = [history for history in histories if history is not None]
         return average_histories(measured) if measured else None
+
+    def _other_metrics(self) -> dict[str, bool]:
+        """Further metrics of the runs, and whether larger values are better, as far as known."""
+        known = {"error": False, **dict.fromkeys(SHARES, True)}
+        found = self.records[0].outcome.test if self.records else {}
+        return {name: known[name] for name in found if name in known}
 
     def _seconds(self) -> list[float]:
         """The mean seconds of a combination's trainings, to the two digits that repeat."""

@@ -61,6 +61,7 @@ SETTINGS: dict[str, tuple[type, str, str]] = {
     "augmentation": (str, "shift:2, flip, cutout:4, or several joined by a plus", "none"),
     "call": (str, "module:attribute of a function call(model, x)", "model(x)"),
     "output": (str, "which of the model's outputs: a key, an index or module:attribute", "all"),
+    "loss": (str, "module:attribute of loss(outputs, targets), per example", "that of the task"),
     "dtype": (str, "dtype that the model computes in, such as bfloat16", "float32"),
     "data_memory": (int, "bytes of examples held on each device", "half of its memory"),
     "data_dir": (str, "directory searched first for data sets", "JCNN_DATA, if set"),
@@ -143,6 +144,13 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{setting.replace('_', '-')}", type=kind, help=f"{meaning} (default: {default})"
         )
     parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help="further metrics: f1, balanced_accuracy, top5 or module:attribute; combinations are "
+        "compared by the first, or by --metric (default: those of the task)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -191,6 +199,7 @@ def _add_factors(parser: argparse.ArgumentParser) -> None:
 
 def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     """Return the keywords of `Study`: the file's, overridden by the options."""
+    from jcnn.study import settings
     from jcnn.study.toml import check_study, read_study
 
     keywords = read_study(study_file(chosen.study)) if chosen.study is not None else {}
@@ -210,6 +219,11 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     for name in (*OPTIONS, *SETTINGS):
         if getattr(chosen, name) is not None:
             keywords[name] = getattr(chosen, name)
+    if chosen.metrics:
+        keywords["metrics"] = chosen.metrics
+        metrics = settings.metrics(chosen.metrics)
+        if chosen.metric in metrics:
+            keywords["metric"] = chosen.metric
     if chosen.learning_rate:
         keywords["learning_rates"] = chosen.learning_rate
     for word in chosen.set:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jcnn.analysis.metric import SHARES
 from jcnn.report.style import (
     BLUE,
     FAINT,
@@ -74,10 +75,10 @@ def _scale(axes: Any, result: "Result") -> None:
     ]
     if not finite:
         return
-    low, high = (0.0, 1.0) if result.task_metric == "accuracy" else np.quantile(finite, [0, 0.95])
+    low, high = (0.0, 1.0) if result.task_metric in SHARES else np.quantile(finite, [0, 0.95])
     margin = 0.03 * (high - low) or 1.0
     axes.set_ylim(low - margin, high + margin)
-    if result.task_metric == "accuracy":
+    if result.task_metric in SHARES:
         percent(axes.yaxis)
 
 

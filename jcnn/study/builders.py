@@ -25,6 +25,8 @@ class Builders:
     def __init__(self, plan: Plan, dataset: Dataset, task: training.Task) -> None:
         self._model, self._task = plan.build_model, task
         self._input_shape, self._outputs = dataset.input_shape, _outputs(dataset, task)
+        self._own_loss = plan.own_loss is not None
+        self._checks_task = self._own_loss or bool(plan.own_metrics)
         self._call, self._output = plan.call_model, plan.select_output
         self._dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
 
@@ -71,11 +73,15 @@ class Builders:
         if excess[0] is not None:
             raise ModelError(f"the model with {name} is too large: {excess[0]}")
         shape = getattr(outputs, "shape", None)
-        if shape is None:
+        if shape is None and not self._own_loss:
             raise ModelError(
                 f"the model with {name} returns a {type(outputs).__name__}; expected one array of "
                 "outputs: name them with output (--output), such as logits, or 0 for the first"
             )
+        if self._checks_task:
+            self._check_task(outputs, data, batch_size)
+        if self._own_loss:
+            return
         if shape != (batch_size, self._outputs):
             names_of_outputs = dict.fromkeys(("outputs", *OUTPUTS), 0)
             takes = model_arguments(self._model, member, names_of_outputs).keys() & names_of_outputs
@@ -88,6 +94,25 @@ class Builders:
                     else "add the argument `outputs`"
                 )
             )
+
+    def _check_task(self, outputs: Any, data: training.Data, batch_size: int) -> None:
+        """Raise UsageError if the loss or a metric of one's own does not fit outputs and targets.
+
+        They are the same for all combinations.
+        """
+        shape = (batch_size, *data.targets.shape[1:])
+        targets = jax.ShapeDtypeStruct(shape, data.targets.dtype)
+        functions = {"loss": self._task.loss, **self._task.metrics}
+        for name, function in functions.items():
+            metric = training.metrics.as_metric(function)
+            try:
+                jax.eval_shape(metric.per_example, outputs, targets)
+            except Exception as error:
+                shapes = [getattr(each, "shape", each) for each in (outputs, targets)]
+                raise UsageError(
+                    f"{name} on outputs {shapes[0]} and targets {shapes[1]}: {described(error)}: "
+                    f"{reason(error)}"
+                ) from error
 
     def _arguments(self, member: Combination, rngs: nnx.Rngs | None = None) -> dict[str, Any]:
         """The model's arguments. Raises UsageError if it does not take one that the study sets."""

@@ -37,7 +37,8 @@ class Plan:
 
     `seed_values`, `levels` and `combinations` spell out `seeds` and `factors`; `build_model` and
     `augment` are the callables that `model` and `augmentation` stand for; `call_model` and
-    `select_output` those of `call` and `output`.
+    `select_output` those of `call` and `output`, `own_loss` and `own_metrics` those of `loss` and
+    `metrics`, by name.
     """
 
     data: Any = "digits"
@@ -66,6 +67,9 @@ class Plan:
     points: Any = None
     call: Any = None
     output: Any = None
+    loss: Any = None
+    metrics: Any = None
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         """Check everything that can be checked without data."""
@@ -78,6 +82,8 @@ class Plan:
         self.augment = settings.named("augmentation", self.augmentation)
         self.call_model = settings.named("call", self.call)
         self.select_output = settings.output(self.output)
+        self.own_loss = settings.named("loss", self.loss)
+        self.own_metrics = settings.metrics(self.metrics)
         if not isinstance(self.factors, Mapping):
             raise UsageError(f"factors={self.factors!r}; expected a mapping of names to values")
         self.levels: dict[str, list[Level]]

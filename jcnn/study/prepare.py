@@ -1,9 +1,9 @@
 """A study's data, loaded and split, and its task."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jcnn import data as datasets
-from jcnn import engine, training
+from jcnn import engine, names, training
 from jcnn.errors import UsageError
 from jcnn.study.plan import Plan
 
@@ -49,8 +49,27 @@ def _task(plan: Plan, dataset: datasets.Dataset) -> training.Task:
         )
     if plan.label_smoothing and name != "classification":
         raise UsageError(f"label_smoothing applies to classification, and the task is {name}")
+    if plan.label_smoothing and plan.own_loss is not None:
+        raise UsageError("label_smoothing belongs to the built-in loss; drop it, or loss")
     if name == "binary":
-        return training.binary()
-    if name == "regression":
-        return training.regression()
-    return training.classification(label_smoothing=plan.label_smoothing)
+        task = training.binary()
+    elif name == "regression":
+        task = training.regression()
+    else:
+        task = training.classification(label_smoothing=plan.label_smoothing)
+    if plan.own_loss is None and not plan.own_metrics and plan.metric is None:
+        return task
+    metrics = {name: _metric(value, dataset) for name, value in plan.own_metrics.items()}
+    return training.with_own(task, plan.own_loss, metrics, plan.metric)
+
+
+def _metric(value: Any, dataset: datasets.Dataset) -> Any:
+    """A metric that a study names: of jcnn's own, for the number of classes."""
+    if not isinstance(value, str):
+        return value
+    found = names.lookup("metrics", value)
+    if not names.is_own("metrics", value):
+        return found
+    if dataset.num_classes is None:
+        raise UsageError(f"the metric {value} is for classes, and the targets are numbers")
+    return found(dataset.num_classes)

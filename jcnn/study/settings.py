@@ -3,11 +3,12 @@
 import math
 import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jcnn import names
 from jcnn.errors import UsageError
+from jcnn.training import TaskMetric
 
 MOST = 1_000_000
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -109,6 +110,27 @@ def output(value: Any) -> Any:
     if value is None or callable(value) or type(value) is int:
         return value
     raise UsageError(f"output={value!r}; expected a key, an index or a callable")
+
+
+def metrics(value: Any) -> dict[str, Any]:
+    """Metrics by name, from a mapping, or from names and functions in a list."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        items = [value] if isinstance(value, str) or callable(value) else [*value]
+        value = {_metric_name(each): each for each in items}
+    for name, metric in value.items():
+        if not str(name).isidentifier() or name == "loss":
+            raise UsageError(f"metric {name!r}; expected a name other than loss, such as f1")
+        if not (isinstance(metric, (str, TaskMetric)) or callable(metric)):
+            raise UsageError(f"metric {name}={metric!r}; expected a name or a function")
+        if isinstance(metric, str):
+            names.lookup("metrics", metric)
+    return dict(value)
+
+
+def _metric_name(metric: Any) -> str:
+    return metric.rpartition(":")[2] if isinstance(metric, str) else getattr(metric, "__name__", "")
 
 
 def _several(values: Any) -> list[Any]:

@@ -54,6 +54,12 @@ class Study(Plan):
     `(init, apply)`; `call` and `output` say how it is called, and which of its outputs is used, as
     in `jcnn.adapt`. A module that is built already starts from its present weights with every seed.
 
+    `loss(outputs, targets)` returns one value per example, and so do `metrics`, functions by name;
+    of names, "f1", "balanced_accuracy" and "top5" are known, and a `jcnn.training.TaskMetric`
+    stands for what is no mean over examples. Runs are compared by `metric`, one of them (by default
+    the first of `metrics`, or that of the task). With a loss of one's own, outputs may have any
+    shape that it takes.
+
     Seed s gives the same initial key, data order, augmentation and validation split in every
     combination. The learning rate is chosen per combination on validation data, which is
     `validation_fraction` of the training data. With `extend_learning_rates`, a combination whose
@@ -97,7 +103,10 @@ class Study(Plan):
         prepared = self.prepare()
         dataset, task, _ = prepared
         if metric is not None:
-            parse_metric(metric, task.metric, task.higher_is_better)  # before anything is trained
+            # Before anything is trained.
+            parse_metric(
+                metric, task.metric, task.higher_is_better, dict.fromkeys(task.metrics, True)
+            )
         empty = Result(
             self.describe(dataset),
             task.metric,

@@ -11,6 +11,7 @@ from jcnn.errors import UsageError, nearest
 from jcnn.study import settings
 from jcnn.study.factors import Level, chosen_points, levels
 from jcnn.study.plan import Plan
+from jcnn.training import TaskMetric
 
 # The first line of a study file that cannot restore all of its study.
 OBJECTS = "# Python objects, to be given again: "
@@ -46,7 +47,7 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
                 raise nearest("key", key, KEYS)
             if key in settings.CHECKS:
                 content[key] = settings.CHECKS[key](value)
-        for key in ("data", "model", "augmentation", "call"):
+        for key in ("data", "model", "augmentation", "call", "loss"):
             if not isinstance(content.get(key, ""), str):
                 raise UsageError(f"{key} must be a string")
         if not isinstance(content.get("factors", {}), dict):
@@ -72,9 +73,13 @@ def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
         "learning_rates": list(plan.learning_rates),
         "seeds": count if seeds == list(range(count)) else seeds,
     }
-    for kind in ("augmentation", "call", "output"):
+    for kind in ("augmentation", "call", "output", "loss"):
         if (value := getattr(plan, kind)) is not None:
             content[kind] = names.name_of(kind, value)
+    content["metrics"] = {
+        name: names.name_of("metrics", value.values if isinstance(value, TaskMetric) else value)
+        for name, value in plan.own_metrics.items()
+    } or None
     if plan.points is None:
         content["factors"] = {
             factor: [level.in_file() for level in values] for factor, values in plan.levels.items()
@@ -90,8 +95,9 @@ def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
 def unreadable(plan: Plan) -> list[str]:
     """The parts that a study file cannot restore: Python objects without a name."""
     parts = [] if plan.named_data else ["data"]
-    for kind in ("model", "augmentation", "call", "output"):
-        value = getattr(plan, kind)
+    objects = [(kind, getattr(plan, kind)) for kind in ("model", "augmentation", "call", "output")]
+    objects += [("loss", plan.loss), *(("metrics", value) for value in plan.own_metrics.values())]
+    for kind, value in objects:
         if value is None or isinstance(value, (str, int)):
             continue
         if not Level(names.name_of(kind, value), value).readable(kind):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from jcnn.training.metrics import as_metric, columns_of
 from jcnn.training.model import apply_eval, apply_train
 from jcnn.training.optimizers import Optimizer, in_float32
 from jcnn.training.schedules import Schedule, learning_rate_schedule
@@ -74,7 +75,7 @@ def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
     """
     zeros = Hyperparameters(jnp.float32(0), jnp.float32(0), jnp.float32(0))
     optimizer = _optimizer(recipe, zeros).init(params)
-    metrics = len(recipe.task.metrics)
+    metrics = columns_of(recipe.task.metrics)
     return RunState(
         params,
         rest,
@@ -172,9 +173,21 @@ def _history(task: Task, state: RunState, steps: int) -> History:
     weights = state.held_sums[:, -1:]
     held = state.held_sums[:, :-1] / jnp.where(weights > 0, weights, 1)
     means = jnp.stack([state.sums / steps, *held])
-    means = jnp.where(state.diverged_at == NEVER, means, jnp.nan)
-    train, validation, test = (dict(zip(task.metrics, row, strict=True)) for row in means)
-    return History(train, validation, test)
+    train, validation, test = (_numbers(task, row) for row in means)
+    ended = state.diverged_at != NEVER
+    return jax.tree.map(
+        lambda number: jnp.where(ended, jnp.nan, number), History(train, validation, test)
+    )
+
+
+def _numbers(task: Task, means: Array) -> dict[str, Array]:
+    """Return the metrics, given the means of all their columns."""
+    numbers, first = {}, 0
+    for name, metric in task.metrics.items():
+        each = as_metric(metric)
+        numbers[name] = each.of_means(means[first : first + each.columns])
+        first += each.columns
+    return numbers
 
 
 def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransformation:
@@ -192,7 +205,7 @@ def _make_step(
 
     def loss_of(params: Any, rest: Any, inputs: Array, targets: Array) -> tuple[Array, Any]:
         outputs, rest = apply_train(structure, params, rest, inputs)
-        metrics = jnp.stack([jnp.mean(f(outputs, targets)) for f in task.metrics.values()])
+        metrics = jnp.concatenate([jnp.mean(v, axis=0) for v in _columns(task, outputs, targets)])
         return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
 
     def step(state: RunState, indices: Array) -> RunState:
@@ -226,6 +239,10 @@ def _batch(recipe: Recipe, state: RunState, data: Data, indices: Array) -> tuple
     return normalize(inputs, data), jnp.take(data.targets, indices, axis=0)
 
 
+def _columns(task: Task, outputs: Any, targets: Array) -> list[Array]:
+    return [as_metric(metric).per_example(outputs, targets) for metric in task.metrics.values()]
+
+
 def _evaluate(
     structure: Structure, task: Task, state: RunState, data: Data, first: Array, stop: Array
 ) -> Array:
@@ -237,8 +254,9 @@ def _evaluate(
         weights = jax.lax.dynamic_index_in_dim(data.held_weights, i, keepdims=False)
         # Merged inside the loop, so that the model may change its state at this trace level.
         outputs = apply_eval(structure, state.params, state.rest, normalize(inputs, data))
-        columns = [metric(outputs, targets) for metric in task.metrics.values()]
-        values = jnp.stack([jnp.sum(weights * jnp.where(weights > 0, c, 0)) for c in columns])
+        columns = jnp.concatenate(_columns(task, outputs, targets), axis=1)
+        counted = weights[:, None]
+        values = jnp.sum(counted * jnp.where(counted > 0, columns, 0), axis=0)
         row = jnp.concatenate([values, jnp.sum(weights)[None]])
         return sums.at[jnp.where(i < data.validation_batches, 0, 1)].add(row)
 

@@ -1,17 +1,22 @@
 """Tasks: a loss per example, and the metrics by which networks are compared."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from jcnn import losses
+from jcnn.errors import nearest
+from jcnn.training.metrics import TaskMetric, as_metric
 
 
 @dataclass(frozen=True)
 class Task:
     """A loss and metrics: functions of `(outputs, targets)` that return one value per example.
+
+    A metric may also be a `TaskMetric`, for those that are no means over examples.
 
     `metric` names the metric by which runs are compared, and `higher_is_better` is its direction.
     """
@@ -20,7 +25,7 @@ class Task:
     metric: str
     higher_is_better: bool
     loss: Callable[[Array, Array], Array]
-    metrics: Mapping[str, Callable[[Array, Array], Array]]
+    metrics: Mapping[str, Callable[[Array, Array], Array] | TaskMetric]
 
 
 def _accuracy(logits: Array, labels: Array) -> Array:
@@ -91,3 +96,37 @@ def regression() -> Task:
     """
     metrics = {"loss": _squared_error, "error": _absolute_error}
     return Task("regression", "error", False, _squared_error, metrics)
+
+
+def with_own(
+    task: Task,
+    loss: Callable[[Array, Array], Array] | None = None,
+    metrics: Mapping[str, Callable[[Array, Array], Array] | TaskMetric] | None = None,
+    metric: str | None = None,
+) -> Task:
+    """Return a task with another loss, further metrics, and another metric to compare by.
+
+    `metric` is by default the first of `metrics`, or that of the task, or the loss if that is
+    replaced and there are no other metrics. The loss is always a metric, too.
+
+    Raises UsageError if `metric` is none of them.
+
+    >>> def absolute(outputs, targets):
+    ...     return jnp.abs(outputs[:, 0] - targets)
+    >>> task = with_own(regression(), metrics={"absolute": TaskMetric(absolute, False)})
+    >>> task.metric, task.higher_is_better, sorted(task.metrics)
+    ('absolute', False, ['absolute', 'error', 'loss'])
+    """
+    known: dict[str, Any] = dict(task.metrics) if loss is None else {"loss": loss}
+    if loss is not None and not metrics and "accuracy" in task.metrics:
+        known["accuracy"] = task.metrics["accuracy"]
+    known |= metrics or {}
+    chosen = metric or next(iter(metrics or ()), task.metric if task.metric in known else "loss")
+    if chosen not in known:
+        raise nearest("metric", chosen, [*known])
+    better = as_metric(known[chosen]).higher_is_better
+    if chosen not in (metrics or ()):
+        better = chosen == task.metric and task.higher_is_better
+    return replace(
+        task, metric=chosen, higher_is_better=better, loss=loss or task.loss, metrics=known
+    )

@@ -92,9 +92,14 @@ def of_combination(
         "batch_size": (plan.batch_size, None),
         **{
             name: (value, getattr(plan, name))
-            for name, value in (("call", plan.call_model), ("output", plan.select_output))
+            for name, value in (
+                ("call", plan.call_model),
+                ("output", plan.select_output),
+                ("loss", plan.own_loss),
+            )
             if value is not None
         },
+        **{f"metric {name}": (value, None) for name, value in plan.own_metrics.items()},
         **{
             factor: (level.value, level.name if level.looked_up else None)
             for factor, level in member.levels
