@@ -1,6 +1,6 @@
 """`jcnn.adapt`: any network as a module that maps a batch to one array."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flax import nnx
@@ -8,7 +8,13 @@ from flax import nnx
 from jcnn.adapters.arguments import extra_arguments
 from jcnn.adapters.called import Called
 from jcnn.adapters.function import FunctionModule
-from jcnn.adapters.library_modules import from_equinox, from_linen, is_equinox, is_linen
+from jcnn.adapters.library_modules import (
+    from_equinox,
+    from_linen,
+    is_equinox,
+    is_linen,
+    linen_of,
+)
 
 
 def adapt(
@@ -23,9 +29,11 @@ def adapt(
     `model` is a module of Flax NNX or Equinox, a module of Flax Linen with its variables as
     `params`, or a function `model(params, x)` of any tree of parameters. Its call gets a flag
     `train`, `training`, `is_training`, `deterministic` or `inference`, and `rngs`, `key` or `rng`,
-    if it has such an argument. For any other convention, `call(model, x)` calls it, with those of
-    these arguments that `call` names. `output` selects one of several outputs: a function, or a
-    key, an attribute or an index.
+    if it has such an argument. For any other convention, `call(model, x)` calls it, or
+    `call(model, params, x)` if it has `params`, with those of these arguments that `call` names. A
+    `call` of a Linen module may return `(outputs, changes)`, as `apply(mutable=...)` does; changed
+    collections such as "batch_stats" are kept. `output` selects one of several outputs: a function,
+    or a key, an attribute or an index.
 
     A module of NNX that needs nothing of this is returned as it is. The result shares its
     variables.
@@ -51,6 +59,8 @@ def adapt(
         if call is None:
             return found
         return FunctionModule(call, model, output, extra=extra_arguments(call, always=True))
+    if linen_of(model) is not None:
+        model = linen_of(model)
     kind = type(model).__name__
     if not (is_linen(model) or callable(model)):
         raise ValueError(
@@ -64,7 +74,19 @@ def adapt(
         def called(params: Any, *x: Any, **extra: Any) -> Any:
             return call(model, params, *x, **extra)
 
-        return FunctionModule(called, params, output, extra=extra_arguments(call, always=True))
+        names = extra_arguments(call, always=True)
+        if not is_linen(model):
+            return FunctionModule(called, params, output, extra=names)
+        variables = params if "params" in params else {"params": params}
+
+        def stateful(variables: Any, *x: Any, **extra: Any) -> Any:
+            outputs = called(variables, *x, **extra)
+            changes: Any = outputs[-1] if isinstance(outputs, tuple) else None
+            if isinstance(changes, Mapping) and changes and changes.keys() <= variables.keys():
+                return outputs[0], changes
+            return outputs, {}
+
+        return FunctionModule(stateful, variables, output, extra=names, stateful=True)
     if is_linen(model):
         return from_linen(model, params, output)
     return FunctionModule(model, params, output)

@@ -34,6 +34,19 @@ def extra_arguments(function: Callable[..., Any], *, always: bool = False) -> li
     return found
 
 
+def second_argument(function: Callable[..., Any]) -> str:
+    """Return the name of a function's second argument; empty if it has none.
+
+    >>> second_argument(lambda params, rng, x: x)
+    'rng'
+    """
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ""
+    return names[1] if len(names) > 1 else ""
+
+
 def draws(names: list[str]) -> bool:
     """Return whether any of these arguments is random.
 

@@ -13,8 +13,9 @@ class Called(nnx.Module):
 
     `call(model, x)` calls the module (by default, ``model(x)``). Of the flags and keys `train`,
     `training`, `is_training`, `deterministic`, `inference`, `rngs`, `key` and `rng`, it gets those
-    that it names: the flags are those of the present mode (`Module.train()` and `eval()`).
-    `output` selects one of several outputs: a function of them, or a key, an attribute or an index.
+    that it names: the flags are those of the present mode (`Module.train()` and `eval()`), which is
+    at first that of the module's parts. `output` selects one of several outputs: a function of
+    them, or a key, an attribute or an index.
 
     >>> import jax.numpy as jnp
     >>> class Net(nnx.Module):
@@ -41,7 +42,11 @@ class Called(nnx.Module):
         self.extra = tuple(extra_arguments(call or model.__call__, always=call is not None))
         if draws([*self.extra]):
             self.rngs = nnx.Rngs(0)
-        self.deterministic = False
+        self.deterministic = any(
+            getattr(part, flag, None) is True
+            for _, part in nnx.iter_graph(model)
+            for flag in ("deterministic", "use_running_average")
+        )
 
     def __call__(self, *x: Any) -> Any:
         """Call the module on a batch."""

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax.tree_util import DictKey, FlattenedIndexKey, GetAttrKey, SequenceKey
 
-from jcnn.adapters.arguments import draws, extra_arguments, extra_values
+from jcnn.adapters.arguments import draws, extra_arguments, extra_values, second_argument
 from jcnn.adapters.called import select
 
 
@@ -51,20 +51,25 @@ class FunctionModule(nnx.Module):
             None if array else leaf for leaf, array in zip(leaves, is_array, strict=True)
         )
         self.paths = tuple(
-            tuple(map(_part, path)) if array else ()
+            (tuple(map(_part, path)) or ("w",)) if array else ()
             for path, array in zip(paths, is_array, strict=True)
         )
-        collections = isinstance(parameters, Mapping) and "params" in parameters
+        collections = isinstance(parameters, Mapping) and isinstance(
+            parameters.get("params"), Mapping
+        )
         self.hidden_path = ("params", "params") if collections else ("params",)
-        self.params: Any = nnx.Dict()
+        tree: dict[str, Any] = {}
         for path, leaf, array in zip(self.paths, leaves, is_array, strict=True):
             if array:
                 value = jnp.asarray(leaf)
                 trained = jnp.issubdtype(value.dtype, jnp.floating)
                 trained &= not collections or path[0] == "params"
-                _insert(self.params, path, nnx.Param(value) if trained else nnx.Variable(value))
+                _insert(tree, path, nnx.Param(value) if trained else nnx.Variable(value))
+        self.params = nnx.data(tree)
         self.function, self.output, self.stateful = function, output, stateful
         self.extra = tuple(extra_arguments(function) if extra is None else extra)
+        # Haiku's functions have the key between parameters and inputs.
+        self.second = tuple(name for name in self.extra if name == second_argument(function))
         if draws([*self.extra]):
             self.rngs = nnx.Rngs(0)
         self.deterministic = False
@@ -72,8 +77,9 @@ class FunctionModule(nnx.Module):
     def __call__(self, *x: Any) -> Any:
         """Apply the function to a batch."""
         rngs = getattr(self, "rngs", None)
-        extra = extra_values([*self.extra], train=not self.deterministic, rngs=rngs)
-        outputs = self.function(self.parameters, *x, **extra)
+        extra = dict(extra_values([*self.extra], train=not self.deterministic, rngs=rngs))
+        second = [extra.pop(name) for name in self.second]
+        outputs = self.function(self.parameters, *second, *x, **extra)
         if self.stateful:
             outputs, changes = outputs
             for path, value in jax.tree.leaves_with_path(changes):
@@ -82,18 +88,21 @@ class FunctionModule(nnx.Module):
                     _get(self.params, names).set_value(value)
         return select(outputs, self.output)
 
-    def trained_paths(self) -> list[tuple[str, ...]]:
-        """Return the paths of the trained variables, in the order of `trained_structure`."""
-        return [("params", *path) for path in self.paths if path and self._is_trained(path)]
+    def trees(self) -> list[tuple[list[tuple[str, ...]], Any]]:
+        """Return the trees that an optimizer may have been given: paths of variables, structure.
 
-    def trained_structure(self) -> Any:
-        """Return the tree of the trained parameters, as an optimizer of the function has it.
-
-        What is not trained is None; of collections, it is the one that is named "params".
+        The trained parameters (of collections, the one named "params"), with None for the others;
+        then all of the tree.
         """
-        kept = [object() if path and self._is_trained(path) else None for path in self.paths]
-        tree = jax.tree.unflatten(self.structure, kept)
-        return jax.tree.structure(tree["params"] if len(self.hidden_path) > 1 else tree)
+        found = []
+        for whole in (False, True):
+            kept = [
+                path if path and (whole or self._is_trained(path)) else () for path in self.paths
+            ]
+            tree = jax.tree.unflatten(self.structure, [object() if path else None for path in kept])
+            part = tree["params"] if len(self.hidden_path) > 1 and not whole else tree
+            found.append(([("params", *path) for path in kept if path], jax.tree.structure(part)))
+        return found
 
     def _is_trained(self, path: Sequence[str]) -> bool:
         return isinstance(_get(self.params, path), nnx.Param)
@@ -118,10 +127,8 @@ def _part(key: Any) -> str:
 
 def _insert(tree: Any, path: Sequence[str], variable: nnx.Variable) -> None:
     for part in path[:-1]:
-        if part not in tree:
-            tree[part] = nnx.Dict()
-        tree = tree[part]
-    tree[path[-1] if path else ""] = variable
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = variable
 
 
 def _get(tree: Any, path: Sequence[str]) -> Any:

@@ -1,5 +1,6 @@
 """Modules of other libraries, recognized without importing these: Flax Linen and Equinox."""
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jcnn.adapters.arguments import extra_arguments
+from jcnn.adapters.arguments import extra_arguments, extra_values
 from jcnn.adapters.function import FunctionModule
 
 
@@ -19,6 +20,16 @@ def is_linen(model: Any) -> bool:
     """
     linen = sys.modules.get("flax.linen")
     return linen is not None and isinstance(model, linen.Module)
+
+
+def linen_of(function: Any) -> Any:
+    """Return the Linen module whose `apply` a function is, as in a TrainState; None otherwise.
+
+    >>> linen_of(len) is None
+    True
+    """
+    module = getattr(function, "__self__", None)
+    return module if is_linen(module) and function.__name__ == "apply" else None
 
 
 def is_equinox(model: Any) -> bool:
@@ -38,10 +49,12 @@ def from_linen(model: Any, variables: Any, output: Any = None) -> FunctionModule
     """
     names = extra_arguments(model.__call__)
     keys = [name for name in names if name == "rngs"]
+    if "params" not in variables:
+        variables = {"params": variables}
 
     def apply(variables: Any, *x: Any, rngs: nnx.Rngs, **flags: Any) -> Any:
         collections = [name for name in variables if name != "params"]
-        streams = {"dropout": rngs()}
+        streams = {"params": rngs()}  # which other collections fall back to
         if keys:
             flags = flags | {"rngs": rngs}
         return model.apply(variables, *x, rngs=streams, mutable=collections, **flags)
@@ -53,19 +66,33 @@ def from_linen(model: Any, variables: Any, output: Any = None) -> FunctionModule
 def from_equinox(model: Any, output: Any = None) -> FunctionModule:
     """Return a module of Equinox, which maps one example, as a module of NNX, which maps a batch.
 
-    If its call names `key`, it gets a key per example. In evaluation mode, it is the module of
-    `equinox.nn.inference_mode`.
+    If its call names `key`, it gets a key per example, and flags as a module of NNX does. In
+    evaluation mode, it is the module of `equinox.nn.inference_mode`; so it is at first if some part
+    of it is in that mode.
+
+    Raises ValueError for a module with state.
     """
+    if "state" in inspect.signature(model.__call__).parameters:
+        raise ValueError(
+            f"{type(model).__name__} has state (as eqx.nn.BatchNorm has), which is not carried on; "
+            "give call=, or a normalization without state"
+        )
     takes_key = "key" in extra_arguments(model.__call__, always=True)
+    names = [name for name in extra_arguments(model.__call__) if name != "key"]
 
-    def apply(parameters: Any, *x: Any, train: bool, **extra: Any) -> Any:
+    def apply(parameters: Any, *x: Any, train: bool, key: Any = None) -> Any:
         model = sys.modules["equinox"].nn.inference_mode(parameters, value=not train)
+        flags = extra_values(names, train=train, rngs=None)
         if not takes_key:
-            return jax.vmap(model)(*x)
-        keys = jax.random.split(extra["key"], len(x[0]))
-        return jax.vmap(lambda key, *each: model(*each, key=key))(keys, *x)
+            return jax.vmap(lambda *each: model(*each, **flags))(*x)
+        keys = jax.random.split(key, len(x[0]))
+        return jax.vmap(lambda key, *each: model(*each, key=key, **flags))(keys, *x)
 
-    return FunctionModule(apply, model, output, extra=["train", *["key"] * takes_key])
+    module = FunctionModule(apply, model, output, extra=["train", *["key"] * takes_key])
+    parts = jax.tree.leaves(model, is_leaf=lambda part: hasattr(part, "inference"))
+    if any(getattr(part, "inference", None) is True for part in parts):
+        module.eval()
+    return module
 
 
 def is_pair(model: Any) -> bool:
@@ -76,6 +103,15 @@ def is_pair(model: Any) -> bool:
     """
     functions: Sequence[Callable[..., Any]] = model if isinstance(model, tuple) else ()
     return len(functions) == 2 and all(callable(function) for function in functions)
+
+
+def is_built(model: Any) -> bool:
+    """Return whether `model` is a module of any library, and no function that builds one.
+
+    >>> is_built(nnx.Linear(2, 2, rngs=nnx.Rngs(0))), is_built(nnx.Linear)
+    (True, False)
+    """
+    return is_network(model) or is_linen(model)
 
 
 def is_network(model: Any) -> bool:

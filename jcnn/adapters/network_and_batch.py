@@ -42,4 +42,9 @@ def network_and_batch(
             f"{len(rest)} arguments after the network; expected x, labels, and at most one loss"
         )
     x, labels, *given = rest
+    if given and not callable(given[0]):
+        raise ValueError(
+            f"the argument after the labels is a {type(given[0]).__name__}; expected a loss, a "
+            "function of outputs and labels; an optimizer is given by name, optimizer="
+        )
     return adapt(model, params, call=call, output=output), x, labels, given[0] if given else loss

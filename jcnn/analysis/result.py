@@ -8,7 +8,7 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
-from jcnn.analysis.metric import SHARES, Metric, at_end, parse_metric
+from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
 from jcnn.analysis.pareto import FrontRow
 from jcnn.analysis.ranking import Row
@@ -28,7 +28,8 @@ class Result:
     not be trained to the reason. `costs` has "parameters" and "flops" (operations of a forward pass
     per example) with a number per combination, NaN if it is unknown. `answer` has everything that
     the runs say, computed once. `stopped_rates` are the combinations and learning rates that were
-    trained for a part of the epochs only (`halving_epochs`).
+    trained for a part of the epochs only (`halving_epochs`). `metrics` are all metrics of the task,
+    and whether larger values are better.
 
     >>> from jcnn.engine import Outcome
     >>> outcomes = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
@@ -50,14 +51,14 @@ class Result:
     form: str | None = None
     costs: Mapping[str, Sequence[float]] = field(default_factory=dict)
     stopped_rates: Sequence[tuple[int, float]] = ()
+    metrics: Mapping[str, bool] = field(default_factory=dict)
 
     @cached_property
     def metric(self) -> Metric:
         """The metric that ranks the runs."""
         if self.form is None:
             return at_end(self.task_metric, self.higher_is_better)
-        others = self._other_metrics()
-        return parse_metric(self.form, self.task_metric, self.higher_is_better, others)
+        return parse_metric(self.form, self.task_metric, self.higher_is_better, self.metrics)
 
     @cached_property
     def answer(self) -> Answer:
@@ -78,7 +79,7 @@ class Result:
 
         Raises UsageError if `form` is not one of `jcnn.analysis.metric.FORMS`.
         """
-        parse_metric(form, self.task_metric, self.higher_is_better, self._other_metrics())
+        parse_metric(form, self.task_metric, self.higher_is_better, self.metrics)
         return replace(self, form=form)
 
     def ranking(self) -> list[Row]:
@@ -190,12 +191,6 @@ class Result:
         measured = [history for history in histories if history is not None]
         return average_histories(measured) if measured else None
 
-    def _other_metrics(self) -> dict[str, bool]:
-        """Further metrics of the runs, and whether larger values are better, as far as known."""
-        known = {"error": False, **dict.fromkeys(SHARES, True)}
-        found = self.records[0].outcome.test if self.records else {}
-        return {name: known[name] for name in found if name in known}
-
     def _seconds(self) -> list[float]:
         """The mean seconds of a combination's trainings, to the two digits that repeat."""
         seconds: list[list[float]] = [[] for _ in self.combinations]
@@ -235,6 +230,7 @@ class Result:
             "effects": answer.effect_sentences,
             "gains": [gain._asdict() for gain in answer.family.gains],
             "interactions": answer.interaction_sentences,
+            "metrics": dict(self.metrics),
             "stopped_rates": [list(pair) for pair in self.stopped_rates],
             "failures": [
                 {"levels": dict(self.combinations[index]), "reason": reason}

@@ -41,7 +41,7 @@ def diagnose(
     loss: Callable[..., Array] | None = None,
     call: Callable[..., Any] | None = None,
     output: Callable[[Any], Any] | str | int | None = None,
-    optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
+    optimizer: Any = None,
     optimizer_state: Any = None,
     singular_values: bool = False,
 ) -> Diagnosis:
@@ -119,7 +119,7 @@ class Examination:
         labels: Any,
         loss: Callable[..., Array] | None = None,
         *,
-        optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
+        optimizer: Any = None,
         optimizer_state: Any = None,
     ) -> None:
         model = adapt(model)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optax
 from flax import nnx
 from jax import Array
 
@@ -27,7 +26,7 @@ def watch(
     call: Callable[..., Any] | None = None,
     output: Callable[[Any], Any] | str | int | None = None,
     every: int = 20,
-    optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
+    optimizer: Any = None,
     to: Sequence[Tracker] = (),
     on_change: Callable[[str], Any] | None = print,
 ) -> "LayerWatch":
@@ -88,7 +87,7 @@ class LayerWatch:
         loss: Callable[..., Array] | None = None,
         *,
         every: int = 20,
-        optimizer: optax.GradientTransformation | nnx.Optimizer[Any] | None = None,
+        optimizer: Any = None,
         to: Sequence[Tracker] = (),
         on_change: Callable[[str], Any] | None = print,
         rebuild: Callable[[Any], nnx.Module] = adapt,
@@ -116,19 +115,25 @@ class LayerWatch:
             usually_saturated=[layer.usually_saturated for layer in layers],
         )
 
-    def __call__(self, step: int, model: Any, optimizer_state: Any = None) -> Diagnosis | None:
+    def __call__(self, step: Any, model: Any, optimizer_state: Any = None) -> Diagnosis | None:
         """Diagnose the model if `step` is a multiple of `every`; otherwise return None.
 
         `optimizer_state` is that of Optax, or the `nnx.Optimizer`; without it, updates are those of
         the optimizer's first step, or of the `nnx.Optimizer` as it was given to the watch.
         """
-        if step % self.every:
+        try:
+            number = int(step)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"step is a {type(step).__name__}; expected watch(step, model, optimizer_state)"
+            ) from None
+        if number % self.every:
             return None
         diagnosis = self._examination(self._rebuild(model), optimizer_state)
         figures = {
             name: [_number(getattr(layer, name)) for layer in diagnosis.layers] for name in FIGURES
         }
-        self._add(step, figures, diagnosis)
+        self._add(number, figures, diagnosis)
         return diagnosis
 
     def measure(self, model: Any, x: Any, labels: Any, optimizer_state: Any = None) -> LayerFigures:

@@ -22,7 +22,7 @@ class OptimizerChanges:
     def __init__(
         self,
         model: nnx.Module,
-        optimizer: optax.GradientTransformation | nnx.Optimizer[Any],
+        optimizer: Any,
         state: Any = None,
     ) -> None:
         trained: Any = nnx.Param
@@ -31,9 +31,11 @@ class OptimizerChanges:
             optimizer = optimizer.tx
         self._transformation = optimizer
         self._state = pure_state(state)
-        paths, self._structure = _own_params(model, trained)
         indices = {path: index for index, path in enumerate(_paths(nnx.state(model)))}
-        self._indices = [indices[path] for path in paths]
+        self._trees = [
+            ([indices[path] for path in paths], structure)
+            for paths, structure in _own_trees(model, trained)
+        ]
 
     def __call__(
         self, gradients: Mapping[int, Array], leaves: Sequence[Any], state: Any = None
@@ -43,16 +45,26 @@ class OptimizerChanges:
         `state` is the optimizer's present one (by default, the one from the start), as `pure_state`
         returns it.
         """
-        params = jax.tree.unflatten(self._structure, [leaves[index] for index in self._indices])
         if state is None:
             state = self._state
-        if state is None:
-            state = self._transformation.init(params)
-        return changes_by_leaf(self._transformation, state, params, self._indices, gradients)
+        for indices, structure in self._trees:
+            params = jax.tree.unflatten(structure, [leaves[index] for index in indices])
+            first: Any = jax.eval_shape(self._transformation.init, params)
+            expected: Any = jax.tree.structure(first)
+            if state is None or expected == jax.tree.structure(state):
+                if state is None:
+                    state = self._transformation.init(params)
+                return changes_by_leaf(self._transformation, state, params, indices, gradients)
+        raise ValueError(
+            "optimizer_state does not fit the parameters: it is that of another optimizer, or of "
+            "another tree of parameters"
+        )
 
 
 def pure_state(optimizer_state: Any) -> Any:
     """Return an optimizer's state without Flax's variables, given it or the `nnx.Optimizer`."""
+    if isinstance(optimizer_state, optax.GradientTransformation):
+        raise ValueError("optimizer_state is an optimizer; expected its state, as init returns it")
     if isinstance(optimizer_state, nnx.Optimizer):
         optimizer_state = optimizer_state.opt_state
     return None if optimizer_state is None else nnx.as_pure(optimizer_state)
@@ -67,18 +79,18 @@ def param_indices(model: nnx.Module, trained: Any = nnx.Param) -> list[int]:
     return [indices[path] for path in _paths(nnx.state(model, trained))]
 
 
-def _own_params(model: nnx.Module, trained: Any) -> tuple[list[tuple[Any, ...]], Any]:
-    """Return the paths of the trained leaves, and the structure in which an optimizer has them.
+def _own_trees(model: nnx.Module, trained: Any) -> list[tuple[list[tuple[Any, ...]], Any]]:
+    """Return the trees in which an optimizer may have a model's parameters: paths and structure.
 
     An optimizer knows nothing of the modules that `jcnn.adapt` puts around a network.
     """
     if isinstance(model, FunctionModule):
-        return [*model.trained_paths()], model.trained_structure()
+        return [([*paths], structure) for paths, structure in model.trees()]
     if isinstance(model, Called):
-        paths, structure = _own_params(model.model, trained)
-        return [("model", *path) for path in paths], structure
+        trees = _own_trees(model.model, trained)
+        return [([("model", *path) for path in paths], structure) for paths, structure in trees]
     state = nnx.state(model, trained)
-    return _paths(state), jax.tree.structure(nnx.as_pure(state))
+    return [(_paths(state), jax.tree.structure(nnx.as_pure(state)))]
 
 
 def _paths(state: Any) -> list[tuple[Any, ...]]:
@@ -87,7 +99,7 @@ def _paths(state: Any) -> list[tuple[Any, ...]]:
 
 
 def changes_by_leaf(
-    optimizer: optax.GradientTransformation,
+    optimizer: Any,
     state: Any,
     params: Any,
     indices: Sequence[int],

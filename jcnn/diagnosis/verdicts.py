@@ -182,6 +182,8 @@ def _collapsed(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verdict
 
 
 def _not_learning(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verdict]:
+    # An optimizer that changes nothing waits: a warm-up from 0, or gradients that are accumulated.
+    waits = not any(layer.update > 0 for layer in layers)
     for i, layer in enumerate(layers):
         if not layer.gradient > 0 or layer.off_at_start or layer.cut_off:
             continue
@@ -190,7 +192,7 @@ def _not_learning(layers: Sequence[LayerReport], graph: LayerGraph) -> list[Verd
             text = f"the weights of {layer.name} are not `nnx.Param`, so they are not trained"
         elif layer.parameter_gradient == 0:
             text = f"a gradient reaches {layer.name}, but not its weights: they are frozen"
-        elif layer.update == 0:
+        elif layer.update == 0 and not waits:
             text = f"the optimizer does not change the weights of {layer.name}"
         if text and not _frozen_on_purpose(i, layers, graph):
             return [Verdict("not_learning", layer.name, 0.0, text)]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn import engine, names, training
-from jcnn.adapters import initialize, is_network
+from jcnn.adapters import initialize, is_built
 from jcnn.analysis.labels import label
 from jcnn.data import Dataset
 from jcnn.diagnosis import lsuv
@@ -42,7 +42,7 @@ class Builders:
         if isinstance(built, nnx.Module):
             model = nnx.clone(built)  # its random keys are not shared
         else:
-            model = built if is_network(built) else built(**arguments)
+            model = built if is_built(built) else built(**arguments)
         return initialize(model, self._input_shape, rngs, call=self._call, output=self._output)
 
     def check(self, member: Combination, batch_size: int, data: training.Data) -> None:
@@ -102,11 +102,19 @@ class Builders:
         """
         shape = (batch_size, *data.targets.shape[1:])
         targets = jax.ShapeDtypeStruct(shape, data.targets.dtype)
+        expected = (batch_size, self._outputs)
+        if "accuracy" in self._task.metrics and getattr(outputs, "shape", None) != expected:
+            raise UsageError(
+                f"outputs of shape {getattr(outputs, 'shape', type(outputs).__name__)} have no "
+                f"accuracy, which is for {expected}; set metric='loss', or give metrics"
+            )
         functions = {"loss": self._task.loss, **self._task.metrics}
         for name, function in functions.items():
             metric = training.metrics.as_metric(function)
             try:
-                jax.eval_shape(metric.per_example, outputs, targets)
+                number = jax.eval_shape(metric.of, outputs, targets)
+                if number.shape != ():
+                    raise ValueError(f"its number has shape {number.shape}; expected one number")
             except Exception as error:
                 shapes = [getattr(each, "shape", each) for each in (outputs, targets)]
                 raise UsageError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jcnn import names, training
-from jcnn.adapters import is_network
+from jcnn.adapters import is_built
 from jcnn.errors import UsageError, nearest
 from jcnn.initializers import DataDriven
 from jcnn.study import settings
@@ -236,7 +236,7 @@ def is_data_driven(model: Callable[..., Any], combination: Combination) -> bool:
 
 
 def _parameters(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    if is_network(model):
+    if is_built(model):
         return {}  # it is built already
     # The signature of an NNX class is the one of its metaclass, which takes anything.
     return inspect.signature(

@@ -101,6 +101,10 @@ def named(kind: str, value: Any) -> Any:
     raise UsageError(f"{kind}={value!r}; expected a name or a callable")
 
 
+# Names of metrics that have another meaning.
+_TAKEN = ("loss", "accuracy", "error", "area", "diverged", "steps", "seconds")
+
+
 def output(value: Any) -> Any:
     """The part of a model's outputs: a key or an index, or a callable (also by its name)."""
     if isinstance(value, str):
@@ -120,8 +124,12 @@ def metrics(value: Any) -> dict[str, Any]:
         items = [value] if isinstance(value, str) or callable(value) else [*value]
         value = {_metric_name(each): each for each in items}
     for name, metric in value.items():
-        if not str(name).isidentifier() or name == "loss":
-            raise UsageError(f"metric {name!r}; expected a name other than loss, such as f1")
+        if not str(name).isidentifier():
+            raise UsageError(f"metric {name!r}; expected a name, as in metrics={{'hits': ...}}")
+        if name in _TAKEN:
+            raise UsageError(f"metric {name!r} has a meaning already; choose another name")
+        if name in names.TABLES["metrics"] and metric != name:
+            raise UsageError(f"metric {name!r} is built in; give your own another name")
         if not (isinstance(metric, (str, TaskMetric)) or callable(metric)):
             raise UsageError(f"metric {name}={metric!r}; expected a name or a function")
         if isinstance(metric, str):

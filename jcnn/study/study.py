@@ -104,15 +104,14 @@ class Study(Plan):
         dataset, task, _ = prepared
         if metric is not None:
             # Before anything is trained.
-            parse_metric(
-                metric, task.metric, task.higher_is_better, dict.fromkeys(task.metrics, True)
-            )
+            parse_metric(metric, task.metric, task.higher_is_better, task.directions())
         empty = Result(
             self.describe(dataset),
             task.metric,
             task.higher_is_better,
             [combination.names() for combination in self.combinations],
             test_examples=len(dataset.test_inputs),
+            metrics=task.directions(),
         )
         keep, trials = self._open(directory, self.all_jobs(prepared), empty)
         if dataset.remarks:

@@ -32,6 +32,11 @@ class TaskMetric:
     columns: int = 1
     number: Callable[[Array], Array] | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for several columns without a `number`."""
+        if self.columns > 1 and self.number is None:
+            raise ValueError(f"columns={self.columns} need `number`, a function of their means")
+
     def per_example(self, outputs: Array, targets: Array) -> Array:
         """Return the values as float32 `(batch, columns)`.
 
@@ -39,10 +44,11 @@ class TaskMetric:
         """
         values = jnp.asarray(self.values(outputs, targets)).astype(jnp.float32)
         examples = len(targets)
-        if values.shape not in ((examples,), (examples, self.columns)):
+        expected = (examples,) if self.columns == 1 else (examples, self.columns)
+        if values.shape not in (expected, (examples, self.columns)):
             raise ValueError(
-                f"it returns shape {values.shape}; expected one value per example, ({examples},): "
-                "do not take the mean"
+                f"it returns shape {values.shape}; expected one value per example, {expected}: "
+                "take means over other axes than the examples"
             )
         return values.reshape(examples, self.columns)
 

@@ -27,6 +27,14 @@ class Task:
     loss: Callable[[Array, Array], Array]
     metrics: Mapping[str, Callable[[Array, Array], Array] | TaskMetric]
 
+    def directions(self) -> dict[str, bool]:
+        """Return whether larger values are better, for each metric."""
+        smaller = ("loss", "error")
+        return {
+            name: name not in smaller and as_metric(metric).higher_is_better
+            for name, metric in self.metrics.items()
+        } | {self.metric: self.higher_is_better}
+
 
 def _accuracy(logits: Array, labels: Array) -> Array:
     return jnp.where(jnp.argmax(logits, axis=-1) == labels, jnp.float32(1), jnp.float32(0))
@@ -118,7 +126,12 @@ def with_own(
     ('absolute', False, ['absolute', 'error', 'loss'])
     """
     known: dict[str, Any] = dict(task.metrics) if loss is None else {"loss": loss}
-    if loss is not None and not metrics and "accuracy" in task.metrics:
+    if (
+        loss is not None
+        and not metrics
+        and metric in (None, "accuracy")
+        and ("accuracy" in task.metrics)
+    ):
         known["accuracy"] = task.metrics["accuracy"]
     known |= metrics or {}
     chosen = metric or next(iter(metrics or ()), task.metric if task.metric in known else "loss")

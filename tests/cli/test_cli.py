@@ -193,7 +193,7 @@ def test_set_accepts_any_toml_key(capsys):
         study=None, factor=None, learning_rate=None,
         set=['factors."weird name"=[1, 2]', "model=mlp"],
         **dict.fromkeys((*study_arguments.FACTORS, *study_arguments.SETTINGS)),
-        **dict.fromkeys((*study_arguments.OPTIONS, "points", "sample")),
+        **dict.fromkeys((*study_arguments.OPTIONS, "points", "sample", "metrics")),
     )  # fmt: skip
     assert study_arguments.study_keywords(parsed) == {
         "factors": {"weird name": [1, 2]},

@@ -40,6 +40,11 @@ def broken(outputs, targets):
     return outputs.reshape(-1) @ targets.astype(outputs.dtype)
 
 
+def narrow(input_shape, rngs):
+    """Three outputs, whatever the classes."""
+    return models.mlp(input_shape, 3, hidden=(4,), rngs=rngs)
+
+
 def final(result):
     return [record.outcome.curves["train_loss"] for record in result.records]
 
@@ -93,12 +98,22 @@ def test_a_loss_of_ones_own_is_trained_and_compared_by():
     assert final(Study(loss=heavy, **SMALL).run()) != final(plain)
 
 
-def test_smaller_may_be_better():
+def test_smaller_may_be_better(tmp_path):
     metric = TaskMetric(distance, higher_is_better=False)
-    result = Study(metrics={"distance": metric}, **SMALL).run()
-    assert not result.higher_is_better
-    means = [row.mean for row in result.ranking()]
-    assert means == sorted(means)
+    Study(metrics={"macro": "f1", "distance": metric}, **SMALL).run(tmp_path)
+    result = read_result(tmp_path)
+    assert result.higher_is_better
+    for name, reverse in (
+        ("distance", False),
+        ("macro", True),
+        ("accuracy", True),
+        ("loss", False),
+    ):
+        means = [row.mean for row in result.by(name).ranking()]
+        assert means == sorted(means, reverse=reverse)
+    assert Study(metrics={"distance": metric}, **SMALL).run().higher_is_better is False
+    with pytest.raises(ValueError, match="columns=2 need `number`"):
+        TaskMetric(distance, columns=2)
 
 
 def test_several_labels_per_example():
@@ -174,7 +189,17 @@ def test_loss_and_metrics_are_part_of_a_run(tmp_path):
         ({"loss": "focal"}, "unknown loss 'focal'"),
         ({"metrics": ["f1"], "metric": "f2"}, "unknown metric 'f2'; did you mean f1"),
         ({"metrics": ["f3"]}, "unknown metrics 'f3'; did you mean f1"),
-        ({"metrics": {"loss": focal}}, "metric 'loss'; expected a name other than loss"),
+        ({"metrics": {"loss": focal}}, "metric 'loss' has a meaning already"),
+        ({"metrics": {"area": focal}}, "metric 'area' has a meaning already"),
+        ({"metrics": {"f1": focal}}, "metric 'f1' is built in; give your own another name"),
+        (
+            {"metrics": {"pair": TaskMetric(lambda o, t: o[:, :2], columns=2, number=abs)}},
+            r"pair on outputs .* its number has shape \(2,\); expected one number",
+        ),
+        (
+            {"model": narrow, "factors": {}, "loss": lambda o, t: o[:, 0] ** 2},
+            r"outputs of shape \(64, 3\) have no accuracy.*set metric='loss'",
+        ),
         ({"metrics": [lambda o, t: t]}, "metric '<lambda>'; expected a name"),
         ({"metrics": {"x": 3}}, "metric x=3; expected a name or a function"),
         ({"loss": focal, "label_smoothing": 0.1}, "label_smoothing belongs to the built-in loss"),

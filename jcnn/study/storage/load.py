@@ -106,6 +106,7 @@ def _result(content: Any, environment: dict[str, Any]) -> Result:
         [str(note) for note in notes],
         failures,
         int(content["test_examples"]),
+        metrics={str(name): bool(up) for name, up in content.get("metrics", {}).items()},
         stopped_rates=[
             (int(index), float(rate)) for index, rate in content.get("stopped_rates", [])
         ],

@@ -1,0 +1,178 @@
+"""Conventions of libraries that are easy to get wrong: modes, names, keys, states."""
+
+import equinox as eqx
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen, nnx
+
+import jcnn
+from jcnn.study import Study
+from tests.adapters.networks import EquinoxNet, LinenNet, NnxNet, plain_net
+
+X, LABELS = jax.random.normal(jax.random.key(0), (32, 8, 8, 1)), jnp.arange(32) % 3
+
+
+class Flagged(eqx.Module):
+    """Dropout whose flag is passed at the call, false by default."""
+
+    dense: eqx.nn.Linear
+    drop: eqx.nn.Dropout
+
+    def __init__(self, *, key):
+        self.dense, self.drop = eqx.nn.Linear(64, 3, key=key), eqx.nn.Dropout(0.5)
+
+    def __call__(self, x, *, key=None, inference=False):
+        return self.dense(self.drop(x.reshape(-1), key=key, inference=inference))
+
+
+def test_flags_of_equinox_get_the_mode():
+    module = jcnn.adapt(Flagged(key=jax.random.key(0)))
+    assert not np.allclose(module(X), module(X))
+    module.eval()
+    np.testing.assert_array_equal(module(X), module(X))
+
+
+def test_a_network_is_used_in_its_mode():
+    net = NnxNet(3, dropout=0.9, rngs=nnx.Rngs(0))
+    trained = jcnn.diagnose(net, X, LABELS, output="logits")
+    net.eval()
+    evaluated = jcnn.diagnose(net, X, LABELS, output="logits")
+    assert trained.layers[1].std > 1.5 * evaluated.layers[1].std
+    equinox = EquinoxNet(3, dropout=0.9, key=jax.random.key(0))
+    assert jcnn.adapt(equinox)(X).shape == (32, 3)
+    inference = jcnn.adapt(eqx.nn.inference_mode(equinox))
+    np.testing.assert_array_equal(inference(X), inference(X))
+
+
+def test_a_call_of_linen_keeps_what_it_changes():
+    net = LinenNet(3)
+    variables = net.init(jax.random.key(0), X, train=False)
+
+    def call(net, variables, x, train):
+        return net.apply(variables, x, train=train, mutable=["batch_stats"])
+
+    module, expected = jcnn.adapt(net, variables, call=call), jcnn.adapt(net, variables)
+    np.testing.assert_allclose(module(X), expected(X), rtol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, module.parameters, expected.parameters)
+
+
+def test_an_optimizer_that_waits_is_no_fault():
+    net = NnxNet(3, rngs=nnx.Rngs(0))
+    for tx in (optax.MultiSteps(optax.adam(1e-3), 4), optax.adam(optax.linear_schedule(0, 0.1, 9))):
+        optimizer = nnx.Optimizer(net, tx, wrt=nnx.Param)
+        found = jcnn.diagnose(net, X, LABELS, output="logits", optimizer=optimizer)
+        assert found.verdict == "healthy"
+        assert all(layer.update == 0 for layer in found.layers)
+
+
+def test_a_parameter_that_is_named_params_is_one():
+    weights = {
+        "params": 0.1 * jnp.ones((64, 4)),
+        "head": jax.random.normal(jax.random.key(0), (4, 3)),
+    }
+
+    def network(weights, x):
+        return jax.nn.sigmoid(x.reshape(len(x), -1) @ weights["params"]) @ weights["head"]
+
+    found = jcnn.diagnose(network, weights, X, LABELS)
+    assert [layer.name for layer in found.layers] == ["params", "head"]
+    assert all(layer.update > 0 for layer in found.layers)
+
+
+@pytest.mark.parametrize("name", ["keys", "values", "items", "update"])
+def test_parameters_with_the_names_of_methods(name):
+    weights = {name: {"w": jnp.ones((64, 3)) / 64}}
+    found = jcnn.diagnose(lambda p, x: x.reshape(len(x), -1) @ p[name]["w"], weights, X, LABELS)
+    assert [layer.name for layer in found.layers] == [name]
+
+
+def test_a_single_array_of_parameters():
+    found = jcnn.diagnose(lambda w, x: x.reshape(len(x), -1) @ w, jnp.ones((64, 3)) / 64, X, LABELS)
+    assert [layer.name for layer in found.layers] == ["w"]
+
+
+def test_a_train_state_of_linen():
+    """Its function is `net.apply`, its parameters those below "params"."""
+    net = linen.Dense(3)
+    images = X.reshape(32, -1)
+    variables = net.init(jax.random.key(0), images)
+    expected = jcnn.diagnose(net, variables, images, LABELS)
+    for function, params in (
+        (net.apply, variables),
+        (net.apply, variables["params"]),
+        (net, variables["params"]),
+    ):
+        found = jcnn.diagnose(function, params, images, LABELS)
+        assert found.to_json() == expected.to_json()
+    tx = optax.adam(0.1)
+    for state in (tx.init(variables["params"]), tx.init(variables)):
+        found = jcnn.diagnose(net, variables, images, LABELS, optimizer=tx, optimizer_state=state)
+        first = jcnn.diagnose(net, variables, images, LABELS, optimizer=tx)
+        assert found.to_json() == first.to_json()
+    state = optax.sgd(0.1, momentum=0.9).init(variables)
+    with pytest.raises(ValueError, match="optimizer_state does not fit the parameters"):
+        jcnn.diagnose(net, variables, images, LABELS, optimizer=tx, optimizer_state=state)
+    with pytest.raises(ValueError, match="optimizer_state is an optimizer; expected its state"):
+        jcnn.diagnose(net, variables, images, LABELS, optimizer=tx, optimizer_state=tx)
+
+
+def test_random_collections_of_linen():
+    class Dropping(linen.Module):
+        @linen.compact
+        def __call__(self, x, train):
+            x = linen.Dropout(0.3, rng_collection="paths", deterministic=not train)(x)
+            return linen.Dense(3)(x.reshape(len(x), -1))
+
+    net = Dropping()
+    module = jcnn.adapt(net, net.init(jax.random.key(0), X, train=False))
+    assert not np.allclose(module(X), module(X))
+
+
+def test_the_key_of_haiku_comes_second():
+    def network(x):
+        x = hk.dropout(hk.next_rng_key(), 0.5, x.reshape(len(x), -1))
+        return hk.Linear(3)(x)
+
+    transformed = hk.transform(network)
+    params = transformed.init(jax.random.key(0), X)
+    module = jcnn.adapt(transformed.apply, params)
+    assert not np.allclose(module(X), module(X))
+    assert [layer.name for layer in jcnn.diagnose(transformed.apply, params, X, LABELS).layers] == [
+        "linear"
+    ]
+
+
+def test_modules_of_linen_are_initialized_by_seed():
+    net = linen.Sequential([lambda x: x.reshape(len(x), -1), linen.Dense(10)])
+    small = {"learning_rates": [0.1], "seeds": 2, "epochs": 1, "factors": {}}
+    for model in (net, lambda: (net.init, net.apply)):
+        first, second = (
+            record.outcome.curves for record in Study(model=model, **small).run().records
+        )
+        assert first["train_loss"] != second["train_loss"]
+
+
+def test_state_of_equinox_is_refused():
+    class Stateful(eqx.Module):
+        norm: eqx.nn.BatchNorm
+
+        def __call__(self, x, state):
+            return self.norm(x, state)
+
+    net = Stateful(eqx.nn.BatchNorm(4, "batch", mode="batch"))
+    with pytest.raises(ValueError, match="Stateful has state .* is not carried on; give call="):
+        jcnn.adapt(net)
+
+
+def test_arguments_in_another_order():
+    net = NnxNet(3, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="after the labels is a GradientTransf.*given by name"):
+        jcnn.diagnose(net, X, LABELS, optax.adam(0.1), output="logits")
+    init, apply = plain_net(3)
+    watch = jcnn.watch(apply, init(jax.random.key(0), X), X, LABELS)
+    with pytest.raises(ValueError, match="step is a list; expected watch"):
+        watch(init(jax.random.key(0), X), 0)
