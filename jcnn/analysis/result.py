@@ -8,6 +8,7 @@ from typing import Any
 
 from jcnn import strict_json
 from jcnn.analysis.answer import Answer
+from jcnn.analysis.frames import table_rows
 from jcnn.analysis.metric import Metric, at_end, parse_metric
 from jcnn.analysis.notebook import to_html
 from jcnn.analysis.pareto import FrontRow
@@ -176,6 +177,22 @@ class Result:
             }
             for record in self.records
         ]
+
+    def rows(self, per: str = "run") -> list[dict[str, Any]]:
+        """Rows of a table, per run or per "epoch" of each run: what data frames are made of.
+
+        See `jcnn.analysis.frames.table_rows` for the columns. `to_pandas` returns a data frame, and
+        `polars.DataFrame(result.rows())` one of Polars.
+        """
+        return table_rows(self.combinations, self.records, per)
+
+    def to_pandas(self, per: str = "run") -> Any:
+        """Return the `rows` as a `pandas.DataFrame`. Raises UsageError without pandas."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise UsageError("to_pandas needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self.rows(per))
 
     def why(self, row: Row) -> list[StepDiagnosis]:
         """What was wrong with a combination's layers at its chosen learning rate, step by step."""

@@ -1,0 +1,76 @@
+"""A result's runs as tables: a row per run, or a row per run and epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jcnn.analysis.records import RunRecord
+from jcnn.errors import UsageError
+
+PER = ("run", "epoch")
+
+
+def table_rows(
+    combinations: Sequence[Mapping[str, str]], records: Sequence[RunRecord], per: str
+) -> list[dict[str, Any]]:
+    """Return the rows of a table: factors, rate, seed, and what was measured.
+
+    Per run: `diverged_at` (None if the run did not diverge), `steps`, `seconds`, `test_<metric>`,
+    and the last values of `train_<metric>` and `validation_<metric>`. Per epoch: `epoch`, counted
+    from 1, and the values of that epoch. Levels that are numbers for all combinations are numbers.
+
+    Raises UsageError if `per` is neither "run" nor "epoch".
+
+    >>> from jcnn.engine import Outcome
+    >>> outcome = Outcome({"train_loss": [2.0, 1.0]}, {"loss": 1.5}, steps=10)
+    >>> records = [RunRecord(0, 0.1, 0, outcome)]
+    >>> [row["train_loss"] for row in table_rows([{"depth": "2"}], records, "epoch")]
+    [2.0, 1.0]
+    """
+    if per not in PER:
+        raise UsageError(f"per={per!r}; expected {' or '.join(map(repr, PER))}")
+    levels = _numeric(combinations)
+    rows = []
+    for record in records:
+        outcome = record.outcome
+        start = {
+            **levels[record.combination],
+            "learning_rate": record.learning_rate,
+            "seed": record.seed,
+        }
+        if per == "run":
+            rows.append(
+                start
+                | {"diverged_at": outcome.diverged_at, "steps": outcome.steps}
+                | {"seconds": outcome.seconds}
+                | {f"test_{name}": value for name, value in outcome.test.items()}
+                | {name: curve[-1] for name, curve in outcome.curves.items()}
+            )
+            continue
+        epochs = max(map(len, outcome.curves.values()), default=0)
+        rows += [
+            start
+            | {"epoch": epoch + 1}
+            | {name: curve[epoch] for name, curve in outcome.curves.items()}
+            for epoch in range(epochs)
+        ]
+    return rows
+
+
+def _numeric(combinations: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The levels, as numbers where every level of a factor is one."""
+    columns: dict[str, list[Any]] = {}
+    for factor in combinations[0] if combinations else {}:
+        names = [levels[factor] for levels in combinations]
+        columns[factor] = next(
+            (found for kind in (int, float) if (found := _as(kind, names)) is not None), names
+        )
+    return [
+        {factor: values[i] for factor, values in columns.items()} for i in range(len(combinations))
+    ]
+
+
+def _as(kind: type[int] | type[float], names: Sequence[str]) -> list[Any] | None:
+    try:
+        return [kind(name) for name in names]
+    except ValueError:
+        return None
