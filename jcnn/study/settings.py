@@ -121,7 +121,10 @@ def metrics(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        items = [value] if isinstance(value, str) or callable(value) else [*value]
+        single = isinstance(value, str) or callable(value)
+        if not single and not isinstance(value, Iterable):
+            raise UsageError(f"metrics={value!r}; expected names or functions")
+        items = [value] if single else [*value]
         value = {_metric_name(each): each for each in items}
     for name, metric in value.items():
         if not str(name).isidentifier():
@@ -185,6 +188,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "epochs": _whole("epochs", most=MOST),
     "batch_size": _whole("batch_size"),
     "task": _or_none(_text("task")),
+    "metric": _or_none(_text("metric")),
     "validation_fraction": _number(
         "validation_fraction", "a number between 0 and 1", lambda v: 0 < v < 1
     ),

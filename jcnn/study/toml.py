@@ -53,6 +53,8 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
         if not isinstance(content.get("factors", {}), dict):
             raise UsageError("factors must be a table, [factors]")
         settings.seed_values(content.get("seeds", 1))
+        settings.output(content.get("output"))
+        settings.metrics(content.get("metrics"))
         for factor, values in content.get("factors", {}).items():
             levels(factor, values)
         if "points" in content:

@@ -29,7 +29,7 @@ def test_a_run_that_never_gets_there_is_counted(finished_study, capsys):
     assert "runs that did not reach the value" in " ".join(capsys.readouterr().out.split())
     assert all(row.missed == 0 for row in result.by("steps:0.01").ranking())
     for beyond in ("steps:1.1", "steps:90", "seconds:0"):
-        with pytest.raises(UsageError, match="expected an accuracy from 0 to 1"):
+        with pytest.raises(UsageError, match="expected a share from 0 to 1"):
             result.by(beyond)
 
 

@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NUMERIC = (
     "acceleration",
     "activations",
+    "adapters",
     "arguments",
     "convolution",
     "data",

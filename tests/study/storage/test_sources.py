@@ -18,6 +18,7 @@ NOT_NUMERIC = {
     "explore",
     "interruption",
     "public",
+    "pytest_plugin",
     "report",
     "strict_json",
     "study",
