@@ -5,9 +5,9 @@ Cost: 130 min of processor time on 2 CPU cores.
 Result (1,000 studies each; experiments/results/race-errors.json): the best arm is ruled out at any
 look in 0 to 3.5% of null races, one of two equal arms is a false sole winner in 4.1% at most, and a
 report has any false sentence in 0 to 5.9%, with 12 arms in 7.4% if half of the seeds fail and in
-8.5% for coarse steps, with 40 arms in 8.4% if a third of the seeds fail. The default study takes 236 trainings and rules out 70% of the combinations
-that are half a point worse. If it goes on to the 300 trainings of its full grid, 268 rule out 77%;
-paired tests of all pairs need 1,080 for 75%.
+8.5% for coarse steps, with 40 arms in 8.4% if a third of the seeds fail. The default study takes
+236 trainings and rules out 70% of the combinations that are half a point worse. If it goes on to
+the 300 trainings of its full grid, 268 rule out 77%; paired tests of all pairs need 1,080 for 75%.
 
 `null` races arms of the same distribution to 40 seeds; everything that is ruled out at any look,
 and everything that levels gain by the first look, is false. `chosen rates` does the same with
