@@ -53,8 +53,12 @@ def outlook(found: Findings) -> str:
     """What more seeds would buy: a forecast of the bound; empty if it cannot be said."""
     if not 0 < found.bound < math.inf:
         return ""
+    goes_on = found.raced and found.by_task_metric
     if found.bound <= found.noise_floor(found.rows[0]):
-        return ""  # the test examples themselves say no more
+        return (
+            f"Errors on {found.test_examples} test examples alone spread an accuracy as much, so "
+            f"more seeds would tell little{' (--within 0 goes on)' if goes_on else ''}."
+        )
     bound = _round_below(_LESS * found.bound)
     forecast = found.forecast(bound)
     if forecast is None or not forecast.trainings:
@@ -62,7 +66,7 @@ def outlook(found: Findings) -> str:
     left = len(found.rows) - len(found.ruled_out)
     more = f"{forecast.trainings:,} more training{'s' * (forecast.trainings > 1)}"
     flag = ""
-    if found.raced and found.by_task_metric:
+    if goes_on:
         within = bound * (100 if found.metric.percent else 1)
         more, flag = f"at most {more}", f" (--within {within:g})"
     return (

@@ -161,3 +161,13 @@ def test_a_baseline_is_one_family():
         found.comparisons({"activation": "tanh"})
     with pytest.raises(UsageError, match="did you mean norm"):
         found.comparisons({"nomr": "none"})
+
+
+def test_where_the_test_examples_tell_no_more_it_is_said():
+    means = {("relu", "batch"): 0.9, ("tanh", "batch"): 0.901}
+    found = planted(arms(means), test_examples=50)  # whose errors spread 0.9 by 4 points
+    assert found.answer.outlook == (
+        "Errors on 50 test examples alone spread an accuracy as much, so more seeds would tell "
+        "little."
+    )
+    assert "more training" in planted(arms(means), test_examples=10**6).answer.outlook

@@ -99,7 +99,7 @@ def test_ctrl_c_ends_the_server_at_once(tmp_path):
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors == "jcnn: interrupted\n"
 
 
