@@ -55,9 +55,8 @@ def adapt(
             return model
         return model if isinstance(model, (Called, FunctionModule)) else Called(model, call, output)
     if is_equinox(model):
-        found = from_equinox(model, output)
         if call is None:
-            return found
+            return from_equinox(model, output)
         return FunctionModule(call, model, output, extra=extra_arguments(call, always=True))
     if linen_of(model) is not None:
         model = linen_of(model)

@@ -182,7 +182,7 @@ class Findings:
         if not self.metric.tested:
             return []
         values = [arm.values for arm in self._arms]
-        level = last_level(values) if self.raced else LEVEL
+        level = last_level(values) if self.raced and values else LEVEL
         return front_rows(self._comparable, values, costs, resolution=self.resolution, level=level)
 
     @cached_property

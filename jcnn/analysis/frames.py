@@ -31,29 +31,36 @@ def table_rows(
     levels = _numeric(combinations)
     rows = []
     for record in records:
-        outcome = record.outcome
-        start = {
-            **levels[record.combination],
-            "learning_rate": record.learning_rate,
-            "seed": record.seed,
-        }
+        own, curves = levels[record.combination], record.outcome.curves
         if per == "run":
-            rows.append(
-                start
-                | {"diverged_at": outcome.diverged_at, "steps": outcome.steps}
-                | {"seconds": outcome.seconds}
-                | {f"test_{name}": value for name, value in outcome.test.items()}
-                | {name: curve[-1] for name, curve in outcome.curves.items()}
-            )
+            rows.append(run_row(own, record) | {name: curve[-1] for name, curve in curves.items()})
             continue
-        epochs = max(map(len, outcome.curves.values()), default=0)
         rows += [
-            start
-            | {"epoch": epoch + 1}
-            | {name: curve[epoch] for name, curve in outcome.curves.items()}
-            for epoch in range(epochs)
+            own
+            | {"learning_rate": record.learning_rate, "seed": record.seed, "epoch": epoch + 1}
+            | {name: curve[epoch] for name, curve in curves.items()}
+            for epoch in range(max(map(len, curves.values()), default=0))
         ]
     return rows
+
+
+def run_row(levels: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Return the row of a run without its curves.
+
+    >>> from jcnn.engine import Outcome
+    >>> run_row({"depth": 2}, RunRecord(0, 0.1, 3, Outcome(test={"loss": 1.5})))["test_loss"]
+    1.5
+    """
+    outcome = record.outcome
+    return {
+        **levels,
+        "learning_rate": record.learning_rate,
+        "seed": record.seed,
+        "diverged_at": outcome.diverged_at,
+        "steps": outcome.steps,
+        "seconds": outcome.seconds,
+        **{f"test_{name}": value for name, value in outcome.test.items()},
+    }
 
 
 def _numeric(combinations: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

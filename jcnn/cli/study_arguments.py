@@ -1,15 +1,13 @@
 """The arguments that describe a study, and the keywords of `Study` that they stand for."""
 
 import argparse
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from jcnn import names
 from jcnn.cli.points_file import read_points
+from jcnn.cli.set_key import set_key
 from jcnn.cli.values import parse_value
 from jcnn.errors import UsageError
 
@@ -227,7 +225,7 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
     if chosen.learning_rate:
         keywords["learning_rates"] = chosen.learning_rate
     for word in chosen.set:
-        _set(keywords, word)
+        set_key(keywords, word)
     if chosen.points is not None:
         keywords["points"] = read_points(chosen.points)
         if factors:
@@ -277,28 +275,3 @@ def parse_levels(
     levels = {factor.replace("-", "_"): level for factor, _, level in words}
     match_baseline(combinations, levels)
     return levels
-
-
-def _set(keywords: dict[str, Any], word: str) -> None:
-    """Set a key from `epochs=20` or `factors.width=[8, 16]`: TOML, or a bare word as a string."""
-    from jcnn.study.plan import Plan
-
-    key, equals, text = word.partition("=")
-    if not equals or not text:
-        raise UsageError(f"--set {word}: expected KEY=VALUE, such as epochs=20")
-    if text == "none" and key in {field.name for field in fields(Plan)}:
-        keywords.pop(key, None)
-        return
-    try:
-        values = tomllib.loads(word)
-    except tomllib.TOMLDecodeError:
-        try:
-            values = tomllib.loads(f"{key} = {json.dumps(text)}")
-        except tomllib.TOMLDecodeError:
-            raise UsageError(f"--set {word}: {key} is not a key of TOML; quote its parts") from None
-    factors = values.pop("factors", None)
-    if isinstance(factors, dict):
-        keywords["factors"] = keywords.get("factors", {}) | factors
-    elif factors is not None:
-        keywords["factors"] = factors
-    keywords |= values

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from jcnn.diagnosis.diagnosis import gradient_ratio
-from jcnn.diagnosis.layer_report import LayerReport
+from jcnn.diagnosis.layer_report import LayerInfo, LayerReport
 from jcnn.diagnosis.verdicts import Verdict, verdicts
 
 # Numbers by step, then by layer.
@@ -140,6 +140,21 @@ class LayerHistory:
             steps=[int(step) for step in content["steps"]],
             **figures,
         )
+
+
+def known_facts(layers: Sequence[LayerInfo]) -> dict[str, Any]:
+    """Return the fields of a history that are known before any batch.
+
+    >>> known_facts([LayerInfo(name="dense", activation="relu")])["activations"]
+    ['relu']
+    """
+    return {
+        "activations": [layer.activation for layer in layers],
+        "reads": [list(layer.reads or ()) for layer in layers],
+        "ends": [layer.is_end for layer in layers],
+        "cut_off": [layer.cut_off for layer in layers],
+        "usually_saturated": [layer.usually_saturated for layer in layers],
+    }
 
 
 def average_histories(histories: Sequence[LayerHistory]) -> LayerHistory:

@@ -11,7 +11,7 @@ from jax import Array
 from jcnn.adapters import adapt, is_network, network_and_batch
 from jcnn.diagnosis.diagnosis import Diagnosis
 from jcnn.diagnosis.examination import Examination
-from jcnn.diagnosis.history import FIGURES, LayerHistory, StepDiagnosis
+from jcnn.diagnosis.history import FIGURES, LayerHistory, StepDiagnosis, known_facts
 from jcnn.diagnosis.measure import LayerFigures
 
 # What takes a row of figures by name, and the step: `run.log` of W&B, `mlflow.log_metrics`, or an
@@ -65,10 +65,8 @@ def watch(
         network = (present, None) if holds_params else (model, present)
         return adapt(*network, call=call, output=output)
 
-    return LayerWatch(
-        module, x, labels, loss,
-        every=every, optimizer=optimizer, to=to, on_change=on_change, rebuild=rebuild,
-    )  # fmt: skip
+    examination = Examination(module, x, labels, loss, optimizer=optimizer)
+    return LayerWatch(examination, rebuild, every=every, to=to, on_change=on_change)
 
 
 class LayerWatch:
@@ -81,16 +79,12 @@ class LayerWatch:
 
     def __init__(
         self,
-        model: nnx.Module,
-        x: Any,
-        labels: Any,
-        loss: Callable[..., Array] | None = None,
+        examination: Examination,
+        rebuild: Callable[[Any], nnx.Module] = adapt,
         *,
         every: int = 20,
-        optimizer: Any = None,
         to: Sequence[Tracker] = (),
         on_change: Callable[[str], Any] | None = print,
-        rebuild: Callable[[Any], nnx.Module] = adapt,
     ) -> None:
         """`rebuild` makes a module of what the loop passes, such as its parameters."""
         if every < 1:
@@ -102,18 +96,11 @@ class LayerWatch:
                     "such as run.log of W&B, or SummaryWriters"
                 )
         self.every = every
-        self._examination = Examination(model, x, labels, loss, optimizer=optimizer)
+        self._examination = examination
         self._to, self._on_change, self._rebuild = [*to], on_change, rebuild
         self.diagnoses: list[StepDiagnosis] = []
         layers = self._examination.layers
-        self.history = LayerHistory(
-            layers=[layer.name for layer in layers],
-            activations=[layer.activation for layer in layers],
-            reads=[list(layer.reads or ()) for layer in layers],
-            ends=[layer.is_end for layer in layers],
-            cut_off=[layer.cut_off for layer in layers],
-            usually_saturated=[layer.usually_saturated for layer in layers],
-        )
+        self.history = LayerHistory(layers=[layer.name for layer in layers], **known_facts(layers))
 
     def __call__(self, step: Any, model: Any, optimizer_state: Any = None) -> Diagnosis | None:
         """Diagnose the model if `step` is a multiple of `every`; otherwise return None.

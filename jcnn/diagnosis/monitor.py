@@ -9,7 +9,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn.diagnosis.before_a_batch import layer_infos
-from jcnn.diagnosis.history import FIGURES
+from jcnn.diagnosis.history import FIGURES, known_facts
 from jcnn.diagnosis.measure import LayerFigures, Loss, make_probe, measure
 from jcnn.diagnosis.optimizer_changes import changes_by_leaf, param_indices
 from jcnn.tracing import trace
@@ -51,13 +51,7 @@ def make_watch(
         [info.name for info in infos],
         FIGURES,
         measure_step,
-        {
-            "activations": [info.activation for info in infos],
-            "reads": [list(info.reads or ()) for info in infos],
-            "ends": [info.is_end for info in infos],
-            "cut_off": [info.cut_off for info in infos],
-            "usually_saturated": [info.usually_saturated for info in infos],
-        },
+        known_facts(infos),
     )
 
 

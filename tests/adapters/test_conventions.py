@@ -166,6 +166,12 @@ def test_state_of_equinox_is_refused():
     net = Stateful(eqx.nn.BatchNorm(4, "batch", mode="batch"))
     with pytest.raises(ValueError, match="Stateful has state .* is not carried on; give call="):
         jcnn.adapt(net)
+    state = eqx.nn.State(net)
+
+    def call(net, x):
+        return jax.vmap(net, axis_name="batch", in_axes=(0, None), out_axes=(0, None))(x, state)[0]
+
+    assert jcnn.adapt(net, call=call)(jnp.ones((5, 4))).shape == (5, 4)
 
 
 def test_arguments_in_another_order():

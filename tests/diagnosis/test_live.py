@@ -9,7 +9,7 @@ from flax import nnx
 
 import jcnn
 from jcnn import losses, models
-from jcnn.diagnosis import LayerWatch
+from jcnn.diagnosis import Examination, LayerWatch
 from jcnn.report import plot_layers
 
 X, LABELS = jax.random.normal(jax.random.key(0), (64, 8, 8, 1)), jnp.arange(64) % 3
@@ -158,7 +158,7 @@ def test_verdicts_are_told_when_they_change():
 def test_what_cannot_be_watched_is_refused():
     model = cnn()
     with pytest.raises(ValueError, match="every=0; expected at least 1"):
-        LayerWatch(model, X, LABELS, every=0)
+        LayerWatch(Examination(model, X, LABELS), every=0)
     with pytest.raises(ValueError, match="to has a str; expected functions of a row and a step"):
         jcnn.watch(model, X, LABELS, to=["wandb"])
     watch = jcnn.watch(model, X, LABELS)

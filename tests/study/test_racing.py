@@ -11,6 +11,7 @@ import pytest
 from jcnn import engine
 from jcnn.analysis.diff import difference
 from jcnn.engine import CompiledGroup
+from jcnn.errors import UsageError
 from jcnn.study import Study, runner
 from jcnn.study import study as study_module
 from jcnn.study.storage.directory import StudyDirectory
@@ -132,6 +133,14 @@ def test_processes_that_share_a_directory_come_to_the_same_runs(raced, tmp_path)
     assert found.environment["runs_trained"] == 0
     assert found.to_json(provenance=False) == raced.to_json(provenance=False)
     assert len(Ledger(tmp_path).runs()) == len(raced.records)
+
+
+def test_a_race_in_which_everything_diverged_has_no_front():
+    factors = {"kernel_init": ["he_normal", "glorot_normal"], "hidden": [(4,)]}
+    result = Study(**RACE | {"learning_rates": [1e30], "factors": factors}).run()
+    assert not any(row.comparable for row in result.by("loss").ranking())
+    with pytest.raises(UsageError, match="parameters are unknown, or test loss is not compared"):
+        result.by("loss").front("parameters")
 
 
 def test_two_races_are_compared_at_their_last_looks(raced):

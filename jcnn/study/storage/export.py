@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from jcnn import strict_json
+from jcnn.analysis.frames import run_row
 from jcnn.analysis.result import Result
 from jcnn.errors import UsageError
 from jcnn.study.storage.atomic_files import write_atomic, write_atomic_bytes
@@ -42,16 +43,8 @@ def export(result: Result, path: Path) -> int:
 
 def _row(result: Result, index: int, *, last: bool) -> dict[str, Any]:
     record = result.records[index]
-    outcome = record.outcome
-    row = {
-        **result.combinations[record.combination],
-        "learning_rate": record.learning_rate,
-        "seed": record.seed,
-        "diverged_at": outcome.diverged_at,
-        "steps": outcome.steps,
-        "seconds": outcome.seconds,
-        **{f"test_{name}": value for name, value in outcome.test.items()},
-        **{name: curve[-1] if last else curve for name, curve in outcome.curves.items()},
+    row = run_row(result.combinations[record.combination], record) | {
+        name: curve[-1] if last else curve for name, curve in record.outcome.curves.items()
     }
     return cast("dict[str, Any]", strict_json.plain(row))
 
