@@ -38,6 +38,10 @@ def runs_mesh(runs: int) -> Mesh:
 
 def shard_runs(mesh: Mesh, tree: Any) -> Any:
     """Shard arrays over the devices along their first axis, the runs axis."""
+    if mesh.size > 1:
+        # JAX compiles a program of slices for every shape of an array that is on one device;
+        # NumPy's slices are views.
+        tree = jax.tree.map(_on_host, tree)
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(RUNS)))
 
 
@@ -59,6 +63,11 @@ def replicated_shapes(mesh: Mesh, tree: Any) -> Any:
 def padded_count(runs: int, mesh: Mesh) -> int:
     """Round `runs` up to a multiple of the number of devices."""
     return -(-runs // mesh.size) * mesh.size
+
+
+def _on_host(leaf: Any) -> Any:
+    """An array of NumPy; keys of random numbers, which NumPy does not have, stay as they are."""
+    return leaf if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)
 
 
 def _shapes(tree: Any, sharding: NamedSharding) -> Any:

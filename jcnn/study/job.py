@@ -94,7 +94,7 @@ class Job:
         """The ledger keys of those of these runs that are the group's own and can be trained."""
         mine = {self.indices[m]: m for m in self._included}
         return {
-            run: run_key.digest([identity, run.learning_rate, run.seed])
+            run: run_key.of_run(identity, run.learning_rate, run.seed)
             for run in wanted
             if run.short == self.short
             if (m := mine.get(run.combination)) is not None

@@ -127,6 +127,12 @@ def of_combination(
     return digest(content)
 
 
+@functools.lru_cache(maxsize=1 << 16, typed=True)
+def of_run(combination: str, learning_rate: float, seed: int) -> str:
+    """The key of a run of the combination with this key; a study asks for it at every look."""
+    return digest([combination, learning_rate, seed])
+
+
 def digest(content: Any) -> str:
     """The SHA-256 of a value that JSON can represent."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
