@@ -33,7 +33,7 @@ FLOORS = [
     {"acceleration", "layers", "names", "theory"},
     {"adapters", "models", "data"},
     {"training"},
-    {"tracing"},
+    {"tracing", "export"},
     {"engine", "diagnosis"},
     {"analysis"},
     {"study"},

@@ -83,7 +83,9 @@ def from_equinox(model: Any, output: Any = None) -> FunctionModule:
     def apply(parameters: Any, *x: Any, train: bool, key: Any = None) -> Any:
         model = sys.modules["equinox"].nn.inference_mode(parameters, value=not train)
         flags = extra_values(names, train=train, rngs=None)
-        if not takes_key:
+        if takes_key and not train:
+            flags = {**flags, "key": key}  # a batch of any size, whose examples draw nothing
+        if not (takes_key and train):
             return jax.vmap(lambda *each: model(*each, **flags))(*x)
         keys = jax.random.split(key, len(x[0]))
         return jax.vmap(lambda key, *each: model(*each, key=key, **flags))(keys, *x)

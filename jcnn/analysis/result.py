@@ -1,7 +1,7 @@
 """The result of a study: its finished runs, how they were made, and the answer that they give."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -30,7 +30,8 @@ class Result:
     per example) with a number per combination, NaN if it is unknown. `answer` has everything that
     the runs say, computed once. `stopped_rates` are the combinations and learning rates that were
     trained for a part of the epochs only (`halving_epochs`). `metrics` are all metrics of the task,
-    and whether larger values are better.
+    and whether larger values are better. `trainer` trains the best combination once more (see
+    `best_model`).
 
     >>> from jcnn.engine import Outcome
     >>> outcomes = [Outcome({"validation_accuracy": [v]}, {"accuracy": v}) for v in (0.8, 0.9)]
@@ -53,6 +54,7 @@ class Result:
     costs: Mapping[str, Sequence[float]] = field(default_factory=dict)
     stopped_rates: Sequence[tuple[int, float]] = ()
     metrics: Mapping[str, bool] = field(default_factory=dict)
+    trainer: Callable[..., Any] | None = field(default=None, repr=False)
 
     @cached_property
     def metric(self) -> Metric:
@@ -164,6 +166,18 @@ class Result:
         Only those that are more than chance, judged together with the effects.
         """
         return list(self.answer.interaction_sentences)
+
+    def best_model(self, *, seed: int | None = None, with_validation: bool = False) -> Any:
+        """Return the network of the best combination, with its weights: a `TrainedModel`.
+
+        It is trained once more, or loaded if its weights are in the study's directory; see
+        `jcnn.study.best_model`, and `jcnn.export.TrainedModel` for its use and its files.
+
+        Raises UsageError if the result does not know its study.
+        """
+        if self.trainer is None:
+            raise UsageError("this result does not know its study: jcnn.study.best_model(study, …)")
+        return self.trainer(self, seed=seed, with_validation=with_validation)
 
     def curves(self) -> list[dict[str, Any]]:
         """The curves of every run: its levels, rate and seed, and each metric per epoch."""

@@ -17,18 +17,20 @@ def update_report(study: "Study", result: "Result", directory: Path) -> Path:
 
     path = directory / NAME
     if not shows(path, result, pictures=True):
-        write_report(result, path, inspect_best(study, result))
+        write_report(result, path, inspect_best(study, result, directory))
     return path
 
 
-def inspect_best(study: "Study | None", result: "Result") -> "ModelInspection | None":
-    """Inspect the best network for a report; on an error, print it and return None."""
+def inspect_best(
+    study: "Study | None", result: "Result", directory: Path
+) -> "ModelInspection | None":
+    """Inspect the best network for a report, and keep its weights; on an error, print it."""
     from jcnn.study import inspect_model
 
     if study is None:
         return None
     try:
-        return inspect_model(study, result)
+        return inspect_model(study, result, directory)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         print(f"jcnn: the report has no pictures of the network: {reason}", file=sys.stderr)

@@ -66,6 +66,23 @@ class LayerHistory:
     gradient: Rows = ()
     update_ratio: Rows = ()
 
+    def rows(self) -> list[dict[str, float]]:
+        """Return the figures at each step by name and layer; what is NaN is left out.
+
+        >>> history = LayerHistory(layers=["conv"], activations=[None])
+        >>> history.extended([0], {name: [[0.5]] for name in FIGURES}).rows()[0]["gradient/conv"]
+        0.5
+        """
+        return [
+            {
+                f"{name}/{layer}": value
+                for name in FIGURES
+                for layer, value in zip(self.layers, getattr(self, name)[i], strict=True)
+                if not math.isnan(value)
+            }
+            for i in range(len(self.steps))
+        ]
+
     def extended(self, steps: Sequence[int], rows: Mapping[str, Rows]) -> "LayerHistory":
         """Return the history with further steps, and the rows of each figure at them."""
         return replace(

@@ -148,7 +148,7 @@ class LayerWatch:
         Figures are those of `jcnn.diagnosis.LayerReport`: std, saturated, dead, gradient and
         update_ratio.
         """
-        return [self._row(i) for i in range(len(self.history.steps))]
+        return self.history.rows()
 
     def _add(
         self, step: int, figures: dict[str, list[float]], diagnosis: Diagnosis | None = None
@@ -162,7 +162,7 @@ class LayerWatch:
         self.diagnoses.append(found)
         if self._on_change is not None and found.verdict != before:
             self._on_change(f"step {step}: {before} -> {found.verdict}")
-        row = self._row(-1)
+        row = self.history.rows()[-1]
         for tracker in self._to:
             if hasattr(tracker, "add_scalar"):
                 for name, value in row.items():
@@ -170,16 +170,6 @@ class LayerWatch:
             else:
                 tracker(row, int(step))
         return found
-
-    def _row(self, i: int) -> dict[str, float]:
-        return {
-            f"{name}/{layer}": value
-            for name in FIGURES
-            for layer, value in zip(
-                self.history.layers, getattr(self.history, name)[i], strict=True
-            )
-            if not math.isnan(value)
-        }
 
 
 def _number(value: float | None) -> float:

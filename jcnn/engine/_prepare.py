@@ -12,7 +12,8 @@ EVALUATION_BATCH = 256
 def prepare(dataset: Dataset, validation_fraction: float) -> Data:
     """Split validation examples off the training set and return the arrays for `advance`.
 
-    The split depends on the data alone, so it is the same in every run. Mean and standard deviation
+    The split depends on the data alone, so it is the same in every run. With a fraction of 0, every
+    example is a training example. Mean and standard deviation
     are those of the training set. Images stay uint8.
 
     >>> from jcnn import data
@@ -21,9 +22,11 @@ def prepare(dataset: Dataset, validation_fraction: float) -> Data:
     (1150, 2)
     """
     stratify = dataset.task == "classification"
-    train, validation = split_validation(
-        dataset.train_targets, validation_fraction, stratify=stratify
-    )
+    train, validation = np.arange(len(dataset.train_targets)), np.zeros(0, np.int64)
+    if validation_fraction:
+        train, validation = split_validation(
+            dataset.train_targets, validation_fraction, stratify=stratify
+        )
     size = evaluation_batch(len(validation), len(dataset.test_inputs))
     parts = [
         _batched(dataset.train_inputs[validation], dataset.train_targets[validation], size),

@@ -4,6 +4,7 @@ from jcnn.analysis.ranking import Row as Row
 from jcnn.analysis.records import RunRecord as RunRecord
 from jcnn.analysis.result import Result as Result
 from jcnn.public import public_names
+from jcnn.study.best_model import best_model as best_model
 from jcnn.study.factors import Combination as Combination
 from jcnn.study.inspect_model import ModelInspection as ModelInspection
 from jcnn.study.inspect_model import inspect_model as inspect_model

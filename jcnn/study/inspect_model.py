@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,9 +18,12 @@ from jcnn.analysis.result import Result
 from jcnn.data import Dataset, sample_indices
 from jcnn.diagnosis import Diagnosis, MeanFieldPrediction
 from jcnn.errors import UsageError
+from jcnn.export import weights
+from jcnn.study.best_model import best_seed
 from jcnn.study.factors import LEARNING_RATE
 from jcnn.study.first_combination import diagnose_first, predict_first
-from jcnn.study.retrain import train_one
+from jcnn.study.retrain import retraining
+from jcnn.study.storage.weights import keep_weights
 from jcnn.study.study import Study
 from jcnn.tracing import TracedModel, evaluate, trace
 from jcnn.training import normalize, predict
@@ -38,7 +42,7 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelInspection:
-    """The best combination trained once more at its chosen rate, from the study's first seed.
+    """The best combination trained once more at its chosen rate, from the best seed on validation.
 
     `outputs` are those for the test inputs. `example` is the index of a test example that the
     network classifies correctly, and `stages` are its values on the way through the network: after
@@ -91,8 +95,11 @@ class ModelInspection:
         return wrong[np.argsort(-confidence, kind="stable")][:most].tolist()
 
 
-def inspect_model(study: Study, result: Result) -> ModelInspection:
+def inspect_model(study: Study, result: Result, directory: Path | None = None) -> ModelInspection:
     """Train the best combination of a study's result once more, and inspect it.
+
+    It is trained from the seed that `best_model` chooses, and with `directory`, the study's own,
+    its weights are kept there.
 
     Raises UsageError if no combination was trained to the end, or if it cannot be trained again.
 
@@ -104,21 +111,23 @@ def inspect_model(study: Study, result: Result) -> ModelInspection:
     rows = result.answer.rows
     if not rows:
         raise UsageError("no combination was trained to the end, so there is no best network")
-    row, seed = rows[0], study.seed_values[0]
+    row, seed = rows[0], best_seed(result, rows[0])
     prepared = study.prepare()
     dataset, data = prepared.dataset, prepared.data
     recorded = sample_indices(dataset.train_targets, _RECORDED)
     inputs = normalize(jnp.asarray(dataset.train_inputs[recorded]), data)
     recorder = _LayerRecorder(inputs)
     samples: list[Sequence[np.ndarray]] = []
-    model = train_one(
-        study,
-        row.combination,
-        row.learning_rate,
-        seed=seed,
-        prepared=prepared,
-        on_epoch=lambda _, model: samples.append(recorder.sample(model)),
-    )
+    job, start = retraining(study, row.combination, row.learning_rate, [seed], prepared)
+    training, epochs = start(), 0
+    samples.append(recorder.sample(training.model(0)))
+    for _ in training.run():
+        if training.epochs > epochs:
+            epochs = training.epochs
+            samples.append(recorder.sample(training.model(0)))
+    model = training.model(0)
+    if directory is not None:
+        keep_weights(directory, weights(model), training.outcomes[0].test, job.runs[0].key)
     outputs = predict(model, dataset.test_inputs, data)
     example = _correct_example(outputs, dataset)
     picture = normalize(jnp.asarray(dataset.test_inputs[example : example + 1]), data)

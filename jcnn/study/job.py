@@ -22,6 +22,7 @@ from jcnn.study.builders import Builders
 from jcnn.study.factors import DEFAULTS, TRACED, Combination
 from jcnn.study.model_error import ModelError, described, reason
 from jcnn.study.plan import Plan
+from jcnn.study.prepare import Prepared
 from jcnn.study.storage import run_key
 from jcnn.training.schedules import Schedule
 
@@ -274,3 +275,14 @@ class Job:
             float(member.value("momentum", DEFAULTS["momentum"])),
             float(member.value("weight_decay", DEFAULTS["weight_decay"])),
         )
+
+
+def full_grid(plan: Plan, prepared: Prepared) -> list[Job]:
+    """The groups of a study with the runs of its full grid."""
+    grid = [
+        Wanted(combination, rate, seed)
+        for combination in range(len(plan.combinations))
+        for rate in plan.rates(combination)
+        for seed in plan.seed_values
+    ]
+    return [Job(plan, *prepared, members).wanting(grid) for members in plan.groups]

@@ -16,11 +16,15 @@ class Prepared(NamedTuple):
     data: training.Data
 
 
-def prepare(plan: Plan) -> Prepared:
-    """Load and split the data. Raises ValueError if it does not fit the task."""
+def prepare(plan: Plan, *, with_validation: bool = False) -> Prepared:
+    """Load and split the data. Raises ValueError if it does not fit the task.
+
+    With `with_validation`, the validation examples are training examples.
+    """
     dataset = _load(plan)
     task = _task(plan, dataset)
-    return Prepared(dataset, task, engine.prepare(dataset, plan.validation_fraction))
+    fraction = 0.0 if with_validation else plan.validation_fraction
+    return Prepared(dataset, task, engine.prepare(dataset, fraction))
 
 
 def _load(plan: Plan) -> datasets.Dataset:

@@ -9,12 +9,13 @@ from flax import nnx
 from jcnn import engine
 from jcnn.errors import UsageError
 from jcnn.study.allocation import Wanted
-from jcnn.study.prepare import Prepared
-from jcnn.study.study import Study
+from jcnn.study.job import Job, full_grid
+from jcnn.study.plan import Plan
+from jcnn.study.prepare import Prepared, prepare
 
 
 def train_one(
-    study: Study,
+    study: Plan,
     combination: int,
     learning_rate: float,
     *,
@@ -32,6 +33,7 @@ def train_one(
 
     Raises UsageError if the combination cannot be trained, or if the study trains no such seed.
 
+    >>> from jcnn.study import Study
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=1, epochs=1)
     >>> row = study.run().ranking()[0]
     >>> model = train_one(study, row.combination, row.learning_rate)
@@ -39,7 +41,8 @@ def train_one(
     'Sequential'
     """
     seeds = study.seed_values[:1] if seed is None else [seed]
-    training = _training(study, combination, learning_rate, seeds, prepared)
+    _, start = retraining(study, combination, learning_rate, seeds, prepared)
+    training = start()
     if on_epoch is not None:
         on_epoch(0, training.model(0))
     epochs = 0
@@ -51,7 +54,7 @@ def train_one(
 
 
 def train_seeds(
-    study: Study,
+    study: Plan,
     combination: int,
     learning_rate: float,
     *,
@@ -61,29 +64,32 @@ def train_seeds(
 
     The models are in the order of the study's seeds. See `train_one`.
 
+    >>> from jcnn.study import Study
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=2, epochs=1)
     >>> len(train_seeds(study, 0, 0.1))
     2
     """
     seeds = study.seed_values
-    training = _training(study, combination, learning_rate, seeds, prepared)
+    _, start = retraining(study, combination, learning_rate, seeds, prepared)
+    training = start()
     for _ in training.run():
         pass
     return [training.model(run) for run in range(len(seeds))]
 
 
-def _training(
-    study: Study,
+def retraining(
+    study: Plan,
     combination: int,
     learning_rate: float,
     seeds: Sequence[int],
-    prepared: Prepared | None,
-) -> engine.Training:
+    prepared: Prepared | None = None,
+) -> tuple[Job, Callable[[], engine.Training]]:
+    """Return the job of a combination's runs, and a function that compiles and starts them."""
     unknown = sorted(set(seeds) - set(study.all_seeds))
     if unknown:
         raise UsageError(f"seed {unknown[0]} is not one of the study's seeds")
     study = replace(study, diagnose=None)
-    jobs = study.jobs(prepared or study.prepare())
+    jobs = full_grid(study, prepared or prepare(study))
     group = next(job for job in jobs if combination in job.indices)
     # On a CPU, rows without a run cost nothing, so the programs of a race serve once more.
     room = study.runs_at_once(group.members) if jax.default_backend() == "cpu" else None
@@ -96,4 +102,5 @@ def _training(
     job.check()
     if not job.runs:
         raise UsageError(job.failures[combination])
-    return engine.Training(job.compile(None if room is None else max(room, len(job.runs))))
+    capacity = None if room is None else max(room, len(job.runs))
+    return job, lambda: engine.Training(job.compile(capacity))

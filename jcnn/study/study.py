@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from jcnn import engine
 from jcnn.analysis.metric import parse_metric
 from jcnn.analysis.result import Result
 from jcnn.study import toml
-from jcnn.study.allocation import Allocation, Wanted
+from jcnn.study.allocation import Allocation
+from jcnn.study.best_model import best_model
 from jcnn.study.costs import model_costs
-from jcnn.study.job import Job
+from jcnn.study.job import Job, full_grid
 from jcnn.study.plan import Plan
 from jcnn.study.prepare import Prepared, prepare
 from jcnn.study.progress import Progress, progress
@@ -112,6 +114,7 @@ class Study(Plan):
             [combination.names() for combination in self.combinations],
             test_examples=len(dataset.test_inputs),
             metrics=task.directions(),
+            trainer=partial(best_model, self, directory=directory),
         )
         keep, trials = self._open(directory, self.all_jobs(prepared), empty)
         if dataset.remarks:
@@ -154,19 +157,16 @@ class Study(Plan):
             keep.write_result(result)
         return result if metric is None else result.by(metric)
 
-    def prepare(self) -> Prepared:
-        """Load and split the data. Raises ValueError if it does not fit the task."""
-        return prepare(self)
+    def prepare(self, *, with_validation: bool = False) -> Prepared:
+        """Load and split the data. Raises ValueError if it does not fit the task.
+
+        With `with_validation`, the validation examples are training examples.
+        """
+        return prepare(self, with_validation=with_validation)
 
     def jobs(self, prepared: Prepared) -> list[Job]:
         """The study's groups with the runs of the full grid."""
-        grid = [
-            Wanted(combination, rate, seed)
-            for combination in range(len(self.combinations))
-            for rate in self.rates(combination)
-            for seed in self.seed_values
-        ]
-        return [Job(self, *prepared, members).wanting(grid) for members in self.groups]
+        return full_grid(self, prepared)
 
     def all_jobs(self, prepared: Prepared) -> list[Job]:
         """The groups that `run` trains: those of short runs, if there are any, and `jobs`."""

@@ -10,6 +10,7 @@ from jcnn.cli.commands import (
     diagnose,
     explain,
     explore,
+    export,
     find_lr,
     report,
     runs,
@@ -19,5 +20,5 @@ from jcnn.cli.commands import (
 
 # In the order of `jcnn --help`.
 COMMANDS = (
-    compare, report, runs, explore, diagnose, find_lr, summary, theory, explain, bench, data
+    compare, report, runs, export, explore, diagnose, find_lr, summary, theory, explain, bench, data
 )  # fmt: skip

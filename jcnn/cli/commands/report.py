@@ -56,7 +56,7 @@ def run(chosen: argparse.Namespace) -> int:
     out = Path(chosen.out) if chosen.out else directory / NAME
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: {out.parent} is not a directory")
-    look = inspect_best(study, result)
+    look = inspect_best(study, result, directory)
     from jcnn.report import write_figures, write_report
 
     write_report(result, out, look)
@@ -79,6 +79,7 @@ def _study(directory: Path) -> "Study | None":
     from jcnn.study import Study
     from jcnn.study.toml import read_study
 
+    engine.use_all_cores()
     engine.enable_compilation_cache(cache_dir() / "compiled")
     try:
         return Study(**read_study(directory / "study.toml"))

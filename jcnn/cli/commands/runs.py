@@ -56,9 +56,14 @@ def add(commands: Any) -> None:
     differing.add_argument("second", help="another study's directory")
     add_output_arguments(differing)
     differing.set_defaults(run=_diff)
-    exporting = actions.add_parser("export", help="write all runs of a study as a table")
+    exporting = actions.add_parser(
+        "export", help="write all runs of a study as a table, or to an experiment tracker"
+    )
     exporting.add_argument("directory", help="the study's directory")
-    exporting.add_argument("file", help="the file to write: .csv, .json or .parquet")
+    exporting.add_argument("file", nargs="?", help="the file to write: .csv, .json or .parquet")
+    exporting.add_argument(
+        "--to", metavar="TRACKER", help="wandb:PROJECT, mlflow:URI or tensorboard:FOLDER"
+    )
     add_output_arguments(exporting)
     exporting.set_defaults(run=_export)
 
@@ -176,13 +181,20 @@ def _value(value: Any) -> str:
 def _export(chosen: argparse.Namespace) -> int:
     from jcnn.study.storage.export import export
     from jcnn.study.storage.load import read_result
+    from jcnn.study.storage.trackers import TARGETS, export_to
 
-    directory, file = Path(chosen.directory), Path(chosen.file)
-    if file.name in RESULTS and file.resolve().parent == directory.resolve():
-        raise UsageError(f"{file} is the study's own file; choose another name")
-    runs = export(read_result(directory), file)
-    if chosen.json:
-        print(strict_json.dumps({"file": chosen.file, "runs": runs}))
+    if (chosen.file is None) == (chosen.to is None):
+        raise UsageError(f"expected a file to write, or --to {TARGETS}")
+    directory = Path(chosen.directory)
+    if chosen.to is not None:
+        place, runs = chosen.to, export_to(read_result(directory), chosen.to)
     else:
-        print(f"{count(runs, 'run')} in {chosen.file}")
+        file = Path(chosen.file)
+        if file.name in RESULTS and file.resolve().parent == directory.resolve():
+            raise UsageError(f"{file} is the study's own file; choose another name")
+        place, runs = chosen.file, export(read_result(directory), file)
+    if chosen.json:
+        print(strict_json.dumps({"file" if chosen.to is None else "to": place, "runs": runs}))
+    else:
+        print(f"{count(runs, 'run')} in {place}")
     return 0

@@ -4,15 +4,20 @@ import json
 import math
 import tomllib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jcnn.analysis.result import Result, RunRecord
 from jcnn.engine import Outcome
 from jcnn.errors import UsageError
+from jcnn.export import TrainedModel
+from jcnn.study.best_model import best_model
+from jcnn.study.plan import Plan
 from jcnn.study.storage.atomic_files import read_regular
 from jcnn.study.storage.directory import ENVIRONMENT, read_environment
 from jcnn.study.storage.ledger import NAME, Ledger
+from jcnn.study.toml import read_study
 
 
 def read_result(directory: Path) -> Result:
@@ -31,12 +36,19 @@ def read_result(directory: Path) -> Result:
         )
     content, environment = _json(path), read_environment(directory)
     try:
-        return _result(content, environment)
+        result = _result(content, environment)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{path} is damaged ({type(error).__name__}: {error}); write it again with "
             f"`jcnn compare {directory}`, which does not repeat stored runs"
         ) from error
+    return replace(result, trainer=partial(_best_model, directory))
+
+
+def _best_model(directory: Path, result: Result, **options: Any) -> TrainedModel:
+    """Train the best combination of a stored study once more, or load its weights."""
+    study = Plan(**read_study(directory / "study.toml"))
+    return best_model(study, result, directory=directory, **options)
 
 
 def summary(directory: Path) -> dict[str, Any]:

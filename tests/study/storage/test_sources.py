@@ -9,6 +9,7 @@ from jcnn.study.storage import run_key
 PACKAGE = Path(jcnn.__file__).parent
 # What changes no number of a training: editing it keeps every ledger valid.
 NOT_NUMERIC = {
+    "export",
     "__init__",
     "__main__",
     "analysis",

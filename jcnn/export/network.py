@@ -1,0 +1,37 @@
+"""What a file of a network is written from."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jax import Array
+
+
+@runtime_checkable
+class Network(Protocol):
+    """The part of `TrainedModel` that its files need."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+
+    @property
+    def input_dtype(self) -> Any:
+        """The dtype of raw inputs."""
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean of each channel."""
+
+    @property
+    def std(self) -> np.ndarray:
+        """The standard deviation of each channel."""
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return the arrays of the network by name."""
+
+    def function(self) -> Callable[[Mapping[str, Any], Array], Array]:
+        """Return the pure function `(weights, inputs) -> outputs` for raw inputs."""
+
+    def about(self) -> dict[str, Any]:
+        """Return what the files say about the network."""
