@@ -62,6 +62,7 @@ SETTINGS: dict[str, tuple[type, str, str]] = {
     "loss": (str, "module:attribute of loss(outputs, targets), per example", "that of the task"),
     "dtype": (str, "dtype that the model computes in, such as bfloat16", "float32"),
     "data_memory": (int, "bytes of examples held on each device", "half of its memory"),
+    "resize": (str, "one size for all images: 224, 224x320, or 224:pad to pad them", "as they are"),
     "data_dir": (str, "directory searched first for data sets", "JCNN_DATA, if set"),
 }
 

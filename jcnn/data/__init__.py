@@ -20,6 +20,8 @@ from jcnn.data.registry import available as available
 from jcnn.data.registry import load as load
 from jcnn.data.sampling import sample_indices as sample_indices
 from jcnn.data.shapeset import shapeset as shapeset
+from jcnn.data.sources import from_source as from_source
+from jcnn.data.sources import is_source as is_source
 from jcnn.data.split import split_validation as split_validation
 from jcnn.public import public_names
 

@@ -17,6 +17,7 @@ from jcnn.data.errors import DataError
 from jcnn.data.image_file import MOST_FILE_BYTES, SUFFIXES
 from jcnn.data.images import dataset_of_images
 from jcnn.data.reading import check_budget, check_expansion, check_file, reading
+from jcnn.data.resize import ResizeTo
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 """The suffixes of readable archives, in lower case."""
@@ -34,7 +35,11 @@ _CHUNK = 2**18
 
 
 def load_image_archive(
-    path: str | os.PathLike[str], *, max_bytes: int | None = None, seed: int = 0
+    path: str | os.PathLike[str],
+    *,
+    resize: ResizeTo | None = None,
+    max_bytes: int | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """Read a Dataset from a tar archive of images in folders, laid out as in `load_image_folder`.
 
@@ -67,7 +72,13 @@ def load_image_archive(
     root = open_archive(path, max_bytes=max_bytes)
     held = path.stat().st_size
     return dataset_of_images(
-        root, name=name, source=str(path), max_bytes=max_bytes, seed=seed, held=held
+        root,
+        name=name,
+        source=str(path),
+        max_bytes=max_bytes,
+        seed=seed,
+        held=held,
+        resize=resize,
     )
 
 

@@ -1,6 +1,7 @@
 """A Dataset from arrays in memory, as readers and users both make it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +20,8 @@ def from_arrays(
     *,
     test_inputs: ArrayLike | None = None,
     test_targets: ArrayLike | None = None,
+    validation_inputs: ArrayLike | None = None,
+    validation_targets: ArrayLike | None = None,
     name: str = "arrays",
     classes: Sequence[str] | None = None,
     test_fraction: float = 0.2,
@@ -38,8 +41,10 @@ def from_arrays(
     floats that are all 0 or 1, such as one-hot rows, are labels in another form and are refused.
     `Dataset` takes such arrays as they are.
 
+    Targets that are strings are classes too, in alphabetical order.
+
     Without test arrays, `test_fraction` of the examples, of each class alike, is split off with
-    `seed`.
+    `seed`. Without validation arrays, studies split theirs off the training examples.
 
     Raises DataError with the offending argument.
 
@@ -49,24 +54,42 @@ def from_arrays(
     >>> data.train_inputs.shape, data.classes
     ((8, 8, 8, 1), ('0', '1'))
     """
-    x, y = _pair(name, "", inputs, targets)
-    if test_inputs is None and test_targets is None:
-        names, (y,) = _encode(name, [y], classes)
+    given = {
+        "": (inputs, targets),
+        "test_": (test_inputs, test_targets),
+        "validation_": (validation_inputs, validation_targets),
+    }
+    parts = {}
+    for prefix, (x, y) in given.items():
+        if x is None and y is None:
+            continue
+        if x is None or y is None:
+            raise DataError(
+                f"{name}: {prefix}inputs and {prefix}targets go together; give both or neither"
+            )
+        parts[prefix] = _pair(name, prefix, x, y)
+    names, encoded = _encode(name, [y for _, y in parts.values()], classes)
+    checked = {prefix: (x, y) for (prefix, (x, _)), y in zip(parts.items(), encoded, strict=True)}
+    if "test_" not in checked:
+        x, y = checked[""]
         train, test = split_validation(y, test_fraction, seed=seed, stratify=names is not None)
-        parts = x[train], y[train], x[test], y[test]
-        return Dataset(name, *parts, classes=names, source=source, remarks=remarks)
-    if test_inputs is None or test_targets is None:
-        raise DataError(f"{name}: test_inputs and test_targets go together; give both or neither")
-    test_x, test_y = _pair(name, "test_", test_inputs, test_targets)
-    names, (y, test_y) = _encode(name, [y, test_y], classes)
-    return Dataset(name, x, y, test_x, test_y, classes=names, source=source, remarks=remarks)
+        checked |= {"": (x[train], y[train]), "test_": (x[test], y[test])}
+    return Dataset(
+        name,
+        *checked[""],
+        *checked["test_"],
+        names,
+        source,
+        remarks,
+        *checked.get("validation_", (None, None)),
+    )
 
 
 def _pair(
     name: str, prefix: str, inputs: ArrayLike, targets: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
     x = _numbers(name, f"{prefix}inputs", inputs)
-    y = _numbers(name, f"{prefix}targets", targets)
+    y = _numbers(name, f"{prefix}targets", targets, strings=True)
     if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
         raise DataError(
             f"{name}: {prefix}inputs of shape {x.shape} and {prefix}targets of shape {y.shape} do "
@@ -87,12 +110,14 @@ def _has_channels_first(shape: tuple[int, ...]) -> bool:
     return len(shape) > 3 and shape[1] <= _MOST_CHANNELS < min(shape[2:])
 
 
-def _numbers(name: str, field: str, values: ArrayLike) -> np.ndarray:
+def _numbers(name: str, field: str, values: Any, *, strings: bool = False) -> np.ndarray:
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name}: {field} is not a regular array ({error})") from error
-    if array.dtype.kind not in "biuf":
+    if strings and array.dtype.kind == "O" and all(isinstance(each, str) for each in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind not in ("biufU" if strings else "biuf"):
         raise DataError(f"{name}: {field} has dtype {array.dtype}, expected integers or floats")
     return array
 
@@ -107,6 +132,8 @@ def _encode(
     name: str, targets: list[np.ndarray], classes: Sequence[str] | None
 ) -> tuple[tuple[str, ...] | None, list[np.ndarray]]:
     """Return class names (None for regression) and the targets in the dtype of a Dataset."""
+    if any(part.dtype.kind == "U" for part in targets):
+        return _encode_names(name, targets, classes)
     if all(part.dtype.kind == "f" for part in targets):
         if classes is not None:
             raise DataError(
@@ -123,6 +150,22 @@ def _encode(
     values = np.unique(np.concatenate(labels))
     names = tuple(str(int(value)) for value in values)
     return names, [np.searchsorted(values, part).astype(np.int32) for part in labels]
+
+
+def _encode_names(
+    name: str, targets: list[np.ndarray], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """Return class names and indices of targets that are strings."""
+    if any(part.dtype.kind != "U" for part in targets):
+        raise DataError(f"{name}: targets are strings in one part and numbers in another")
+    labels = [_one_label_each(name, part) for part in targets]
+    found = np.unique(np.concatenate(labels))
+    names = tuple(map(str, found if classes is None else classes))
+    unknown = sorted({*map(str, found)} - {*names})
+    if unknown:
+        raise DataError(f"{name}: label {unknown[0]!r} is not one of the classes {names}")
+    places = {label: index for index, label in enumerate(names)}
+    return names, [np.array([places[str(y)] for y in part], np.int32) for part in labels]
 
 
 def _one_label_each(name: str, labels: np.ndarray) -> np.ndarray:

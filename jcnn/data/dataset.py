@@ -1,4 +1,4 @@
-"""A data set in memory: four checked arrays, their meaning, and a digest of their bytes."""
+"""A data set in memory: checked arrays, their meaning, and a digest of their bytes."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ class Dataset:
     are for that.
 
     Targets are int32 `(n,)`, indices into `classes`, for classification; with `classes=None` they
-    are float32 `(n,)` or `(n, k)` for regression. `source` is the place where the data was found,
+    are float32 `(n,)` or `(n, k)` for regression. Validation examples are None if a study splits
+    them off the training examples. `source` is the place where the data was found,
     and `remarks` say what a reader left out there, in one line that is empty if it read everything.
 
     Raises DataError if shapes, dtypes, lengths or labels disagree, or a float is not finite.
@@ -42,19 +43,32 @@ class Dataset:
     classes: tuple[str, ...] | None
     source: str
     remarks: str = ""
+    validation_inputs: np.ndarray | None = None
+    validation_targets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check everything, then keep read-only views, so that the digest stays valid."""
-        for part, least in (("train", 2), ("test", 1)):
-            self._check_inputs(f"{part}_inputs", least)
+        if (self.validation_inputs is None) != (self.validation_targets is None):
+            raise self._fail("validation_inputs", "and validation_targets go together")
+        for part in self._parts:
+            self._check_inputs(f"{part}_inputs", 2 if part == "train" else 1)
             self._check_targets(f"{part}_targets", getattr(self, f"{part}_inputs").shape[0])
-        self._check_parts_agree("inputs")
-        self._check_parts_agree("targets")
-        self._check_classes_seen()
-        for field in ("train_inputs", "train_targets", "test_inputs", "test_targets"):
+        for part in self._parts[1:]:
+            self._check_parts_agree(part, "inputs")
+            self._check_parts_agree(part, "targets")
+            self._check_classes_seen(f"{part}_targets")
+        for field in self._fields:
             view = np.ascontiguousarray(getattr(self, field)).view()
             view.flags.writeable = False
             object.__setattr__(self, field, view)
+
+    @property
+    def _parts(self) -> list[str]:
+        return ["train", "test", *["validation"] * (self.validation_inputs is not None)]
+
+    @property
+    def _fields(self) -> list[str]:
+        return [f"{part}_{kind}" for part in self._parts for kind in ("inputs", "targets")]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -72,7 +86,7 @@ class Dataset:
         return "regression" if self.classes is None else "classification"
 
     def digest(self) -> str:
-        """Return the SHA-256 (hexadecimal) of the four arrays' dtypes, shapes and bytes."""
+        """Return the SHA-256 (hexadecimal) of the arrays' dtypes, shapes and bytes."""
         return self._digest
 
     @property
@@ -91,7 +105,7 @@ class Dataset:
     @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256()
-        for array in (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets):
+        for array in (getattr(self, field) for field in self._fields):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(array.data)
         return digest.hexdigest()
@@ -167,13 +181,13 @@ class Dataset:
                 f"{len(classes) - 1} for {len(classes)} classes",
             )
 
-    def _check_classes_seen(self) -> None:
+    def _check_classes_seen(self, field: str) -> None:
         if self.classes is None:
             return
-        unseen = np.setdiff1d(self.test_targets, self.train_targets)
+        unseen = np.setdiff1d(getattr(self, field), self.train_targets)
         if unseen.size:
             raise self._fail(
-                "test_targets",
+                field,
                 f"has class {self.classes[unseen[0]]!r}, which no training example has; a network "
                 "could not learn it",
             )
@@ -186,12 +200,12 @@ class Dataset:
                 f"is {array[first]} at index {first}, expected finite numbers; clean the data",
             )
 
-    def _check_parts_agree(self, kind: str) -> None:
+    def _check_parts_agree(self, part: str, kind: str) -> None:
         train: np.ndarray = getattr(self, f"train_{kind}")
-        test: np.ndarray = getattr(self, f"test_{kind}")
-        if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
+        other: np.ndarray = getattr(self, f"{part}_{kind}")
+        if train.shape[1:] != other.shape[1:] or train.dtype != other.dtype:
             raise self._fail(
-                f"test_{kind}",
-                f"is {test.dtype} with examples of shape {test.shape[1:]}, but train_{kind} is "
+                f"{part}_{kind}",
+                f"is {other.dtype} with examples of shape {other.shape[1:]}, but train_{kind} is "
                 f"{train.dtype} with {train.shape[1:]}; they must agree",
             )

@@ -15,7 +15,7 @@ from jcnn.data.reading import reading
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """The suffixes of readable images, in lower case."""
 
 MOST_PIXELS = 2**24
@@ -99,7 +99,7 @@ def open_image(path: Item) -> Iterator[OpenImage]:
                 f"{path}: image has more than {MOST_FILE_BYTES:,} bytes; make it smaller"
             )
         try:
-            opened = Image.open(io.BytesIO(content), formats=("JPEG", "PNG"))
+            opened = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(path) from error
         with opened as image:
@@ -120,9 +120,9 @@ def _check_header(path: Item, image: "Image.Image", content: bytes) -> str:
             f"{path}: image has {content[24]} bits per channel, expected 8; convert it, or save "
             "the arrays as .npz"
         )
-    if image.format == "PNG" and getattr(image, "is_animated", False):
+    if image.format != "JPEG" and getattr(image, "is_animated", False):
         raise DataError(f"{path}: image is an animation; save its frames as single images")
-    if image.format != "PNG" and content.count(_START_OF_SCAN) > _MOST_SCANS:
+    if image.format == "JPEG" and content.count(_START_OF_SCAN) > _MOST_SCANS:
         raise DataError(f"{path}: image has more than {_MOST_SCANS} scans; save it again")
     if image.mode in _GREY_MODES:
         return "L"

@@ -58,11 +58,12 @@ class Part:
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """The images of a data set; without a test part, `test` has no files."""
+    """The images of a data set; a part that is not there has no files."""
 
     classes: tuple[str, ...]
     train: Part
     test: Part
+    validation: Part
     remarks: str
 
 
@@ -74,13 +75,12 @@ def find_images(root: Item) -> ImageLayout:
     remarks = Remarks()
     parts = _parts(root)
     train_root = parts.get("train", root)
-    test_root = None
+    held = {part: parts[part] for part in ("test", "validation") if part in parts}
     if "train" in parts:
-        test_root = parts.get("test", parts.get("validation"))
-        if test_root is not None and "test" not in parts:
-            remarks.lines.append(f"{test_root.name}/ is the test set")
-        used = {train_root.name, test_root.name if test_root is not None else ""}
-        _ignore_beside(root, used, remarks)
+        if [*held] == ["validation"]:
+            held = {"test": held["validation"]}
+            remarks.lines.append(f"{held['test'].name}/ is the test set")
+        _ignore_beside(root, {train_root.name, *(item.name for item in held.values())}, remarks)
     elif parts:
         (name, *_) = (item.name for item in parts.values())
         raise DataError(
@@ -89,13 +89,14 @@ def find_images(root: Item) -> ImageLayout:
         )
     classes = _class_names(train_root)
     train = _list_part(train_root, classes, remarks, _inside(root, train_root))
-    if test_root is None:
-        return ImageLayout(classes, train, Part(), str(remarks))
-    unknown = sorted(set(_class_names(test_root)) - set(classes))
-    if unknown:
-        raise DataError(f"{test_root / unknown[0]}: class is not one of those in {train_root}")
-    test = _list_part(test_root, classes, remarks, _inside(root, test_root))
-    return ImageLayout(classes, train, test, str(remarks))
+    listed = {}
+    for part, folder in held.items():
+        unknown = sorted(set(_class_names(folder)) - set(classes))
+        if unknown:
+            raise DataError(f"{folder / unknown[0]}: class is not one of those in {train_root}")
+        listed[part] = _list_part(folder, classes, remarks, _inside(root, folder))
+    test, validation = (listed.get(part, Part()) for part in ("test", "validation"))
+    return ImageLayout(classes, train, test, validation, str(remarks))
 
 
 def _parts(root: Item) -> dict[str, Item]:

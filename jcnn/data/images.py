@@ -14,18 +14,26 @@ from jcnn.data.image_file import ImageKind, open_image
 from jcnn.data.image_layout import find_images
 from jcnn.data.items import Item, check_text
 from jcnn.data.reading import blaming, check_budget, check_expansion, reading
+from jcnn.data.resize import Resize, ResizedImages, ResizeTo, as_resize
 
 
 def load_image_folder(
-    root: str | os.PathLike[str], *, max_bytes: int | None = None, seed: int = 0
+    root: str | os.PathLike[str],
+    *,
+    resize: ResizeTo | None = None,
+    max_bytes: int | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """Read a Dataset from `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`.
 
-    Images are .jpg, .jpeg or .png. Without `test`, a folder `val` is the test set; without both,
-    and for `root/<class>/*.png`, 20% of each class is split off with `seed`. Classes are the
-    sub-folders, sorted by name. All images must have the same size and kind: grey (1 channel) or
-    color (3 channels, RGB), 8 bits per channel, no transparent pixels. They are read as displayed:
-    turned as their EXIF data says.
+    Images are .jpg, .jpeg, .png or .webp. A folder `val` has the validation examples; without
+    `test`, it is the test set. Without both, and for `root/<class>/*.png`, 20% of each class is
+    split off for testing with `seed`. Classes are the sub-folders, sorted by name. Images are read
+    as displayed, turned as their EXIF data says, with 8 bits per channel and no transparent pixels.
+
+    All images must have the same size and kind, grey (1 channel) or color (3 channels, RGB), or
+    `resize` brings them to one: 224, (height, width), "224x320", or "224:pad" to pad instead of
+    cropping (see `jcnn.data.resize.Resize`). Grey images among colored ones then become RGB.
 
     Hidden files are skipped. Files with other suffixes and other folders are ignored, which
     `remarks` and `source` say. Images in a sub-folder of a class, pipes and devices are refused.
@@ -47,7 +55,9 @@ def load_image_folder(
     """
     root = Path(root)
     name = root.resolve().name
-    return dataset_of_images(root, name=name, source=str(root), max_bytes=max_bytes, seed=seed)
+    return dataset_of_images(
+        root, name=name, source=str(root), max_bytes=max_bytes, seed=seed, resize=resize
+    )
 
 
 def dataset_of_images(
@@ -58,6 +68,7 @@ def dataset_of_images(
     max_bytes: int | None,
     seed: int = 0,
     held: int | None = None,
+    resize: ResizeTo | None = None,
 ) -> Dataset:
     """Read a Dataset as `load_image_folder` does, from any kind of folder.
 
@@ -66,41 +77,56 @@ def dataset_of_images(
     check_text(str(root), "the path of the images")
     with reading(root, "image folder"):
         layout = find_images(root)
-    train, test = layout.train, layout.test
-    size = train.size + test.size if held is None else held
-    images = _read_images(root, [*train.files, *test.files], size, max_bytes)
-    cut = len(train.files)
-    has_test = bool(test.files)
-    remarks = f" ({layout.remarks})" if layout.remarks else ""
+    parts = [layout.train, layout.test, layout.validation]
+    size = sum(part.size for part in parts)
+    files = [file for part in parts for file in part.files]
+    to = None if resize is None else as_resize(resize)
+    images = _read_images(root, files, size if held is None else held, max_bytes, to)
+    notes = "; ".join([*filter(None, [layout.remarks]), *([f"images {to}"] if to else [])])
+    cuts = np.cumsum([len(part.files) for part in parts])[:-1]
+    (train, test, validation), labels = np.split(images, cuts), [part.labels for part in parts]
     with blaming(root):
         return from_arrays(
-            images[:cut],
-            np.array(train.labels),
-            test_inputs=images[cut:] if has_test else None,
-            test_targets=np.array(test.labels) if has_test else None,
+            train,
+            np.array(labels[0]),
+            test_inputs=test if len(test) else None,
+            test_targets=np.array(labels[1]) if len(test) else None,
+            validation_inputs=validation if len(validation) else None,
+            validation_targets=np.array(labels[2]) if len(validation) else None,
             name=name,
             classes=layout.classes,
             seed=seed,
-            source=f"{source}{remarks}",
-            remarks=layout.remarks,
+            source=f"{source} ({notes})" if notes else source,
+            remarks=notes,
         )
 
 
-def _read_images(root: Item, files: Sequence[Item], size: int, max_bytes: int | None) -> np.ndarray:
+def _read_images(
+    root: Item, files: Sequence[Item], size: int, max_bytes: int | None, resize: Resize | None
+) -> np.ndarray:
     first: ImageKind | None = None
+    resized = None
     for index, path in enumerate(files):
         with open_image(path) as image:
             if first is None:
                 first = image.kind
-                shape = len(files), first.height, first.width, 1 if first.mode == "L" else 3
+                height, width = first[1::-1] if resize is None else resize[:2]
+                channels = 1 if first.mode == "L" and resize is None else 3
+                shape = len(files), height, width, channels
                 field, needed = f"{shape} images in uint8", math.prod(shape)
                 check_budget(root, field, needed, max_bytes)
                 check_expansion(root, field, needed, size, max_bytes)
-                images = np.empty(shape, np.uint8)
-            elif image.kind != first:
+                if resize is None:
+                    images = np.empty(shape, np.uint8)
+                else:
+                    resized = ResizedImages(len(files), resize)
+            elif image.kind != first and resized is None:
                 raise DataError(
-                    f"{path}: image is {image.kind}, but {files[0]} is {first}; convert all images "
-                    "to one size and mode first"
+                    f"{path}: image is {image.kind}, but {files[0]} is {first}; resize "
+                    "(--resize 224) brings all images to one size and mode"
                 )
-            images[index] = image.pixels()
-    return images
+            if resized is None:
+                images[index] = image.pixels()
+            else:
+                resized[index] = image.pixels()
+    return images if resized is None else resized.array

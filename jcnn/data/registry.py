@@ -23,6 +23,7 @@ from jcnn.data.mnist import (
 )
 from jcnn.data.npz import load_npz
 from jcnn.data.reading import check_file
+from jcnn.data.resize import ResizeTo, check_resizable
 from jcnn.data.shapeset import FOUND, shapeset
 from jcnn.errors import hint
 
@@ -140,6 +141,7 @@ def load(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
+    resize: ResizeTo | None = None,
 ) -> Dataset:
     """Load a registered data set by name, or your own from a path.
 
@@ -150,7 +152,8 @@ def load(
 
     Paths: an `.npz` file (`load_npz`), a folder of images (`load_image_folder`), a tar archive of
     one (`load_image_archive`), or a folder of four IDX files named as those of MNIST. Names take
-    precedence; write `./digits` for a folder that is called like a data set.
+    precedence; write `./digits` for a folder that is called like a data set. `resize` brings the
+    images of a folder or an archive to one size.
 
     Raises DataError for an unknown name (with the nearest names) and missing or invalid files.
 
@@ -160,26 +163,32 @@ def load(
     ((1438, 8, 8, 1), 10)
     """
     name = os.fspath(name_or_path)
+    if name in (*_SHIPPED, *IDX_SOURCES, CIFAR10):
+        check_resizable(name, resize)
     if name in _SHIPPED:
         return _SHIPPED[name][0]()
     if name in IDX_SOURCES:
         return load_idx_set(name, data_dir=data_dir, download=download)
     if name == CIFAR10:
         return load_cifar10(data_dir=data_dir)
-    return _load_path(name)
+    return _load_path(name, resize)
 
 
-def _load_path(name: str) -> Dataset:
+def _load_path(name: str, resize: ResizeTo | None) -> Dataset:
     check_text(name, "the path of the data")
     path = Path(name)
     if os.path.isdir(name):
-        return load_idx_folder(path) if has_idx_files(path) else load_image_folder(path)
+        if not has_idx_files(path):
+            return load_image_folder(path, resize=resize)
+        check_resizable(name, resize)
+        return load_idx_folder(path)
     if path.suffix == ".npz":
+        check_resizable(name, resize)
         return load_npz(path)
     if os.path.exists(name):
         check_file(path, "file")
     if archive_stem(path) and os.path.isfile(name):
-        return load_image_archive(path)
+        return load_image_archive(path, resize=resize)
     if os.path.exists(name):
         raise DataError(
             f"{path}: neither an .npz file, a folder nor a tar archive of images "

@@ -12,30 +12,24 @@ EVALUATION_BATCH = 256
 def prepare(dataset: Dataset, validation_fraction: float) -> Data:
     """Split validation examples off the training set and return the arrays for `advance`.
 
-    The split depends on the data alone, so it is the same in every run. With a fraction of 0, every
-    example is a training example. Mean and standard deviation
-    are those of the training set. Images stay uint8.
+    The split depends on the data alone, so it is the same in every run. Validation examples that
+    the data set has are used instead. With a fraction of 0, all of them are training
+    examples. Mean and standard deviation are those of the training set. Images stay uint8.
 
     >>> from jcnn import data
     >>> arrays = prepare(data.load("digits"), validation_fraction=0.2)
     >>> len(arrays.inputs), int(arrays.validation_batches)
     (1150, 2)
     """
-    stratify = dataset.task == "classification"
-    train, validation = np.arange(len(dataset.train_targets)), np.zeros(0, np.int64)
-    if validation_fraction:
-        train, validation = split_validation(
-            dataset.train_targets, validation_fraction, stratify=stratify
-        )
-    size = evaluation_batch(len(validation), len(dataset.test_inputs))
+    train, validation = _split(dataset, validation_fraction)
+    size = evaluation_batch(len(validation[0]), len(dataset.test_inputs))
     parts = [
-        _batched(dataset.train_inputs[validation], dataset.train_targets[validation], size),
+        _batched(*validation, size),
         _batched(dataset.test_inputs, dataset.test_targets, size),
     ]
     held = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     return Data(
-        dataset.train_inputs[train],
-        dataset.train_targets[train],
+        *train,
         held[0],
         held[1],
         held[2],
@@ -52,6 +46,24 @@ def evaluation_batch(*counts: int) -> int:
     """
     sizes = range(EVALUATION_BATCH, EVALUATION_BATCH // 2 - 1, -1)
     return min(sizes, key=lambda size: sum(-count % size for count in counts))
+
+
+_Examples = tuple[np.ndarray, np.ndarray]
+
+
+def _split(dataset: Dataset, fraction: float) -> tuple[_Examples, _Examples]:
+    """The training and the validation examples."""
+    x, y = dataset.train_inputs, dataset.train_targets
+    none = x[:0], y[:0]
+    if dataset.validation_inputs is not None and dataset.validation_targets is not None:
+        given = dataset.validation_inputs, dataset.validation_targets
+        if fraction:
+            return (x, y), given
+        return (np.concatenate([x, given[0]]), np.concatenate([y, given[1]])), none
+    if not fraction:
+        return (x, y), none
+    train, held_out = split_validation(y, fraction, stratify=dataset.task == "classification")
+    return (x[train], y[train]), (x[held_out], y[held_out])
 
 
 def _batched(

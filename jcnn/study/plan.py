@@ -59,6 +59,7 @@ class Plan:
     data_memory: int | None = None
     diagnose: int | None = None
     data_dir: str | None = None
+    resize: Any = None
     full_grid: bool = False
     within: float | None = None
     max_runs: int | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jcnn import names
+from jcnn.data.resize import as_resize
 from jcnn.errors import UsageError
 from jcnn.training import TaskMetric
 
@@ -182,6 +183,14 @@ def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
 
+def resize(value: Any) -> int | str:
+    """Return the form of `jcnn.data.resize.as_resize` that a study file can hold."""
+    height, width, pad = as_resize(value)
+    if height == width and not pad:
+        return height
+    return f"{height}x{width}{':pad' * pad}"
+
+
 # Checks that return the stored form. Settings that take Python objects are checked when used.
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "learning_rates": learning_rates,
@@ -204,6 +213,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "dtype": _or_none(lambda value: named("dtype", value) and value),
     "data_memory": _or_none(_whole("data_memory")),
     "diagnose": _or_none(_whole("diagnose", most=MOST)),
+    "resize": _or_none(resize),
     "data_dir": _or_none(
         lambda value: _text("data_dir")(
             os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -30,12 +30,15 @@ from jcnn.study.trials import Trials
 class Study(Plan):
     """Which combination trains best? Factors, learning rates and seeds on one data set and model.
 
-    `data` is a name (`jcnn data list`), a path, a `jcnn.data.Dataset`, or arrays `(inputs,
-    targets)` or `(inputs, targets, test_inputs, test_targets)`. `model` is a name,
-    `"module:attribute"`, or any callable that builds an `nnx.Module`; it is called with `rngs`,
-    with `input_shape` and `outputs` if it takes them, and with the model's factors. `factors` map a
-    keyword to its values: names, Python objects, or a mapping of names to objects. `optimizer`,
-    `schedule`, `augmentation`, `batch_size`, `momentum` and `weight_decay` may be factors too.
+    `data` is a name (`jcnn data list`), a path, a `jcnn.data.Dataset`, arrays `(inputs, targets)`
+    or `(inputs, targets, test_inputs, test_targets)`, a data set of another library, or `(train,
+    test)` or `(train, validation, test)` with one of these or a pair of arrays each
+    (`jcnn.data.from_source`). `resize` brings the images of a folder to one size. `model` is a
+    name, `"module:attribute"`, or any callable that builds an `nnx.Module`; it is called with
+    `rngs`, with `input_shape` and `outputs` if it takes them, and with the model's factors.
+    `factors` map a keyword to its values: names, Python objects, or a mapping of names to objects.
+    `optimizer`, `schedule`, `augmentation`, `batch_size`, `momentum` and `weight_decay` may be
+    factors too.
 
     `points` replaces `factors` where there are too many combinations: a list of mappings of the
     same factors to one value each (see `jcnn.study.designs`). A point may have a `learning_rate`

@@ -161,7 +161,7 @@ def test_from_arrays_takes_test_arrays_and_class_names() -> None:
         ((IMAGES, LABELS), {"classes": ["a", "b"]}, "label 2 is outside 0 to 1"),
         ((IMAGES, LABELS.astype(np.int64) + 2**32), {"classes": "abc"}, "is outside 0 to 2"),
         ((IMAGES, VALUES), {"classes": ["a", "b"]}, "use integer labels"),
-        ((IMAGES, np.array(list("abcabc"))), {}, "targets has dtype <U1"),
+        ((IMAGES, np.array(list("abcabc"), "S1")), {}, "targets has dtype .S1"),
         (([[1], [1, 2]], LABELS), {}, "inputs is not a regular array"),
         ((IMAGES, LABELS), {"test_inputs": IMAGES, "test_targets": VALUES}, "floats in the other"),
         ((IMAGES, np.arange(6)), {}, "leaves 6 for training and 0"),

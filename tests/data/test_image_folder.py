@@ -30,6 +30,8 @@ def image_folder(root: Path, suffix: str = ".png", mode: str = "RGB", each: int 
         (".png", "P", 3),
         (".jpg", "RGB", 3),
         (".JPEG", "L", 1),
+        (".webp", "RGB", 3),
+        (".webp", "RGBA", 3),
     ],
 )
 def test_image_folder(suffix: str, mode: str, channels: int, tmp_path: Path) -> None:

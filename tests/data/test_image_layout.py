@@ -49,7 +49,7 @@ def test_names_of_parts(train: str, held_out: str, tmp_path: Path) -> None:
 
 
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:
-    root = put(tmp_path / "pets", "train/a", "train/b", "test/a", "test/b", "val/a", "other")
+    root = put(tmp_path / "pets", "train/a", "train/b", "test/a", "test/b", "vals/a", "other")
     put(root, "train/a", suffix=".bmp", each=3)
     put(root, "train", suffix=".png", each=2)
     (root / "train" / "b" / "notes").mkdir()
@@ -61,10 +61,20 @@ def test_what_is_not_read_is_said(tmp_path: Path) -> None:
         data = load(path)
         assert (len(data.train_inputs), len(data.test_inputs)) == (10, 10)
         assert data.remarks == (
-            "other/, val/, train/b/notes/, 3 .bmp, 2 .png beside the classes, 1 without suffix, "
+            "other/, vals/, train/b/notes/, 3 .bmp, 2 .png beside the classes, 1 without suffix, "
             "1 other files ignored"
         )
         assert data.source == f"{path} ({data.remarks})"
+
+
+def test_three_parts(tmp_path: Path) -> None:
+    root = put(tmp_path / "pets", "train/a", "train/b", "test/a", "test/b", "val/a", "val/b")
+    for path in (root, archive_of(root)):
+        data = load(path)
+        assert data.remarks == ""
+        assert sorted(np.unique(data.test_inputs)) == [*range(40, 45), *range(60, 65)]
+        assert sorted(np.unique(data.validation_inputs)) == [*range(80, 85), *range(100, 105)]
+        assert data.validation_targets.tolist() == [0] * 5 + [1] * 5
 
 
 def test_a_study_says_what_is_not_read(tmp_path: Path) -> None:
