@@ -83,6 +83,8 @@ PARAMETRIC: dict[str, dict[str, tuple[str, str]]] = {
     "augmentation": {
         "shift": ("jcnn.data.augmentation:random_shift", "max_shift"),
         "cutout": ("jcnn.data.augmentation:cutout", "size"),
+        "mixup": ("jcnn.data.augmentation:mixup", ""),
+        "cutmix": ("jcnn.data.augmentation:cutmix", ""),
     },
 }
 
@@ -178,7 +180,8 @@ def _chained(name: str) -> Any:
 
 
 def _with_number(kind: str, head: str, tail: str) -> Any:
-    if kind == "augmentation" and not (tail.isascii() and tail.isdecimal()):
+    pixels = kind == "augmentation" and head not in ("mixup", "cutmix")
+    if pixels and not (tail.isascii() and tail.isdecimal()):
         raise UsageError(
             f"{kind} {head}:{tail}: expected a whole number of pixels after the colon, such as "
             f"{head}:2"

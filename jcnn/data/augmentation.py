@@ -7,6 +7,7 @@ for those that are dropped.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,97 @@ from jcnn.arguments import is_integer
 Augmentation = Callable[[Array, Array], Array]
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """An augmentation that mixes each example with the next one of its batch, and their losses.
+
+    `mix(key, images)` returns the mixed images and the share of an example's own target in the
+    loss, ``share * loss(outputs, targets) + (1 - share) * loss(outputs, partners(targets))``.
+    `mixer` does so given a share from Beta(alpha, alpha), drawn once for the batch. `before` is an
+    augmentation that comes before. Raises ValueError if alpha is not positive.
+    """
+
+    mixer: Callable[[Array, Array, Array], tuple[Array, Array]]
+    alpha: float | int
+    before: Augmentation | None = None
+
+    def __post_init__(self) -> None:
+        """Check alpha."""
+        if not self.alpha > 0:
+            raise ValueError(f"alpha is {self.alpha}, expected a positive number")
+
+    def mix(self, key: Array, images: Array) -> tuple[Array, Array]:
+        """Mix a batch; return it with the share of each example's own target."""
+        drawn, placed = jax.random.split(key)
+        share = jax.random.beta(drawn, self.alpha, self.alpha)
+        return self.mixer(placed, _checked(images), share)
+
+    def __call__(self, key: Array, images: Array) -> Array:
+        """Return the images alone."""
+        if self.before is not None:
+            images = self.before(key, images)
+        return self.mix(key, images)[0]
+
+
+def mixup(alpha: float | int) -> Mixing:
+    """Average each example with the next one of its batch (Zhang et al. 2018, arXiv:1710.09412).
+
+    ``share * x + (1 - share) * partners(x)``, in float32.
+
+    >>> images, share = mixup(0.2).mix(jax.random.key(0), jnp.arange(2.0).reshape(2, 1, 1, 1))
+    >>> bool(jnp.allclose(images.ravel(), jnp.array([1 - share, share])))
+    True
+    """
+    return Mixing(_mixup, alpha)
+
+
+def cutmix(alpha: float | int) -> Mixing:
+    """Paste a box of the next example of its batch (Yun et al. 2019, arXiv:1905.04899).
+
+    The box has the proportions of the image and a uniform centre, and is clipped at the border; the
+    share is the part of the image that is left.
+
+    >>> pair = jnp.arange(2.0).repeat(64).reshape(2, 8, 8, 1)
+    >>> images, share = cutmix(1.0).mix(jax.random.key(0), pair)
+    >>> bool(jnp.isclose(images[0].mean(), 1 - share))
+    True
+    """
+    return Mixing(_cutmix, alpha)
+
+
+def _mixup(key: Array, images: Array, share: Array) -> tuple[Array, Array]:
+    images = images.astype(jnp.float32)
+    return share * images + (1 - share) * partners(images), share
+
+
+def _cutmix(key: Array, images: Array, share: Array) -> tuple[Array, Array]:
+    spatial = images.ndim - 2
+    side = (1 - share) ** (1 / spatial)
+    inside = jnp.ones((1,) * images.ndim, dtype=bool)
+    for axis, axis_key in enumerate(jax.random.split(key, spatial), start=1):
+        length = images.shape[axis]
+        centre = jax.random.uniform(axis_key, (), maxval=length)
+        offset = jnp.abs(jnp.arange(length, dtype=jnp.float32) + 0.5 - centre)
+        shape = [1] * images.ndim
+        shape[axis] = length
+        inside = inside & (offset < side * length / 2).reshape(shape)
+    left = 1 - jnp.mean(jnp.broadcast_to(inside, (1, *images.shape[1:-1], 1)))
+    return jnp.where(inside, partners(images), images), left
+
+
+def partners(values: Array) -> Array:
+    """Return the next example of the batch for each one: what `Mixing` mixes with.
+
+    >>> partners(jnp.arange(3)).tolist()
+    [1, 2, 0]
+    """
+    return jnp.roll(values, -1, axis=0)
+
+
 def chain(*augmentations: Augmentation) -> Augmentation:
     """Return an augmentation that applies several in order, each with its own key.
+
+    `mixup` and `cutmix` come last; ValueError otherwise.
 
     >>> import jax, jax.numpy as jnp
     >>> from functools import partial
@@ -28,6 +118,11 @@ def chain(*augmentations: Augmentation) -> Augmentation:
     >>> both(jax.random.key(0), jnp.ones((5, 8, 8, 1))).shape
     (5, 8, 8, 1)
     """
+    *first, last = augmentations
+    if any(isinstance(each, Mixing) for each in first):
+        raise ValueError("mixup and cutmix mix targets too, so one of them comes last")
+    if isinstance(last, Mixing):
+        return replace(last, before=chain(*first) if first else None)
 
     def chained(key: Array, images: Array) -> Array:
         keys = jax.random.split(key, len(augmentations))

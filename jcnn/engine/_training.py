@@ -20,6 +20,7 @@ from jcnn.engine._snapshot import (
     take_snapshot,
 )
 from jcnn.training import Watch
+from jcnn.training.averaging import evaluated_params
 from jcnn.training.run import History
 from jcnn.training.watch import UNKNOWN
 
@@ -75,10 +76,11 @@ class Training:
         return self.outcomes[0].seconds * len(self.outcomes) / self._devices
 
     def model(self, run: int) -> nnx.Module:
-        """Return a run's current model, in evaluation mode."""
-        parts = (self._states.params, self._states.rest)
-        row = self._compiled.rows[run]
-        params, rest = jax.tree.map(lambda leaf: leaf[row], parts)
+        """Return a run's current model, with the weights that are evaluated, in that mode."""
+        states, row = self._states, self._compiled.rows[run]
+        parts = (states.params, states.rest, states.average, states.optimizer)
+        params, rest, average, optimizer = jax.tree.map(lambda leaf: leaf[row], parts)
+        params = evaluated_params(params, average, optimizer)
         return nnx.merge(self._compiled.initialization.structure.evaluate, params, rest)
 
     def snapshot(self) -> Snapshot:

@@ -5,6 +5,7 @@ written.
 """
 
 from jcnn.export.formats import FORMATS as FORMATS
+from jcnn.export.loading import load_weights as load_weights
 from jcnn.export.onnx.model import to_onnx as to_onnx
 from jcnn.export.stablehlo import to_stablehlo as to_stablehlo
 from jcnn.export.trained import TrainedModel as TrainedModel

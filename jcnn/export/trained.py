@@ -1,7 +1,7 @@
 """A trained network with everything that its use needs: weights, normalization, classes."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,22 +133,24 @@ def weights(model: nnx.Module) -> dict[str, np.ndarray]:
     >>> sorted(weights(models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0))))[:2]
     ['dense_hidden1.bias', 'dense_hidden1.kernel']
     """
-    return {name: np.asarray(value) for name, value in _arrays(model).items()}
+    return {name: np.asarray(value) for name, value in arrays(model).items()}
 
 
-def set_weights(model: nnx.Module, weights: Mapping[str, Any]) -> None:
-    """Replace the arrays of a network by name. Raises UsageError if names or shapes differ.
+def set_weights(model: nnx.Module, weights: Mapping[str, Any], keep: Collection[str] = ()) -> None:
+    """Replace the arrays of a network by name; those in `keep` stay.
+
+    Raises UsageError if names or shapes differ.
 
     >>> from jcnn import models
     >>> network = models.mlp((4,), 2, hidden=(8,), rngs=nnx.Rngs(0))
-    >>> set_weights(network, {name: 0 * value for name, value in _arrays(network).items()})
+    >>> set_weights(network, {name: 0 * value for name, value in arrays(network).items()})
     >>> float(abs(network(jnp.ones((1, 4)))).max())
     0.0
     """
-    present = _arrays(model)
-    if missing := sorted(present.keys() ^ weights.keys()):
-        side = "the network has no" if missing[0] in weights else "there is no"
-        raise UsageError(f"{side} {missing[0]}; expected {', '.join(sorted(present))}")
+    present = {name: value for name, value in arrays(model).items() if name not in keep}
+    if wrong := sorted(present.keys() ^ weights.keys()):
+        side = "the network has no" if wrong[0] in weights else "there is no"
+        raise UsageError(f"{side} {wrong[0]}; expected {', '.join(sorted(present))}")
     names = {name: path for path, name in _names(model).items()}
     flat = dict(nnx.to_flat_state(nnx.state(model)))
     for name, value in weights.items():
@@ -159,7 +161,8 @@ def set_weights(model: nnx.Module, weights: Mapping[str, Any]) -> None:
     nnx.update(model, nnx.from_flat_state([*flat.items()]))
 
 
-def _arrays(model: nnx.Module) -> dict[str, Any]:
+def arrays(model: nnx.Module) -> dict[str, Any]:
+    """Return the arrays of a network by name, as they are: of JAX, or traced."""
     names = _names(model)
     return {
         names[path]: variable.get_value()

@@ -28,6 +28,7 @@ class Builders:
         self._own_loss = plan.own_loss is not None
         self._checks_task = self._own_loss or bool(plan.own_metrics)
         self._call, self._output = plan.call_model, plan.select_output
+        self._first_weights = plan.first_weights
         self._dtype = None if plan.dtype is None else names.lookup("dtype", plan.dtype)
 
     def builder(self, member: Combination) -> engine.Builder:
@@ -43,7 +44,11 @@ class Builders:
             model = nnx.clone(built)  # its random keys are not shared
         else:
             model = built if is_built(built) else built(**arguments)
-        return initialize(model, self._input_shape, rngs, call=self._call, output=self._output)
+        network = initialize(model, self._input_shape, rngs, call=self._call, output=self._output)
+        if self._first_weights is None:
+            return network
+        started = self._first_weights(network)
+        return network if started is None else started
 
     def check(self, member: Combination, batch_size: int, data: training.Data) -> None:
         """Build a combination's model abstractly and apply it to a batch.

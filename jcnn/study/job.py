@@ -16,6 +16,7 @@ from jcnn import data as datasets
 from jcnn import engine, training
 from jcnn.analysis.labels import label
 from jcnn.diagnosis.monitor import make_watch
+from jcnn.export import weights
 from jcnn.study.allocation import Wanted
 from jcnn.study.augmentation_check import check_augmentation
 from jcnn.study.builders import Builders
@@ -74,6 +75,8 @@ class Job:
             plan.warmup_steps,
             plan.gradient_clip,
             first.value("augmentation", plan.augment),
+            ema_decay=plan.ema_decay,
+            accumulation_steps=plan.accumulation_steps,
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.label += f" ({self.epochs} epochs)" * short
@@ -244,9 +247,10 @@ class Job:
             if self.indices[m] in self.failures:
                 raise ModelError
             try:
-                return engine.program_text(
+                text = engine.program_text(
                     self._builder(m), self.recipe, self.batch_size, self.data
                 )
+                return text + self._first_weights(m)
             except Exception as error:
                 self.failures[self.indices[m]] = (
                     f"the training step of the model raised {described(error)} with "
@@ -258,6 +262,12 @@ class Job:
             return run_key.of_combination(self.plan, self.members[m], self.dataset, program_text)
         except ModelError:
             return None
+
+    def _first_weights(self, m: int) -> str:
+        """A digest of the weights of a warm start, which the program's text may leave out."""
+        if self.plan.first_weights is None:
+            return ""
+        return run_key.of_weights(weights(self.model(m, self.plan.seed(0))))
 
     def _checks(self, m: int) -> None:
         if m in self._checked:

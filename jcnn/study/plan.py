@@ -36,7 +36,8 @@ class Plan:
     """The fields of `jcnn.Study`, where they are documented, and what follows from them alone.
 
     `seed_values`, `levels` and `combinations` spell out `seeds` and `factors`; `build_model` and
-    `augment` are the callables that `model` and `augmentation` stand for; `call_model` and
+    `augment` are the callables that `model` and `augmentation` stand for, `first_weights` that of
+    `warm_start`; `call_model` and
     `select_output` those of `call` and `output`, `own_loss` and `own_metrics` those of `loss` and
     `metrics`, by name.
     """
@@ -55,6 +56,9 @@ class Plan:
     label_smoothing: float = 0.0
     extend_learning_rates: bool = False
     augmentation: Any = None
+    ema_decay: float | None = None
+    accumulation_steps: int = 1
+    warm_start: Any = None
     dtype: str | None = None
     data_memory: int | None = None
     diagnose: int | None = None
@@ -81,6 +85,7 @@ class Plan:
             raise UsageError("full_grid trains everything; drop it, or within and max_runs")
         self.build_model: Callable[..., nnx.Module] = settings.named("model", self.model)
         self.augment = settings.named("augmentation", self.augmentation)
+        self.first_weights = settings.warm_start(self.warm_start)
         self.call_model = settings.named("call", self.call)
         self.select_output = settings.output(self.output)
         self.own_loss = settings.named("loss", self.loss)

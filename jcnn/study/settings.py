@@ -4,11 +4,13 @@ import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from jcnn import names
 from jcnn.data.resize import as_resize
 from jcnn.errors import UsageError
+from jcnn.export.loading import ENDINGS, load_weights
 from jcnn.training import TaskMetric
 
 MOST = 1_000_000
@@ -100,6 +102,14 @@ def named(kind: str, value: Any) -> Any:
     if value is None or callable(value):
         return value
     raise UsageError(f"{kind}={value!r}; expected a name or a callable")
+
+
+def warm_start(value: Any) -> Callable[[Any], Any] | None:
+    """The function that gives a network its first weights, from its name or a file of weights."""
+    if isinstance(value, os.PathLike) or (isinstance(value, str) and value.endswith(ENDINGS)):
+        return partial(load_weights, source=os.path.abspath(value))
+    found: Callable[[Any], Any] | None = named("warm_start", value)
+    return found
 
 
 # Names of metrics that have another meaning.
@@ -203,6 +213,10 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     ),
     "warmup_steps": _whole("warmup_steps", 0),
     "gradient_clip": _or_none(_number("gradient_clip", "a positive norm", _is_positive)),
+    "ema_decay": _or_none(
+        _number("ema_decay", "a number between 0 and 1, such as 0.999", lambda v: 0 < v < 1)
+    ),
+    "accumulation_steps": _whole("accumulation_steps"),
     "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
     "extend_learning_rates": _flag("extend_learning_rates"),
     "full_grid": _flag("full_grid"),

@@ -49,11 +49,16 @@ class Study(Plan):
     (`jcnn.training.schedules.learning_rate_schedule`), which multiplies each learning rate.
 
     `augmentation` changes training images inside the program: "shift:2", "flip", "cutout:4",
-    several joined by a plus sign, or a callable `(key, images) -> images`. `dtype` ("bfloat16") is
-    the dtype in which a model that takes it computes; parameters, statistics and losses stay
-    float32. `data_memory` is the number of bytes of examples that a device may hold before examples
-    are streamed to it (default: half of its memory). With `diagnose=n`, the signals and gradients
-    of each layer are measured at every `n`-th step of an epoch, from the first (see `Result.why`).
+    "mixup:0.2", "cutmix:1", several joined by a plus sign, or a callable `(key, images) -> images`.
+    `dtype` ("bfloat16") is the dtype in which a model that takes it computes; parameters,
+    statistics and losses stay float32. `data_memory` is the number of bytes of examples that a
+    device may hold before examples are streamed to it (default: half of its memory). With
+    `diagnose=n`, the signals and gradients of each layer are measured at every `n`-th step of an
+    epoch, from the first (see `Result.why`).
+
+    `ema_decay` evaluates the moving average of the weights, and `accumulation_steps` averages the
+    gradients of so many batches for one update. `warm_start` is a file of weights, or a function of
+    the model that sets them (`jcnn.export.load_weights`).
 
     The model is a function or class that returns a module of Flax NNX, Linen or Equinox, or a pair
     `(init, apply)`; `call` and `output` say how it is called, and which of its outputs is used, as

@@ -47,7 +47,7 @@ def check_study(content: dict[str, Any], source: str) -> dict[str, Any]:
                 raise nearest("key", key, KEYS)
             if key in settings.CHECKS:
                 content[key] = settings.CHECKS[key](value)
-        for key in ("data", "model", "augmentation", "call", "loss"):
+        for key in ("data", "model", "augmentation", "call", "loss", "warm_start"):
             if not isinstance(content.get(key, ""), str):
                 raise UsageError(f"{key} must be a string")
         if not isinstance(content.get("factors", {}), dict):
@@ -75,7 +75,7 @@ def describe(plan: Plan, dataset: Dataset | None = None) -> dict[str, Any]:
         "learning_rates": list(plan.learning_rates),
         "seeds": count if seeds == list(range(count)) else seeds,
     }
-    for kind in ("augmentation", "call", "output", "loss"):
+    for kind in ("augmentation", "call", "output", "loss", "warm_start"):
         if (value := getattr(plan, kind)) is not None:
             content[kind] = names.name_of(kind, value)
     content["metrics"] = {
@@ -98,7 +98,8 @@ def unreadable(plan: Plan) -> list[str]:
     """The parts that a study file cannot restore: Python objects without a name."""
     parts = [] if plan.named_data else ["data"]
     objects = [(kind, getattr(plan, kind)) for kind in ("model", "augmentation", "call", "output")]
-    objects += [("loss", plan.loss), *(("metrics", value) for value in plan.own_metrics.values())]
+    objects += [("loss", plan.loss), ("warm_start", plan.warm_start)]
+    objects += [*(("metrics", value) for value in plan.own_metrics.values())]
     for kind, value in objects:
         if value is None or isinstance(value, (str, int)):
             continue

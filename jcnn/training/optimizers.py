@@ -41,7 +41,7 @@ class OptaxOptimizer:
     is called at every step.
     """
 
-    factory: Callable[..., optax.GradientTransformation]
+    factory: Callable[..., Any]
     momentum: str | None = None
     weight_decay: str | None = None
     l2_decay: bool = False
@@ -57,8 +57,10 @@ class OptaxOptimizer:
 
         def build(rate: Any) -> optax.GradientTransformation:
             if self.rate_by_name:
-                return self.factory(learning_rate=rate, **arguments)
-            return self.factory(rate, **arguments)
+                built = self.factory(learning_rate=rate, **arguments)
+            else:
+                built = self.factory(rate, **arguments)
+            return built.gradient_transformation() if isinstance(built, optax.MultiSteps) else built
 
         optimizer = _per_step(build, learning_rate) if self.rate_per_step else build(learning_rate)
         if self.l2_decay:
@@ -140,6 +142,11 @@ def adapt(
     problem = _problem(with_schedule)
     if problem is None:
         return with_schedule
+    if "keyword-only argument" in problem and "value" in problem:
+        raise UsageError(
+            f"{label} needs the value of the loss at each step, as line searches and "
+            "reduce_on_plateau do; studies train with optimizers that use gradients alone"
+        )
     problem_with_number = _problem(with_number)
     if problem_with_number is None:
         return with_number

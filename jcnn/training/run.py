@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from jcnn.data.augmentation import Mixing, partners
+from jcnn.training.averaging import evaluated_params, update_average
 from jcnn.training.metrics import as_metric, columns_of
 from jcnn.training.model import apply_eval, apply_train
 from jcnn.training.optimizers import Optimizer, in_float32
@@ -38,8 +40,9 @@ class Recipe:
     """The static part of a run: a change here means another program.
 
     `optimizer` is one of `jcnn.training.optimizers`, or `optimizers.adapt` of any Optax factory.
-    `schedule` is a shape for `jcnn.training.schedules.learning_rate_schedule`. Raises UsageError if
-    the schedule cannot be used.
+    `schedule` is a shape for `jcnn.training.schedules.learning_rate_schedule`. With `ema_decay`,
+    the moving average of the weights is evaluated. The gradients of `accumulation_steps` steps are
+    averaged before the optimizer sees them. Raises UsageError if the schedule cannot be used.
     """
 
     task: Task
@@ -50,14 +53,19 @@ class Recipe:
     gradient_clip: float | None
     augmentation: Augmentation | None = None
     watch: Watch | None = None
+    ema_decay: float | None = None
+    accumulation_steps: int = 1
 
     def __post_init__(self) -> None:
         self.learning_rate(1.0)
 
     def learning_rate(self, peak: Any) -> Schedule:
-        """Return the learning rate as a function of the step."""
+        """Return the learning rate as a function of the number of updates of the weights."""
         return learning_rate_schedule(
-            self.schedule, peak, total_steps=self.total_steps, warmup_steps=self.warmup_steps
+            self.schedule,
+            peak,
+            total_steps=max(self.total_steps // self.accumulation_steps, 1),
+            warmup_steps=-(-self.warmup_steps // self.accumulation_steps),
         )
 
 
@@ -86,6 +94,7 @@ def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
         held_sums=jnp.zeros((2, metrics + 1), jnp.float32),
         seed=jnp.asarray(seed, jnp.uint32),
         watched=() if recipe.watch is None else recipe.watch.empty(),
+        average=() if recipe.ema_decay is None else params,
     )
 
 
@@ -195,6 +204,9 @@ def _optimizer(recipe: Recipe, values: Hyperparameters) -> optax.GradientTransfo
     optimizer = recipe.optimizer(rate, momentum=values.momentum, weight_decay=values.weight_decay)
     if recipe.gradient_clip is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(recipe.gradient_clip), optimizer)
+    if recipe.accumulation_steps > 1:
+        steps = optax.MultiSteps(optimizer, every_k_schedule=recipe.accumulation_steps)
+        optimizer = steps.gradient_transformation()
     return in_float32(optimizer)
 
 
@@ -203,13 +215,22 @@ def _make_step(
 ) -> Callable[[RunState, Array], RunState]:
     task = recipe.task
 
-    def loss_of(params: Any, rest: Any, inputs: Array, targets: Array) -> tuple[Array, Any]:
+    def loss_of(params: Any, rest: Any, inputs: Array, targets: Any) -> tuple[Array, Any]:
         outputs, rest = apply_train(structure, params, rest, inputs)
-        metrics = jnp.concatenate([jnp.mean(v, axis=0) for v in _columns(task, outputs, targets)])
-        return jnp.mean(task.loss(outputs, targets)), (rest, metrics)
+        parts = []
+        for share, of_part in targets:
+            columns = [jnp.mean(v, axis=0) for v in _columns(task, outputs, of_part)]
+            loss = jnp.mean(task.loss(outputs, of_part))
+            parts.append((share * loss, share * jnp.concatenate(columns)))
+        loss, metrics = (sum(each[1:], start=each[0]) for each in zip(*parts, strict=True))
+        return loss, (rest, metrics)
 
     def step(state: RunState, indices: Array) -> RunState:
-        inputs, targets = _batch(recipe, state, data, indices)
+        inputs, own = _batch(recipe, state, data, indices)
+        targets: list[tuple[Any, Array]] = [(1.0, own)]
+        if isinstance(recipe.augmentation, Mixing):
+            inputs, share = recipe.augmentation.mix(jax.random.fold_in(_key(state), 1), inputs)
+            targets = [(share, own), (1.0 - share, partners(own))]
         (loss, (rest, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
             state.params, state.rest, inputs, targets
         )
@@ -223,6 +244,9 @@ def _make_step(
             optimizer=optimizer_state,
             step=state.step + 1,
             diverged_at=diverged_at,
+            average=()
+            if recipe.ema_decay is None
+            else update_average(state.average, params, state.step, recipe.ema_decay),
             sums=state.sums + metrics,
         )
 
@@ -230,13 +254,19 @@ def _make_step(
 
 
 def _batch(recipe: Recipe, state: RunState, data: Data, indices: Array) -> tuple[Array, Array]:
-    """Return the next step's inputs, augmented and normalized, and its targets."""
+    """Return the next step's inputs, augmented but not mixed, and normalized, and its targets."""
     inputs = jnp.take(data.inputs, indices, axis=0)
-    if recipe.augmentation is not None:
-        # The key depends on seed and step alone, so augmentation is the same in every combination.
-        key = jax.random.fold_in(jax.random.key(state.seed), state.step)
-        inputs = recipe.augmentation(key, inputs)
+    augmentation = recipe.augmentation
+    if isinstance(augmentation, Mixing):
+        augmentation = augmentation.before
+    if augmentation is not None:
+        inputs = augmentation(_key(state), inputs)
     return normalize(inputs, data), jnp.take(data.targets, indices, axis=0)
+
+
+def _key(state: RunState) -> Array:
+    """The key of a step: of seed and step alone, so it is the same in every combination."""
+    return jax.random.fold_in(jax.random.key(state.seed), state.step)
 
 
 def _columns(task: Task, outputs: Any, targets: Array) -> list[Array]:
@@ -247,13 +277,14 @@ def _evaluate(
     structure: Structure, task: Task, state: RunState, data: Data, first: Array, stop: Array
 ) -> Array:
     """Return `state.held_sums` with the held-out batches from `first` to `stop` added."""
+    params = evaluated_params(state.params, state.average, state.optimizer)
 
     def add(i: Array, sums: Array) -> Array:
         inputs = jax.lax.dynamic_index_in_dim(data.held_inputs, i, keepdims=False)
         targets = jax.lax.dynamic_index_in_dim(data.held_targets, i, keepdims=False)
         weights = jax.lax.dynamic_index_in_dim(data.held_weights, i, keepdims=False)
         # Merged inside the loop, so that the model may change its state at this trace level.
-        outputs = apply_eval(structure, state.params, state.rest, normalize(inputs, data))
+        outputs = apply_eval(structure, params, state.rest, normalize(inputs, data))
         columns = jnp.concatenate(_columns(task, outputs, targets), axis=1)
         counted = weights[:, None]
         values = jnp.sum(counted * jnp.where(counted > 0, columns, 0), axis=0)

@@ -41,7 +41,8 @@ class RunState(NamedTuple):
     """Everything that changes while a run trains, and the seed for its augmentation.
 
     `sums` are the sums of the epoch's training metrics; `held_sums` has a row each for validation
-    and test, the last column being the weight. `watched` are the epoch's numbers of a `Watch`.
+    and test, the last column being the weight. `watched` are the epoch's numbers of a `Watch`, and
+    `average` is the moving average of the weights, if the recipe has one.
     """
 
     params: Any
@@ -53,6 +54,7 @@ class RunState(NamedTuple):
     held_sums: Array
     seed: Array
     watched: Any = ()
+    average: Any = ()
 
 
 class Hyperparameters(NamedTuple):

@@ -9,12 +9,13 @@ program that is compiled with it.
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jcnn import names
 from jcnn.data import Dataset
@@ -66,6 +67,8 @@ _STUDY = (
     "validation_fraction",
     "warmup_steps",
     "gradient_clip",
+    "ema_decay",
+    "accumulation_steps",
     "label_smoothing",
     "dtype",
 )
@@ -97,6 +100,7 @@ def of_combination(
                 ("call", plan.call_model),
                 ("output", plan.select_output),
                 ("loss", plan.own_loss),
+                ("warm_start", plan.first_weights),
             )
             if value is not None
         },
@@ -131,6 +135,12 @@ def of_combination(
 def of_run(combination: str, learning_rate: float, seed: int) -> str:
     """The key of a run of the combination with this key; a study asks for it at every look."""
     return digest([combination, learning_rate, seed])
+
+
+def of_weights(weights: Mapping[str, np.ndarray]) -> str:
+    """The digest of a network's weights by name."""
+    hashed = [[name, hashlib.sha256(a.tobytes()).hexdigest()] for name, a in weights.items()]
+    return digest(hashed)
 
 
 def digest(content: Any) -> str:
