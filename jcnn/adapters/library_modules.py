@@ -72,7 +72,7 @@ def from_equinox(model: Any, output: Any = None) -> FunctionModule:
 
     Raises ValueError for a module with state.
     """
-    if "state" in inspect.signature(model.__call__).parameters:
+    if _has_state(model):
         raise ValueError(
             f"{type(model).__name__} has state (as eqx.nn.BatchNorm has), which is not carried on; "
             "give call=, or a normalization without state"
@@ -95,6 +95,15 @@ def from_equinox(model: Any, output: Any = None) -> FunctionModule:
     if any(getattr(part, "inference", None) is True for part in parts):
         module.eval()
     return module
+
+
+def _has_state(model: Any) -> bool:
+    """Whether a module of Equinox is called with a state: eqx.nn.Sequential takes one or none."""
+    state = inspect.signature(model.__call__).parameters.get("state")
+    index = sys.modules["equinox"].nn.StateIndex
+    parts = jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, index))
+    required = state is not None and state.default is state.empty
+    return required or any(isinstance(part, index) for part in parts)
 
 
 def is_pair(model: Any) -> bool:

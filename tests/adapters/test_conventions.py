@@ -182,3 +182,14 @@ def test_arguments_in_another_order():
     watch = jcnn.watch(apply, init(jax.random.key(0), X), X, LABELS)
     with pytest.raises(ValueError, match="step is a list; expected watch"):
         watch(init(jax.random.key(0), X), 0)
+
+
+def test_a_sequential_of_equinox_has_state_only_if_a_part_has():
+    keys = jax.random.split(jax.random.key(0))
+    parts = [eqx.nn.Linear(6, 4, key=keys[0]), eqx.nn.Lambda(jax.nn.relu)]
+    plain = eqx.nn.Sequential([*parts, eqx.nn.Linear(4, 3, key=keys[1])])
+    x = jax.random.normal(jax.random.key(1), (16, 6))
+    assert jcnn.diagnose(plain, x, jnp.arange(16) % 3).verdict == "healthy"
+    norm = eqx.nn.BatchNorm(4, axis_name="batch", mode="batch")
+    with pytest.raises(ValueError, match="Sequential has state"):
+        jcnn.diagnose(eqx.nn.Sequential([*parts, norm]), x, jnp.arange(16) % 3)

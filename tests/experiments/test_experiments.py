@@ -12,7 +12,10 @@ FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 CLAIMS = ("reproduce.py", "check_textbook.py")
 # This one simulates studies of recorded runs, and trains nothing.
 SIMULATED = "race_errors.py"
-SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name not in (*CLAIMS, SIMULATED))
+# This one shows the way of a network through jcnn.
+SHOWN = "own_networks.py"
+OTHERS = (*CLAIMS, SIMULATED, SHOWN)
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name not in OTHERS)
 
 
 def run(script, *arguments):
@@ -48,6 +51,19 @@ def test_races_are_simulated():
     assert done.returncode == 0, done.stderr
     for part in ("power", "pairs", "chosen rates", "bound", "null"):
         assert f"\n{part}\n  " in done.stdout
+
+
+@pytest.mark.slow
+def test_networks_of_linen_and_equinox(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(SHOWN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("healthy\nhealthy\nUse ")
+    right = [
+        float(found) for found in re.findall(r"([\d.]+)% of the test images right", done.stdout)
+    ]
+    assert len(right) == 2
+    assert min(right) > 90
 
 
 @pytest.mark.slow
