@@ -39,7 +39,8 @@ def from_arrays(
     Integer targets `(n,)` or `(n, 1)` mean classification: they are indices into `classes`, or,
     without `classes`, the sorted distinct values are the classes. Float targets mean regression;
     floats that are all 0 or 1, such as one-hot rows, are labels in another form and are refused.
-    `Dataset` takes such arrays as they are.
+    `Dataset` takes such arrays as they are. Targets `(n, *spatial)` of two or more spatial axes,
+    such as masks, are for a study with a loss of its own.
 
     Targets that are strings are classes too, in alphabetical order.
 
@@ -144,6 +145,8 @@ def _encode(
         return None, [_float32(part) for part in targets]
     if any(part.dtype.kind == "f" for part in targets):
         raise DataError(f"{name}: targets are integers in one part and floats in the other")
+    if all(part.ndim > 2 for part in targets) and classes is None:
+        return None, [part.astype(np.int32) for part in targets]
     labels = [_one_label_each(name, part) for part in targets]
     if classes is not None:
         return tuple(classes), [_indices(name, part, len(classes)) for part in labels]
@@ -192,7 +195,7 @@ def _refuse_indicators(name: str, targets: np.ndarray) -> None:
         form, remedy = "one-hot rows", "pass the labels, targets.argmax(axis=1)"
     else:
         form = "rows of 0 and 1, several labels per example"
-        remedy = "jcnn trains one label per example: pass one column, targets[:, 0].astype(int)"
+        remedy = "make a jcnn.data.Dataset of float32 targets, and give a study a loss for them"
     raise DataError(
         f"{name}: targets of shape {targets.shape} are {form}; {remedy} (for a regression on them, "
         "make a jcnn.data.Dataset of float32 targets)"

@@ -21,8 +21,9 @@ class Dataset:
     are for that.
 
     Targets are int32 `(n,)`, indices into `classes`, for classification; with `classes=None` they
-    are float32 `(n,)` or `(n, k)` for regression. Validation examples are None if a study splits
-    them off the training examples. `source` is the place where the data was found,
+    are float32 `(n,)` or `(n, k)` for regression, or dense, `(n, *spatial)` of float32 or int32
+    (such as masks), for a loss of one's own. Validation examples are None if a study splits them
+    off the training examples. `source` is the place where the data was found,
     and `remarks` say what a reader left out there, in one line that is empty if it read everything.
 
     Raises DataError if shapes, dtypes, lengths or labels disagree, or a float is not finite.
@@ -154,11 +155,13 @@ class Dataset:
             self._check_labels(field, targets, self.classes)
 
     def _check_values(self, field: str, targets: np.ndarray) -> None:
-        if targets.dtype != np.float32 or targets.ndim > 2 or targets.shape[-1] == 0:
+        dense = targets.ndim > 2 and targets.dtype == np.int32
+        if not (dense or targets.dtype == np.float32) or 0 in targets.shape[1:]:
             raise self._fail(
                 field,
                 f"is {targets.dtype} of shape {targets.shape}, expected float32 of shape (n,) or "
-                "(n, k) for regression; for classification give the classes",
+                "(n, k) for regression, or (n, *spatial) for a loss of your own, which takes int32 "
+                "too; for classification give the classes",
             )
         self._check_finite(field, targets)
 

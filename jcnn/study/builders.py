@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jcnn import engine, names, training
@@ -149,4 +150,7 @@ class Builders:
 def _outputs(dataset: Dataset, task: training.Task) -> int:
     if task.name == "classification":
         return dataset.num_classes or 0
-    return 1 if dataset.train_targets.ndim == 1 else dataset.train_targets.shape[1]
+    targets = dataset.train_targets
+    if targets.dtype == np.int32:  # dense labels: an output per class
+        return int(targets.max()) + 1
+    return 1 if targets.ndim == 1 else targets.shape[-1]

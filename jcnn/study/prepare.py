@@ -65,6 +65,11 @@ def _task(plan: Plan, dataset: datasets.Dataset) -> training.Task:
         raise UsageError(f"label_smoothing applies to classification, and the task is {name}")
     if plan.label_smoothing and plan.own_loss is not None:
         raise UsageError("label_smoothing belongs to the built-in loss; drop it, or loss")
+    if dataset.train_targets.ndim > 2 and plan.own_loss is None:
+        raise UsageError(
+            f"targets of shape {dataset.train_targets.shape} need a loss of your own (loss, "
+            "--loss) that returns one value per example"
+        )
     if name == "binary":
         task = training.binary()
     elif name == "regression":

@@ -33,7 +33,7 @@ def test_one_hot_rows_are_refused(dtype: str) -> None:
 def test_several_labels_per_example_are_refused(dtype: str) -> None:
     targets = SEVERAL.astype(dtype)
     message = refusal(X, targets)
-    assert "are rows of 0 and 1, several labels per example; jcnn trains one label" in message
+    assert "are rows of 0 and 1, several labels per example; make a jcnn.data.Dataset" in message
     assert from_arrays(X, targets[:, 0].astype(int)).classes == ("0", "1")
 
 

@@ -6,6 +6,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from jcnn import data, losses, models
@@ -236,3 +237,42 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     )  # the second command loaded it
     assert main(["runs", "show", "x", "--metric", "f1"]) == 0
     assert "test f1" in " ".join(capsys.readouterr().out.split())
+
+
+class Segmenter(nnx.Module):
+    """Logits for each pixel."""
+
+    def __init__(self, input_shape, outputs, *, rngs):
+        self.first = nnx.Conv(input_shape[-1], 8, (3, 3), rngs=rngs)
+        self.last = nnx.Conv(8, outputs, (1, 1), rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(nnx.relu(self.first(x)))
+
+
+def pixelwise(outputs, targets):
+    return losses.cross_entropy(outputs, targets).mean((1, 2))
+
+
+def pixels_right(outputs, targets):
+    right = jnp.argmax(outputs, axis=-1) == targets
+    return right.astype(jnp.float32).mean((1, 2))
+
+
+def test_dense_targets():
+    images = data.load("digits").train_inputs[:200]
+    masks = (images[..., 0] > 100).astype(np.int64) + (images[..., 0] > 200)
+    settings = SMALL | {"model": Segmenter, "factors": {}, "batch_size": 16}
+    study = Study(data=(images, masks), loss=pixelwise, metrics={"right": pixels_right}, **settings)
+    assert study.prepare().dataset.train_targets.dtype == np.int32
+    result = study.run()
+    (row,) = result.ranking()
+    assert row.mean > 0.85
+    network = result.best_model()
+    test = study.prepare().dataset
+    outputs = network(test.test_inputs)
+    assert outputs.shape == (*test.test_targets.shape, 3)
+    right = float((outputs.argmax(axis=-1) == test.test_targets).mean())
+    assert network.test["right"] == pytest.approx(right, abs=1e-5)
+    with pytest.raises(UsageError, match="need a loss of your own"):
+        Study(data=(images, masks), **settings).run()
