@@ -26,7 +26,7 @@ class Mixing:
     `mix(key, images)` returns the mixed images and the share of an example's own target in the
     loss, ``share * loss(outputs, targets) + (1 - share) * loss(outputs, partners(targets))``.
     `mixer` does so given a share from Beta(alpha, alpha), drawn once for the batch. `before` is an
-    augmentation that comes before. Raises ValueError if alpha is not positive.
+    augmentation that is applied first. Raises ValueError if alpha is not positive.
     """
 
     mixer: Callable[[Array, Array, Array], tuple[Array, Array]]
@@ -42,7 +42,7 @@ class Mixing:
         """Mix a batch; return it with the share of each example's own target."""
         drawn, placed = jax.random.split(key)
         share = jax.random.beta(drawn, self.alpha, self.alpha)
-        return self.mixer(placed, _checked(images), share)
+        return self.mixer(placed, jnp.asarray(images), share)
 
     def __call__(self, key: Array, images: Array) -> Array:
         """Return the images alone."""
@@ -83,10 +83,10 @@ def _mixup(key: Array, images: Array, share: Array) -> tuple[Array, Array]:
 
 
 def _cutmix(key: Array, images: Array, share: Array) -> tuple[Array, Array]:
-    spatial = images.ndim - 2
-    side = (1 - share) ** (1 / spatial)
+    axes = [axis for axis, length in enumerate(_checked(images).shape[1:-1], 1) if length > 1]
+    side = (1 - share) ** (1 / max(len(axes), 1))
     inside = jnp.ones((1,) * images.ndim, dtype=bool)
-    for axis, axis_key in enumerate(jax.random.split(key, spatial), start=1):
+    for axis, axis_key in zip(axes, jax.random.split(key, max(len(axes), 1)), strict=False):
         length = images.shape[axis]
         centre = jax.random.uniform(axis_key, (), maxval=length)
         offset = jnp.abs(jnp.arange(length, dtype=jnp.float32) + 0.5 - centre)

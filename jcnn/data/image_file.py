@@ -134,6 +134,22 @@ def _check_header(path: Item, image: "Image.Image", content: bytes) -> str:
     )
 
 
+def displayed(image: "Image.Image") -> np.ndarray:
+    """Return an image of Pillow as displayed: uint8, grey `(height, width)` or RGB.
+
+    Other kinds, such as 16 bits per channel, stay as they are. Raises DataError if a pixel is
+    transparent.
+    """
+    from PIL import ImageOps
+
+    if image.mode not in (*_GREY_MODES, *_COLOR_MODES):
+        return np.asarray(image)
+    if image.has_transparency_data and _is_transparent(image):
+        raise DataError("an image has transparent pixels; put it on a background first")
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(upright.convert("L" if image.mode in _GREY_MODES else "RGB"))
+
+
 def _too_large(path: Item) -> DataError:
     return DataError(f"{path}: image has more than {MOST_PIXELS:,} pixels; make it smaller")
 

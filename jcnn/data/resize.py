@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Union
 
 import numpy as np
 
+from jcnn.arguments import is_integer
 from jcnn.data.errors import DataError
 from jcnn.errors import UsageError
 
@@ -16,7 +17,7 @@ class Resize(NamedTuple):
     """The size that all images are brought to, and whether they are padded instead of cropped.
 
     Images keep their proportions. They are scaled (bicubic, antialiased) until they cover the size
-    and their middle is cut out, or, with `pad`, until they fit into it, with black on both sides.
+    and their middle is cut out, or, with `pad`, until they fit into it, with black around them.
     """
 
     height: int
@@ -51,25 +52,29 @@ def as_resize(value: Any) -> Resize:
     >>> str(as_resize("32x48:pad"))
     'scaled and padded to 32x48'
     """
-    if isinstance(value, Resize):
-        return value
     numbers: tuple[int, ...] = ()
     pad = False
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?(?::(pad|crop))?", value)
+    if isinstance(value, Resize):
+        numbers, pad = value[:2], value.pad
+    elif isinstance(value, str):
+        match = re.fullmatch(r"([0-9]+)(?:x([0-9]+))?(?::(pad|crop))?", value)
         if match:
             numbers = int(match[1]), int(match[2] or match[1])
             pad = match[3] == "pad"
-    elif isinstance(value, int) and not isinstance(value, bool):
-        numbers = value, value
-    elif isinstance(value, (tuple, list)) and all(isinstance(each, int) for each in value):
-        numbers = tuple(value)
+    elif _is_whole(value):
+        numbers = int(value), int(value)
+    elif isinstance(value, (tuple, list)) and all(map(_is_whole, value)):
+        numbers = tuple(map(int, value))
     if len(numbers) != 2 or not all(0 < number <= MOST for number in numbers):
         raise UsageError(
             f"resize={value!r}; expected a size from 1 to {MOST}, such as 224, 224x320 (height x "
             "width), or 224:pad"
         )
     return Resize(*numbers, pad)
+
+
+def _is_whole(value: Any) -> bool:
+    return is_integer(value) and not isinstance(value, bool)
 
 
 class ResizedImages:

@@ -8,6 +8,7 @@ import numpy as np
 from jcnn.data.arrays import from_arrays
 from jcnn.data.dataset import Dataset
 from jcnn.data.errors import DataError
+from jcnn.data.image_file import displayed
 from jcnn.data.image_layout import PARTS
 from jcnn.data.reading import MAX_BYTES
 
@@ -33,6 +34,7 @@ def from_source(
     inputs: str | int | None = None,
     target: str | int | None = None,
     classes: Sequence[str] | None = None,
+    batched: bool | None = None,
     name: str = "data",
     max_bytes: int = MAX_BYTES,
 ) -> Dataset:
@@ -49,13 +51,14 @@ def from_source(
       there are any. A validation part without a test part is the test set, as `remarks` say.
 
     An example is a pair `(input, target)` or a mapping, whose fields are called `inputs` and
-    `target`, by default the first of `INPUTS` and `TARGETS` that is there. Images of Pillow and
-    tensors are converted; tensors of PyTorch have their channels first, which become the last.
-    Names of classes are those of the source, if it has them. Everything is read into memory, up to
-    `max_bytes`.
+    `target`, by default the first of `INPUTS` and `TARGETS` that is there. `batched` says whether a
+    source gives batches, which is otherwise seen by their targets. None, which Grain gives for a
+    filtered example, is left out. Images of Pillow are read as displayed, grey or RGB. In tensors
+    of PyTorch, the channels come first, and are moved to the last axis. Names of classes are those
+    of the training part, if it has them. Everything is read into memory, up to `max_bytes`.
 
-    Raises DataError for examples of several shapes, for fields that are not there, and if there are
-    more bytes.
+    Raises DataError for examples of several shapes, for fields that are not there, if there are
+    more bytes, if parts name their classes differently, and if `batched` is needed.
 
     >>> examples = [{"image": np.full((4, 4), i, np.uint8), "label": "ab"[i % 2]} for i in range(9)]
     >>> data = from_source(examples)
@@ -63,6 +66,8 @@ def from_source(
     ((7, 4, 4, 1), ('a', 'b'))
     """
     remarks: list[str] = []
+    if source is None:
+        raise DataError(f"{name} is None; expected a data set (see jcnn.data.from_source)")
     if isinstance(source, Mapping) or _is_dict_of_parts(source):
         given, remarks = _by_part(name, source)
         test = given.get("test") if test is None else test
@@ -72,7 +77,7 @@ def from_source(
             test, validation = validation, None
             remarks.append("the validation part is the test set")
     parts = {
-        part: _read(f"{name} ({part})", each, inputs, target, max_bytes)
+        part: _read(f"{name} ({part})", each, inputs, target, max_bytes, batched)
         for part, each in {"train": source, "test": test, "validation": validation}.items()
         if each is not None
     }
@@ -83,6 +88,12 @@ def from_source(
         for kind in ("inputs", "targets")
     }
     train = parts["train"]
+    for part, read in parts.items():
+        if train.classes and read.classes and list(read.classes) != list(train.classes):
+            raise DataError(
+                f"{name}: the classes of the {part} part are {', '.join(read.classes)}, those of "
+                f"the training part {', '.join(train.classes)}; give all parts the same"
+            )
     remarks += dict.fromkeys(part.remark for part in parts.values() if part.remark)
     return from_arrays(
         train.inputs,
@@ -96,14 +107,14 @@ def from_source(
 
 
 def is_source(value: Any) -> bool:
-    """Return whether a value is a part of a data set as `from_source` takes it, and no array.
+    """Return whether a value is a source for `from_source`, and neither an array nor numbers.
 
     >>> is_source((np.zeros((3, 2)), np.zeros(3))), is_source(np.zeros(3)), is_source([1, 2])
     (True, False, False)
     """
-    return isinstance(value, (tuple, Mapping)) or not (
-        isinstance(value, list) or hasattr(value, "__array__")
-    )
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], (tuple, Mapping))
+    return isinstance(value, (tuple, Mapping)) or not hasattr(value, "__array__")
 
 
 def _is_dict_of_parts(source: Any) -> bool:
@@ -127,7 +138,12 @@ def _by_part(name: str, source: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 def _read(
-    name: str, source: Any, inputs: str | int | None, target: str | int | None, max_bytes: int
+    name: str,
+    source: Any,
+    inputs: str | int | None,
+    target: str | int | None,
+    max_bytes: int,
+    batched: bool | None,
 ) -> _Part:
     if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], tuple):
         return _Part(np.asarray(source[0]), np.asarray(source[1]), None, "")
@@ -142,7 +158,8 @@ def _read(
             raise DataError(f"{name}: example {number} has no {error}") from error
         array, first = _image(x)
         moved = moved or first
-        is_batch = _is_batch(source, array, y) if number == 0 else is_batch
+        if number == 0:
+            is_batch = _is_batch(name, array, y) if batched is None else batched
         if xs and array.shape[is_batch:] != xs[0].shape[is_batch:]:
             raise DataError(
                 f"{name}: example {number} has shape {array.shape}, the first {xs[0].shape}; "
@@ -168,7 +185,10 @@ def _examples(name: str, source: Any) -> Iterator[Any]:
     if hasattr(source, "as_numpy_iterator"):
         yield from source.as_numpy_iterator()
     elif hasattr(source, "__len__") and hasattr(source, "__getitem__"):
-        yield from (source[number] for number in range(len(source)))
+        if isinstance(source, Mapping):
+            raise DataError(f"{name} is a mapping; expected examples or batches")
+        given = (source[number] for number in range(len(source)))
+        yield from (example for example in given if example is not None)
     elif isinstance(source, Iterable):
         yield from source
     else:
@@ -189,27 +209,35 @@ def _fields(
                 "target), or a mapping with both"
             )
         return 0 if inputs is None else inputs, 1 if target is None else target
-    fields = [str(key) for key in example.keys()]  # noqa: SIM118
+    fields = [*example.keys()]
     chosen = []
     for kind, given, known in (("inputs", inputs, INPUTS), ("target", target, TARGETS)):
         found = given if given is not None else next((n for n in known if n in fields), None)
         if found not in fields:
+            listed = ", ".join(map(str, fields))
             raise DataError(
-                f"{name}: none of the fields {', '.join(fields)} is known as the {kind}; name it: "
+                f"{name}: none of the fields {listed} is known as the {kind}; name it: "
                 f"jcnn.data.from_source(source, {kind}=...)"
             )
         chosen.append(found)
     return chosen[0], chosen[1]
 
 
-def _is_batch(source: Any, x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether what a source gives is a batch; of numbers, what is given by number is an example."""
+def _is_batch(name: str, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether inputs and targets are those of a batch: as many targets as inputs."""
     fits = y.ndim > 0 and x.ndim > 1 and len(x) == len(y)
-    return fits and (y.dtype.kind != "f" or not hasattr(source, "__getitem__"))
+    if fits and y.dtype.kind == "f":
+        raise DataError(
+            f"{name}: inputs of shape {x.shape} with targets of shape {y.shape} may be a batch or "
+            "one example; say which: jcnn.data.from_source(source, batched=True), or False"
+        )
+    return fits
 
 
 def _image(x: Any) -> tuple[np.ndarray, bool]:
     """An input as an array, and whether its channels were first, as in tensors of PyTorch."""
+    if type(x).__module__.startswith("PIL."):
+        return displayed(x), False
     array = np.asarray(x)
     if not type(x).__module__.startswith("torch") or array.ndim not in (3, 4):
         return array, False

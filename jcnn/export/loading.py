@@ -22,7 +22,7 @@ _TORCH_NAMES = {"running_mean": "mean", "running_var": "var"}
 
 def load_weights(
     model: nnx.Module,
-    source: str | os.PathLike[str] | Mapping[str, Any],
+    source: Any,
     *,
     names: Mapping[str, str] | None = None,
     skip: Sequence[str] = (),
@@ -31,13 +31,14 @@ def load_weights(
 
     `source` is a file that `TrainedModel.save` wrote (`.safetensors`, `.orbax`) or one of a study
     (`best_model.npz`), or a mapping of names to arrays. `names` maps names of the source to names
-    of the network (`jcnn.export.weights(model)` lists them); those that it leaves out keep theirs.
+    of the network (`jcnn.export.weights(model)` lists them); names that are not in it stay as they
+    are.
     Weights of the network that match a pattern of `skip` ("output.*") keep their values.
 
     Tensors of PyTorch, as in a `state_dict`, become arrays of Flax: kernels `(out, in, *window)`
     become `(*window, in, out)`, and without `names`, `weight` becomes `kernel` or `scale`, and
     `running_mean` and `running_var` become `mean` and `var`. The first dense layer after a flatten
-    expects its features in the order of PyTorch, channels first, which no transposition mends.
+    expects its features in the order of PyTorch, channels first, which no transposition can fix.
 
     Raises UsageError if a weight is missing, has another shape, or belongs nowhere.
 
@@ -50,7 +51,17 @@ def load_weights(
     >>> bool((weights(first)[name] == weights(second)[name]).all())
     True
     """
+    if not isinstance(source, (str, os.PathLike, Mapping)):
+        raise UsageError(
+            f"weights from a {type(source).__name__}; expected a file, or a mapping of names to "
+            "arrays, such as TrainedModel.weights()"
+        )
     found = dict(source) if isinstance(source, Mapping) else _read(Path(source))
+    if unknown := sorted({*(names or {})} - {*found}):
+        raise UsageError(
+            f"names: there is no weight called {unknown[0]}; known: {', '.join(found)}"
+        )
+    skip = [skip] if isinstance(skip, str) else skip
     renamed: dict[str, Any] = {}
     for name, value in found.items():
         if name.endswith("num_batches_tracked"):
@@ -62,6 +73,8 @@ def load_weights(
         array = np.asarray(value.detach().cpu().float() if is_tensor else value)
         if is_tensor and own.rpartition(".")[2] == "kernel" and array.ndim in _FROM_TORCH:
             array = array.transpose(_FROM_TORCH[array.ndim])
+        if own in renamed:
+            raise UsageError(f"two weights are called {own}; give one of them another name")
         renamed[own] = array
 
     present = [*arrays(model)]
@@ -92,9 +105,7 @@ def _read(path: Path) -> dict[str, Any]:
 
         return dict(load_file(path))
     except ImportError as error:
-        raise UsageError(
-            "a .safetensors file needs safetensors: pip install 'jcnn[export]'"
-        ) from error
+        raise UsageError(f"{path}: needs {error.name}: pip install 'jcnn[export]'") from error
     except Exception as error:  # of whatever the readers raise
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: cannot be read: {reason}") from error

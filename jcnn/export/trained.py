@@ -1,6 +1,7 @@
 """A trained network with everything that its use needs: weights, normalization, classes."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,9 +46,24 @@ class TrainedModel:
     test: Mapping[str, float] = field(default_factory=dict)
     data: str = ""
 
+    def __post_init__(self) -> None:
+        """Keep a copy of the network in evaluation mode; raise UsageError for another dtype."""
+        if np.dtype(self.input_dtype) not in (np.uint8, np.float32):
+            raise UsageError(f"input_dtype={self.input_dtype}; expected uint8 or float32")
+        model = nnx.clone(self.model)
+        model.eval()
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+
     def __call__(self, inputs: Any, *, batch_size: int = 256) -> np.ndarray:
-        """Return the outputs for raw inputs."""
-        return predict(self.model, np.asarray(inputs), self._data, batch_size=batch_size)
+        """Return the outputs for raw inputs. Raises UsageError for inputs of another shape."""
+        inputs = np.asarray(inputs)
+        if inputs.shape[1:] != self.input_shape or not len(inputs):
+            raise UsageError(
+                f"inputs have shape {inputs.shape}; expected (n, "
+                f"{', '.join(map(str, self.input_shape))}) with n of at least 1"
+            )
+        return predict(self.model, inputs, self._data, batch_size=batch_size)
 
     def classify(self, inputs: Any) -> list[str]:
         """Return the name of the most probable class of each raw input.
@@ -95,7 +111,7 @@ class TrainedModel:
             ]
             model = nnx.merge(graph, nnx.from_flat_state(leaves, cls=type(state)), copy=True)
             outputs: Array = model(normalize(inputs, data))
-            return outputs
+            return outputs.astype(jnp.float32)
 
         return apply
 
@@ -111,7 +127,7 @@ class TrainedModel:
             "mean": np.asarray(self.mean).tolist(),
             "std": np.asarray(self.std).tolist(),
             "combination": dict(self.levels),
-            "test": dict(self.test),
+            "test": {name: float(value) for name, value in self.test.items()},
         }
         if self.classes is not None:
             about["classes"] = list(self.classes)
@@ -180,4 +196,7 @@ def _names(model: nnx.Module) -> dict[tuple[Any, ...], str]:
             continue
         shown = path[len(hidden) :] if path[: len(hidden)] == hidden else path
         names[path] = ".".join(map(str, shown))
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise UsageError(f"two weights are called {twice[0]}; rename one, without dots in its name")
     return names

@@ -1,10 +1,12 @@
 """The network of a study's best combination, with its weights."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import numpy as np
 
+from jcnn.analysis.labels import label
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
 from jcnn.errors import UsageError
@@ -12,6 +14,7 @@ from jcnn.export import TrainedModel, set_weights
 from jcnn.study.plan import Plan
 from jcnn.study.prepare import prepare
 from jcnn.study.retrain import retraining
+from jcnn.study.storage.ledger import Ledger
 from jcnn.study.storage.weights import keep_weights, read_weights
 
 
@@ -28,9 +31,10 @@ def best_model(
     `seed` is by default the one with the best validation value among those that were trained. With
     `with_validation`, the network is trained on the training and the validation examples together,
     as a last step after everything has been chosen. With `directory`, the study's own, the weights
-    are kept there, and are not trained again.
+    of the best run are kept there, and are not trained again.
 
-    Raises UsageError if no combination was trained to the end, or if it cannot be trained again.
+    Raises UsageError if no combination was trained to the end, if the run cannot be trained again,
+    or if code, data or versions have changed since, so that it would be another one.
 
     >>> from jcnn.study import Study
     >>> study = Study(factors={"activation": ["tanh"]}, learning_rates=[0.1], seeds=1, epochs=1)
@@ -41,12 +45,23 @@ def best_model(
     rows = result.answer.rows
     if not rows:
         raise UsageError("no combination was trained to the end, so there is no best network")
-    row = rows[0]
+    row, is_best = rows[0], seed is None and result.form is None
+    if study.combinations[row.combination : row.combination + 1] == [] or (
+        study.combinations[row.combination].names() != dict(row.levels)
+    ):
+        raise UsageError(f"the result is not of this study, which has no {label(row.levels)}")
     seed = best_seed(result, row) if seed is None else seed
     prepared = prepare(study, with_validation=with_validation)
     job, start = retraining(study, row.combination, row.learning_rate, [seed], prepared)
     place = None if directory is None else Path(directory)
-    kept = None if place is None else read_weights(place, job.runs[0].key, with_validation)
+    key, kept = job.runs[0].key, None
+    if place is not None:
+        if is_best and not Ledger(place, read_only=True).outcomes([key]):
+            raise UsageError(
+                f"{place} has no such run of {label(row.levels) or 'the model'}: code, data or "
+                f"versions have changed since; train it again with `jcnn compare {place}`"
+            )
+        kept = read_weights(place, key, with_validation)
     if kept is None:
         training = start()
         for _ in training.run():
@@ -70,8 +85,9 @@ def best_model(
         test,
         dataset.name,
     )
-    if place is not None and kept is None:
-        keep_weights(place, trained.weights(), test, job.runs[0].key, with_validation)
+    if place is not None and kept is None and is_best:
+        with contextlib.suppress(OSError):  # the network is not lost with the directory
+            keep_weights(place, trained.weights(), test, key, with_validation)
     return trained
 
 

@@ -151,6 +151,6 @@ def _outputs(dataset: Dataset, task: training.Task) -> int:
     if task.name == "classification":
         return dataset.num_classes or 0
     targets = dataset.train_targets
-    if targets.dtype == np.int32:  # dense labels: an output per class
+    if targets.ndim > 2 and targets.dtype == np.int32:  # dense labels: an output per class
         return int(targets.max()) + 1
     return 1 if targets.ndim == 1 else targets.shape[-1]

@@ -126,7 +126,7 @@ def inspect_model(study: Study, result: Result, directory: Path | None = None) -
             epochs = training.epochs
             samples.append(recorder.sample(training.model(0)))
     model = training.model(0)
-    if directory is not None:
+    if directory is not None and result.form is None:
         keep_weights(directory, weights(model), training.outcomes[0].test, job.runs[0].key)
     outputs = predict(model, dataset.test_inputs, data)
     example = _correct_example(outputs, dataset)

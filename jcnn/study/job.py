@@ -16,6 +16,7 @@ from jcnn import data as datasets
 from jcnn import engine, training
 from jcnn.analysis.labels import label
 from jcnn.diagnosis.monitor import make_watch
+from jcnn.errors import UsageError
 from jcnn.export import weights
 from jcnn.study.allocation import Wanted
 from jcnn.study.augmentation_check import check_augmentation
@@ -78,6 +79,11 @@ class Job:
             ema_decay=plan.ema_decay,
             accumulation_steps=plan.accumulation_steps,
         )
+        if self.recipe.total_steps < plan.accumulation_steps:
+            raise UsageError(
+                f"accumulation_steps={plan.accumulation_steps}, but a run has only "
+                f"{self.recipe.total_steps} steps; use fewer, or smaller batches"
+            )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.label += f" ({self.epochs} epochs)" * short
         self.failures: dict[int, str] = {}

@@ -28,23 +28,24 @@ def prepare(plan: Plan, *, with_validation: bool = False) -> Prepared:
 
 
 def _load(plan: Plan) -> datasets.Dataset:
-    if isinstance(plan.data, datasets.Dataset):
-        return plan.data
     if plan.resize is not None and not plan.named_data:
         raise UsageError("resize is for folders and archives of images; resize the arrays first")
+    if isinstance(plan.data, datasets.Dataset):
+        return plan.data
     if plan.named_data:
         return datasets.load(plan.data, data_dir=plan.data_dir, resize=plan.resize)
     parts = plan.data
-    if not isinstance(parts, (tuple, list)):
-        return datasets.from_source(parts)
+    is_source = not isinstance(parts, tuple) and datasets.is_source(parts)
+    if is_source or not isinstance(parts, (tuple, list)):
+        plan.data = datasets.from_source(parts)  # an iterator can be read only once
+        return plan.data
     if isinstance(parts, tuple) and len(parts) in (2, 3) and all(map(datasets.is_source, parts)):
         names = ("source", "test") if len(parts) == 2 else ("source", "validation", "test")
-        return datasets.from_source(**dict(zip(names, parts, strict=True)))
+        plan.data = datasets.from_source(**dict(zip(names, parts, strict=True)))
+        return plan.data
     if len(parts) in (2, 4):
         test = dict(zip(("test_inputs", "test_targets"), parts[2:], strict=False))
         return datasets.from_arrays(parts[0], parts[1], **test)
-    if isinstance(parts, list):
-        return datasets.from_source(parts)
     raise UsageError(
         f"data is a {type(parts).__name__} of {len(parts)}; expected a name, a path, (inputs, "
         "targets), (inputs, targets, test_inputs, test_targets), (train, validation, test) with "

@@ -1,5 +1,6 @@
 """The main job: train combinations over seeds and learning rates, as a few programs."""
 
+import copy
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -57,8 +58,8 @@ class Study(Plan):
     epoch, from the first (see `Result.why`).
 
     `ema_decay` evaluates the moving average of the weights, and `accumulation_steps` averages the
-    gradients of so many batches for one update. `warm_start` is a file of weights, or a function of
-    the model that sets them (`jcnn.export.load_weights`).
+    gradients of that many batches for one update. `warm_start` is a file of weights, or a
+    function of the model that sets them (`jcnn.export.load_weights`).
 
     The model is a function or class that returns a module of Flax NNX, Linen or Equinox, or a pair
     `(init, apply)`; `call` and `output` say how it is called, and which of its outputs is used, as
@@ -122,7 +123,7 @@ class Study(Plan):
             [combination.names() for combination in self.combinations],
             test_examples=len(dataset.test_inputs),
             metrics=task.directions(),
-            trainer=partial(best_model, self, directory=directory),
+            trainer=partial(best_model, copy.copy(self), directory=directory),
         )
         keep, trials = self._open(directory, self.all_jobs(prepared), empty)
         if dataset.remarks:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from jcnn.errors import UsageError
+
 
 def update_average(average: Any, params: Any, step: Array, decay: float) -> Any:
     """Return the exponential moving average of the weights after step number `step` (from 0).
@@ -14,7 +16,7 @@ def update_average(average: Any, params: Any, step: Array, decay: float) -> Any:
     ``average += (1 - d) (params - average)`` with ``d = min(decay, (1 + step) / (10 + step))``, so
     that the first steps do not weigh on the average of a short training.
 
-    >>> float(update_average(jnp.zeros(()), jnp.ones(()), jnp.int32(0), 0.99))
+    >>> round(float(update_average(jnp.zeros(()), jnp.ones(()), jnp.int32(0), 0.99)), 3)
     0.9
     """
     done = step.astype(jnp.float32)
@@ -39,6 +41,12 @@ def evaluated_params(params: Any, average: Any, optimizer_state: Any) -> Any:
         return params
     from optax import contrib  # takes a tenth of a second to import
 
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (found[0].z, params)]
+    if len(found) > 1 or structures[0] != structures[1]:
+        raise UsageError(
+            "a schedule-free optimizer averages all weights, so it cannot be a part of "
+            "multi_transform or masked"
+        )
     averaged = contrib.schedule_free_eval_params(found[0], params)
     return jax.tree.map(lambda new, old: new.astype(old.dtype), averaged, params)
 

@@ -65,6 +65,8 @@ def test_grain():
     check(from_source(dataset))
     check(from_source(dataset.batch(7)))
     check(from_source(dataset.to_iter_dataset()))
+    few = dataset.filter(lambda example: example["label"] != 3)
+    check(from_source(few), IMAGES[LABELS != 3], LABELS[LABELS != 3])
     doubled = from_source(dataset.map(lambda example: {**example, "image": example["image"] // 2}))
     assert doubled.train_inputs.max() <= 127
 
@@ -94,8 +96,55 @@ def test_batches():
     check(from_source(PAIRS))
     values = from_source([(x, np.float32(y)) for x, y in PAIRS])
     assert values.task == "regression"
-    vectors = from_source([(x, np.full(8, y, np.float32)) for x, y in PAIRS])
-    assert vectors.train_targets.shape == (32, 8)
+    vectors = [(x, np.full(8, y, np.float32)) for x, y in PAIRS]
+    assert from_source(vectors, batched=False).train_targets.shape == (32, 8)
+    floats = [(IMAGES[i : i + 8], LABELS[i : i + 8].astype(np.float32)) for i in range(0, 40, 8)]
+    for source in (floats, iter(floats)):
+        assert from_source(source, batched=True).train_targets.shape == (32,)
+    for source in (vectors, floats, iter(floats)):
+        with pytest.raises(DataError, match=r"may be a batch or one example; say which"):
+            from_source(source)
+
+
+def test_images_of_pillow_are_read_as_displayed():
+    from PIL import Image
+
+    rgb = RNG.integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    palettes = [Image.fromarray(x).quantize(4) for x in rgb]
+    data = from_source([(image, i % 2) for i, image in enumerate(palettes)])
+    shown = np.stack([np.asarray(image.convert("RGB")) for image in palettes])
+    check(data, shown, np.arange(12) % 2)
+    clear = Image.new("RGBA", (8, 8), (1, 2, 3, 0))
+    with pytest.raises(DataError, match="transparent pixels"):
+        from_source([(clear, 0), (clear, 1)])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_parts_that_name_their_classes_differently():
+    import datasets
+
+    def part(names):
+        features = datasets.Features(
+            {"x": datasets.Array2D((4, 4), "float32"), "label": datasets.ClassLabel(names=names)}
+        )
+        rows = {"x": np.zeros((4, 4, 4), np.float32).tolist(), "label": [0, 1, 0, 1]}
+        return datasets.Dataset.from_dict(rows, features=features)
+
+    both = {"train": part(["a", "b"]), "test": part(["b", "a"])}
+    with pytest.raises(DataError, match="the classes of the test part are b, a, those of the tra"):
+        from_source(both)
+
+
+def test_a_generator_is_read_once_by_a_study():
+    settings = SMALL | {"model": "mlp", "factors": {"hidden": [(4,)]}, "batch_size": 8}
+    study = Study(data=(pair for pair in PAIRS), **settings)
+    first = study.run()
+    assert study.run().records[0].outcome.test == first.records[0].outcome.test
+    assert first.best_model().test
+    study = Study(data=(PAIRS[:24], PAIRS[24:32], PAIRS[32:]), **settings)
+    assert study.prepare().dataset.validation_inputs is not None
+    batches = [(IMAGES[:20], LABELS[:20]), (IMAGES[20:], LABELS[20:])]
+    check(Study(data=batches, **settings).prepare().dataset)
 
 
 def test_a_study_takes_them():

@@ -14,7 +14,7 @@ from flax import nnx
 import jcnn
 from jcnn import models
 from jcnn.errors import UsageError
-from jcnn.export import FORMATS, TrainedModel, set_weights, weights
+from jcnn.export import FORMATS, TrainedModel, load_weights, set_weights, weights
 from tests.adapters.networks import EquinoxNet, LinenNet, NnxNet
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.uint8)
@@ -131,7 +131,7 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
         network.save(tmp_path / "net.pt")
     with pytest.raises(UsageError, match="is not a directory"):
         network.save(tmp_path / "none" / "net.onnx")
-    with pytest.raises(UsageError, match="batch=2 fixes the number of inputs"):
+    with pytest.raises(UsageError, match="batch=2: a .orbax file has weights alone"):
         network.save(tmp_path / "net.orbax", batch=2)
     (tmp_path / "own.orbax").mkdir()
     (tmp_path / "own.orbax" / "thesis.txt").write_text("mine")
@@ -143,6 +143,45 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
         with pytest.raises(UsageError, match=r"pip install 'jcnn\[export\]'"):
             network.save(tmp_path / f"net.{kind}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.orbax"]
+
+
+def test_mistakes_are_one_clear_line(tmp_path):
+    network = trained("jcnn")
+    for images in (IMAGES[:0], IMAGES[0], IMAGES[:, :5]):
+        with pytest.raises(UsageError, match=r"expected \(n, 8, 8, 1\) with n of at least 1"):
+            network(images)
+    for batch in (0, -1):
+        with pytest.raises(UsageError, match="expected a whole number of inputs, at least 1"):
+            network.save(tmp_path / "net.onnx", batch=batch)
+    with pytest.raises(UsageError, match="expected uint8 or float32"):
+        TrainedModel(network.model, network.mean, network.std, (8, 8, 1), np.float64)
+    (tmp_path / "net.orbax").write_text("a file")
+    with pytest.raises(UsageError, match="is a file; choose another name for the folder"):
+        network.save(tmp_path / "net.orbax")
+    given = network.weights()
+    for options, message in (
+        ({"names": {"typo": "x"}}, "there is no weight called typo"),
+        ({"names": {"conv1.bias": "conv2.bias"}}, "two weights are called conv2.bias"),
+        ({"skip": "head.*"}, r"no weight is called head\.\*"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_weights(network.model, given, **options)
+    with pytest.raises(UsageError, match="weights from a list; expected a file"):
+        load_weights(network.model, [1])
+
+
+def test_names_that_collide():
+    parameters = {"a.b": jnp.ones((2, 2)), "a": {"b": jnp.ones((2, 2))}}
+    with pytest.raises(UsageError, match=r"two weights are called a\.b"):
+        weights(jcnn.adapt(lambda p, x: x @ p["a.b"] @ p["a"]["b"], parameters))
+
+
+def test_a_network_is_evaluated():
+    model = models.lenet((8, 8, 1), 3, normalization=jcnn.layers.BatchNorm, rngs=nnx.Rngs(0))
+    model.train()
+    network = TrainedModel(model, np.zeros(1, np.float32), np.ones(1, np.float32), (8, 8, 1))
+    first = network(IMAGES)
+    np.testing.assert_allclose(network(IMAGES[:1]), first[:1], rtol=1e-4, atol=1e-5)
 
 
 def test_a_file_is_replaced_whole(tmp_path):

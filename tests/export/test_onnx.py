@@ -106,6 +106,13 @@ OPERATIONS = {
     "logic": lambda x: jnp.where((x > 0) & ~(x > 1) | (x == 2), x * x * x, -x).mean(axis=(1, 2)),
     "logarithms": lambda x: jnp.log1p(x * x).sum((1, 2)) + jnp.expm1(-(x * x)).mean((1, 2)),
     "minima": lambda x: -nnx.max_pool(-x, (2, 2), strides=(2, 2))[:, 0, 0],
+    "stacked": lambda x: jnp.stack([x, -x], axis=1).max(axis=(1, 2, 3)),
+    "tiled": lambda x: jnp.concatenate([x[:, 0, 0], jnp.tile(jnp.eye(3)[:1], (x.shape[0], 1))], 1),
+    "remainder": lambda x: (x % 2.0).sum((1, 2)) + jnp.any(x > 2, axis=(1, 2)).astype(jnp.float32),
+    "centred": lambda x: (x - x.mean(0, keepdims=True)).sum((1, 2)) + x[:, 0, 0],
+    "clipped": lambda x: jnp.take(
+        jnp.arange(12.0).reshape(4, 3), (5 * x[:, 0, 0, 0]).astype(jnp.int32), 0, mode="clip"
+    ),
     "split": lambda x: sum(jnp.split(x, 2, axis=1)).mean(axis=(1, 2)),
     "product": lambda x: jnp.einsum("bhwc,bhwd->bcd", x, jnp.sin(x)).reshape(x.shape[0], -1) / 9,
     "broadcast": lambda x: jnp.concatenate([x[:, 0, 0], jnp.ones((x.shape[0], 2))], axis=1),

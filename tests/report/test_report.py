@@ -171,7 +171,7 @@ def test_the_commands(tmp_path, capsys, monkeypatch):
 
 
 def test_what_keeps_the_network_from_being_pictured_is_said(tmp_path, capsys, monkeypatch):
-    def broken(study, result):
+    def broken(study, result, directory):
         raise RuntimeError("no room\nfor it")
 
     out = tmp_path / "study"

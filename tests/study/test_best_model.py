@@ -101,6 +101,51 @@ def test_of_one_combination_in_memory():
     assert accuracy(trained) == pytest.approx(trained.test["accuracy"], abs=1e-6)
 
 
+def test_a_study_that_was_interrupted_after_another(finished, tmp_path):
+    import shutil
+
+    copied = tmp_path / "x"
+    shutil.copytree(finished[2], copied)
+    other = Study(**SMALL | {"factors": {"activation": ["gelu", "elu"]}})
+    text = (copied / "study.toml").read_text()
+    from jcnn.study.storage.directory import StudyDirectory
+
+    StudyDirectory(copied).write_study(other.describe())
+    assert (copied / "study.toml").read_text() != text
+    with pytest.raises(UsageError, match="is of another study than the one that finished here"):
+        read_result(copied).best_model()
+    with pytest.raises(UsageError, match="the result is not of this study, which has no activ"):
+        best_model(other, finished[1])
+
+
+def test_code_or_data_that_changed(finished, monkeypatch):
+    from jcnn.study.storage import run_key
+
+    monkeypatch.setattr(run_key, "of_numerics", lambda: {"jcnn": "another version"})
+    with pytest.raises(UsageError, match="code, data or versions have changed since"):
+        read_result(finished[2]).best_model()
+
+
+def test_a_directory_that_cannot_be_written(finished, monkeypatch):
+    _, result, directory = finished
+    (directory / "best_model.npz").unlink(missing_ok=True)
+
+    def fail(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setitem(best_model.__globals__, "keep_weights", fail)
+    assert result.best_model().test
+
+
+def test_other_seeds_do_not_replace_the_best(finished):
+    _, result, directory = finished
+    result.best_model()
+    kept = (directory / "best_model.npz").read_bytes()
+    for run in result.chosen(result.ranking()[0]):
+        result.best_model(seed=run.seed)
+    assert (directory / "best_model.npz").read_bytes() == kept
+
+
 def test_a_result_without_its_study(finished):
     from dataclasses import replace
 

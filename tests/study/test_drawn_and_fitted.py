@@ -74,7 +74,9 @@ def test_steps_and_seeds_draw_apart_runs_alike_and_evaluation_not_at_all():
             io_callback(lambda k: drawn.append(tuple(k.tolist())), None, jax.random.key_data(key))
         return pooling.avg_pool(x, window_shape, strides, padding)
 
-    one = study(factors={"pooling": [recording]}, epochs=1)
+    # More than one run per device, or they are vmapped, which callbacks do not take.
+    seeds = 2 * jax.local_device_count()
+    one = study(factors={"pooling": [recording]}, epochs=1, seeds=seeds)
     group = compiled(one)
     seen = []
     for _ in range(2):

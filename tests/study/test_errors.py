@@ -72,7 +72,8 @@ def test_nothing_is_left_of_a_study_that_fails(tmp_path):
         ({"factors": {"rngs": [1]}}, "'rngs' is not a factor"),
         ({"factors": {"activation": [lambda x: x, lambda x: x]}}, "pass a mapping of names"),
         ({"factors": {"optimizer": [lambda rate: None]}}, "is not an optimizer"),
-        ({"data": {"x": 1}}, "expected a name, a path"),
+        ({"data": {"x": 1}}, "expected one called train"),
+        ({"data": (1,)}, "expected a name, a path"),
     ],
 )
 def test_errors_say_what_to_change(keywords, message):

@@ -101,6 +101,28 @@ def test_gradients_are_accumulated():
     assert max(rates) > rates[-1] == 0.0
 
 
+def test_accumulation_of_more_steps_than_there_are():
+    with pytest.raises(UsageError, match="accumulation_steps=1000, but a run has only 8 steps"):
+        Study(**MLP | {"epochs": 1, "accumulation_steps": 1000}).run()
+
+
+def test_a_schedule_free_part_is_refused():
+    params = {"a": jnp.ones(2), "b": jnp.ones(2)}
+    optimizer = optax.masked(contrib.schedule_free_sgd(0.1), {"a": True, "b": False})
+    with pytest.raises(UsageError, match="averages all weights"):
+        evaluated_params(params, (), optimizer.init(params))
+
+
+def test_signals_and_tables_are_mixed():
+    shares = [
+        float(augmentation.cutmix(1.0).mix(jax.random.key(i), jnp.ones((4, 64, 1, 2)))[1])
+        for i in range(100)
+    ]
+    assert np.mean([share == 1 for share in shares]) < 0.1
+    table, _ = augmentation.mixup(0.5).mix(jax.random.key(0), jnp.ones((4, 9)))
+    assert table.shape == (4, 9)
+
+
 @pytest.mark.parametrize("name", ["mixup:0.4", "cutmix:1.0"])
 def test_targets_are_mixed_like_the_images(name):
     mixing = names.lookup("augmentation", name)

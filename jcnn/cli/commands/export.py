@@ -32,7 +32,11 @@ def add(commands: Any) -> None:
         help=f"the file to write, such as model.onnx, or {', '.join(FORMATS)} alone for a file in "
         "the study's directory",
     )
-    parser.add_argument("--metric", metavar="METRIC", help="the metric that says which is the best")
+    parser.add_argument(
+        "--metric",
+        metavar="METRIC",
+        help="the metric that says which is the best (default: the study's)",
+    )
     parser.add_argument(
         "--seed", type=int, help="the seed of the run (default: the best one on validation)"
     )

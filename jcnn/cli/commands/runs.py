@@ -60,9 +60,13 @@ def add(commands: Any) -> None:
         "export", help="write all runs of a study as a table, or to an experiment tracker"
     )
     exporting.add_argument("directory", help="the study's directory")
-    exporting.add_argument("file", nargs="?", help="the file to write: .csv, .json or .parquet")
     exporting.add_argument(
-        "--to", metavar="TRACKER", help="wandb:PROJECT, mlflow:URI or tensorboard:FOLDER"
+        "file", nargs="?", help="the file to write: .csv, .json or .parquet (default: none)"
+    )
+    exporting.add_argument(
+        "--to",
+        metavar="TRACKER",
+        help="wandb:PROJECT, mlflow:URI or tensorboard:FOLDER (default: a file)",
     )
     add_output_arguments(exporting)
     exporting.set_defaults(run=_export)

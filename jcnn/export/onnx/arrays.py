@@ -5,12 +5,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from jax.lax import GatherScatterMode
 
 from jcnn.errors import UsageError
 from jcnn.export.onnx.dtypes import dtype_of
 from jcnn.export.onnx.graph import Graph, Value
 
-_INT64 = 7  # onnx.TensorProto.INT64
+# Of onnx.TensorProto.
+_INT32, _INT64, _BOOL = 6, 7, 9
 
 
 def _reshape(graph: Graph, equation: Any, x: Value, *_: Value) -> Value:
@@ -93,6 +95,41 @@ def padded(graph: Graph, x: Value, around: Sequence[tuple[int, int]], filling: V
     return graph.add("Pad", x, np.array(pads, np.int64), filling)
 
 
+def _stack(graph: Graph, equation: Any, *values: Value) -> str:
+    axis = np.array([equation.params["axis"]], np.int64)
+    return graph.add("Concat", *(graph.add("Unsqueeze", value, axis) for value in values),
+                     axis=int(axis[0]))  # fmt: skip
+
+
+def _unstack(graph: Graph, equation: Any, x: Value) -> list[Value]:
+    axis = equation.params["axis"]
+    parts = range(len(equation.outvars))
+    return [graph.add("Gather", x, np.array(part, np.int64), axis=axis) for part in parts]
+
+
+def _tile(graph: Graph, equation: Any, x: Value, *_: Value) -> str:
+    return graph.add("Tile", x, graph.shape(equation.params["reps"]))
+
+
+def _any(operator: str, graph: Graph, equation: Any, x: Value) -> str:
+    found = _reduce(operator, graph, equation, graph.add("Cast", x, to=_INT32))
+    return graph.add("Cast", found, to=_BOOL)
+
+
+def _size(graph: Graph, equation: Any) -> str:
+    """The size of an axis that depends on the batch, as a value."""
+    dtype = helper_dtype(equation.outvars[0].aval.dtype)
+    size = graph.add("Squeeze", graph.shape([equation.params["dim"]]))
+    return graph.add("Cast", size, to=dtype)
+
+
+def helper_dtype(dtype: Any) -> int:
+    """The number of a dtype in ONNX."""
+    from onnx import helper
+
+    return int(helper.np_dtype_to_tensor_dtype(dtype_of(dtype)))
+
+
 def _reduce(operator: str, graph: Graph, equation: Any, x: Value) -> str:
     axes = equation.params["axes"]
     if operator == "ReduceSum":
@@ -134,6 +171,9 @@ def _gather(graph: Graph, equation: Any, x: Value, indices: Value) -> Value:
         indices = indices.astype(np.int64)
     else:
         indices = graph.add("Cast", indices, to=_INT64)
+    if equation.params["mode"] != GatherScatterMode.PROMISE_IN_BOUNDS:
+        last = np.array([shape[axis] - 1 for axis in axes], np.int64)
+        indices = graph.add("Min", graph.add("Max", indices, np.zeros(1, np.int64)), last)
     rank = len(equation.outvars[0].aval.shape)
     found = graph.add("GatherND", graph.transpose(x, [*axes, *kept]), indices)
     lookups = [axis for axis in range(rank) if axis not in numbers.offset_dims]
@@ -149,6 +189,12 @@ ARRAYS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "rev": _reverse,
     "pad": _pad,
+    "stack": _stack,
+    "unstack": _unstack,
+    "tile": _tile,
+    "dim_as_value": _size,
+    "reduce_or": partial(_any, "ReduceMax"),
+    "reduce_and": partial(_any, "ReduceMin"),
     "reduce_sum": partial(_reduce, "ReduceSum"),
     "reduce_max": partial(_reduce, "ReduceMax"),
     "reduce_min": partial(_reduce, "ReduceMin"),

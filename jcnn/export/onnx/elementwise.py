@@ -108,6 +108,10 @@ def _integer_pow(graph: Graph, equation: Any, x: Value) -> str:
     return graph.add("Pow", x, _one(equation, equation.params["y"]))
 
 
+def _remainder(graph: Graph, equation: Any, a: Value, b: Value) -> str:
+    return graph.add("Mod", a, b, fmod=1)
+
+
 def _round(graph: Graph, equation: Any, x: Value) -> str:
     if equation.params["rounding_method"] == lax.RoundingMethod.TO_NEAREST_EVEN:
         return graph.add("Round", x)
@@ -149,6 +153,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "exp2": _exp2,
     "cbrt": _cbrt,
     "erfc": _erfc,
+    "rem": _remainder,
     "integer_pow": _integer_pow,
     "round": _round,
     "clamp": _clamp,

@@ -66,11 +66,13 @@ def _outputs(graph: Graph, equation: Any, inputs: list[Value]) -> list[Value]:
             *(jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in equation.invars)
         )
         return translate(graph, closed, inputs)
-    if not any(isinstance(value, str) for value in inputs) and _is_fixed(equation):
+    known = not any(isinstance(value, str) for value in inputs) and _is_fixed(equation)
+    if known and name != "dim_as_value":
         return _computed(equation, inputs)
     if name not in TRANSLATIONS:
         raise UsageError(
-            f"the operation {name} of this network has no translation to ONNX; write .stablehlo"
+            f"the operation {name} of this network has no translation to ONNX; fix "
+            "the batch (batch, --batch) if it depends on its size, or write .stablehlo"
         )
     outputs = TRANSLATIONS[name](graph, equation, *inputs)
     return outputs if isinstance(outputs, list) else [outputs]

@@ -47,7 +47,14 @@ def read_result(directory: Path) -> Result:
 
 def _best_model(directory: Path, result: Result, **options: Any) -> TrainedModel:
     """Train the best combination of a stored study once more, or load its weights."""
-    study = Plan(**read_study(directory / "study.toml"))
+    path = directory / "study.toml"
+    described = read_study(path)
+    if tomllib.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(result.study)):
+        raise UsageError(
+            f"{path} is of another study than the one that finished here; finish it first with "
+            f"`jcnn compare {directory}`"
+        )
+    study = Plan(**described)
     return best_model(study, result, directory=directory, **options)
 
 

@@ -12,6 +12,7 @@ from jcnn.errors import UsageError
 
 # The metrics that MLflow takes in one call.
 _MOST_OF_MLFLOW = 1000
+_LONGEST_NAME = 120
 
 TARGETS = "wandb:PROJECT, mlflow:URI or tensorboard:FOLDER"
 
@@ -54,6 +55,9 @@ def export_to(result: Result, target: str) -> int:
     except ImportError as error:
         package = {"mlflow": "mlflow-skinny"}.get(kind, kind)
         raise UsageError(f"--to {target} needs {kind}: pip install {package}") from error
+    except Exception as error:  # of whatever the trackers raise
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"--to {target}: {reason}") from error
     return len(result.records)
 
 
@@ -104,6 +108,7 @@ def _to_wandb(result: Result, project: str) -> None:
         ) as tracked:
             tracked.define_metric("epoch", hidden=True)
             tracked.define_metric("*", step_metric="epoch")
+            tracked.define_metric("layers/*", step_metric="trained_steps")
             for step, row in run.layers:
                 tracked.log({f"layers/{name}": value for name, value in row.items()}
                             | {"trained_steps": step})  # fmt: skip
@@ -148,8 +153,9 @@ def _to_tensorboard(result: Result, folder: str) -> None:
     def scalars(values: Mapping[str, float]) -> Any:
         return Summary(value=[Summary.Value(tag=k, simple_value=v) for k, v in values.items()])
 
-    for run in tracked_runs(result):
-        writer = EventFileWriter(str(Path(folder) / run.name.replace(" ", ",").replace("/", "_")))
+    for number, run in enumerate(tracked_runs(result)):
+        short = run.name.replace(" ", ",").replace("/", "_")[:_LONGEST_NAME]
+        writer = EventFileWriter(str(Path(folder) / f"{number:04d},{short}"))
         settings = {k: str(v) if v is None else v for k, v in run.settings.items()}
         writer.add_event(Event(step=0, summary=hparams_pb(settings)))
         for step, row in run.layers:

@@ -45,8 +45,8 @@ def test_tensorboard(directory, tmp_path, capsys):
     target = f"tensorboard:{tmp_path}"
     assert main(["runs", "export", str(directory), "--to", target]) == 0
     assert capsys.readouterr().out == f"8 runs in {target}\n"
-    for run in tracked_runs(read_result(directory)):
-        read = EventAccumulator(str(tmp_path / run.name.replace(" ", ",")))
+    for number, run in enumerate(tracked_runs(read_result(directory))):
+        read = EventAccumulator(str(tmp_path / f"{number:04d},{run.name}".replace(" ", ",")))
         read.Reload()
         for name in run.epochs[0]:
             assert [(one.step, one.value) for one in read.Scalars(name)] == [
