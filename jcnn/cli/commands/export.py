@@ -28,9 +28,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--to",
         metavar="FILE",
-        required=True,
+        default=FORMATS[0],
         help=f"the file to write, such as model.onnx, or {', '.join(FORMATS)} alone for a file in "
-        "the study's directory",
+        f"the study's directory (default: {FORMATS[0]})",
     )
     parser.add_argument(
         "--metric",
