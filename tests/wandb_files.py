@@ -5,7 +5,10 @@ import struct
 
 def wandb_history(path):
     """The rows of a .wandb file: records of LevelDB's log format in blocks of 32 KiB."""
+    import wandb
     from wandb.proto.wandb_internal_pb2 import Record
+
+    wandb.teardown()  # its service may still be writing
 
     raw, place, parts, rows = path.read_bytes(), 7, b"", {}
     while place + 7 <= len(raw):

@@ -121,10 +121,11 @@ def _to_mlflow(result: Result, uri: str) -> None:
     import mlflow
     from mlflow.entities import Metric, Param
 
-    mlflow.set_tracking_uri(uri)
-    names = (str(result.study.get(part, "")) for part in ("data", "model"))
-    mlflow.set_experiment(" ".join(filter(None, names)) or "jcnn")
-    client = mlflow.MlflowClient()
+    client = mlflow.MlflowClient(uri)  # which leaves the process's tracking URI as it is
+    parts = (str(result.study.get(part, "")) for part in ("data", "model"))
+    name = " ".join(filter(None, parts)) or "jcnn"
+    known = client.get_experiment_by_name(name)
+    experiment = client.create_experiment(name) if known is None else known.experiment_id
     for run in tracked_runs(result):
         metrics = [
             Metric(name, float(value), 0, epoch)
@@ -138,10 +139,12 @@ def _to_mlflow(result: Result, uri: str) -> None:
             for name, value in row.items()
         ]
         parameters = [Param(name, str(value)) for name, value in run.settings.items()]
-        with mlflow.start_run(run_name=run.name, tags={"group": run.group}) as tracked:
-            client.log_batch(tracked.info.run_id, params=parameters)
-            for first in range(0, len(metrics), _MOST_OF_MLFLOW):
-                client.log_batch(tracked.info.run_id, metrics[first : first + _MOST_OF_MLFLOW])
+        tags = {"group": run.group}
+        identity = client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
+        client.log_batch(identity, params=parameters)
+        for first in range(0, len(metrics), _MOST_OF_MLFLOW):
+            client.log_batch(identity, metrics[first : first + _MOST_OF_MLFLOW])
+        client.set_terminated(identity)
 
 
 def _to_tensorboard(result: Result, folder: str) -> None:

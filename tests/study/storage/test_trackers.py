@@ -64,7 +64,9 @@ def test_mlflow(directory, tmp_path):
     import mlflow
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    before = mlflow.get_tracking_uri()
     assert export_to(read_result(directory), f"mlflow:{uri}") == 8
+    assert mlflow.get_tracking_uri() == before
     client = mlflow.MlflowClient(uri)
     (experiment,) = (each for each in client.search_experiments() if each.name == "arrays mlp")
     found = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
@@ -72,6 +74,7 @@ def test_mlflow(directory, tmp_path):
         tracked = found[run.name]
         assert tracked.data.params == {name: str(value) for name, value in run.settings.items()}
         assert tracked.data.tags["group"] == run.group
+        assert tracked.info.status == "FINISHED"
         for name, value in run.final.items():
             assert tracked.data.metrics[name] == pytest.approx(value)
         history = client.get_metric_history(tracked.info.run_id, "validation/loss")
