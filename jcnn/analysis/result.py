@@ -176,7 +176,9 @@ class Result:
         Raises UsageError if the result does not know its study.
         """
         if self.trainer is None:
-            raise UsageError("this result does not know its study: jcnn.study.best_model(study, …)")
+            raise UsageError(
+                "this result does not know its study; call jcnn.study.best_model(study, result)"
+            )
         return self.trainer(self, seed=seed, with_validation=with_validation)
 
     def curves(self) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jcnn.data.errors import DataError
 from jcnn.data.items import Item
-from jcnn.data.reading import reading
+from jcnn.data.reading import blaming, reading
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -68,18 +68,8 @@ class OpenImage(NamedTuple):
 
         Raises DataError if a pixel is transparent: the file does not say what is behind it.
         """
-        from PIL import Image
-
-        image = self.image
-        if image.has_transparency_data and _is_transparent(image):
-            raise DataError(
-                f"{self.path}: image has transparent pixels, whose color depends on the "
-                "background; put it on one first (PIL.Image.alpha_composite)"
-            )
-        image = image.convert(self.kind.mode)
-        if self.orientation in _UPRIGHT:
-            image = image.transpose(Image.Transpose[_UPRIGHT[self.orientation]])
-        return np.asarray(image).reshape(self.kind.height, self.kind.width, -1)
+        with blaming(self.path):
+            return displayed(self.image).reshape(self.kind.height, self.kind.width, -1)
 
 
 @contextmanager
@@ -140,14 +130,20 @@ def displayed(image: "Image.Image") -> np.ndarray:
     Other kinds, such as 16 bits per channel, stay as they are. Raises DataError if a pixel is
     transparent.
     """
-    from PIL import ImageOps
+    from PIL import Image
 
     if image.mode not in (*_GREY_MODES, *_COLOR_MODES):
         return np.asarray(image)
     if image.has_transparency_data and _is_transparent(image):
-        raise DataError("an image has transparent pixels; put it on a background first")
-    upright = ImageOps.exif_transpose(image)
-    return np.asarray(upright.convert("L" if image.mode in _GREY_MODES else "RGB"))
+        raise DataError(
+            "image has transparent pixels, whose color depends on the background; put it on one "
+            "first (PIL.Image.alpha_composite)"
+        )
+    orientation = _orientation(image)
+    shown = image.convert("L" if image.mode in _GREY_MODES else "RGB")
+    if orientation in _UPRIGHT:
+        shown = shown.transpose(Image.Transpose[_UPRIGHT[orientation]])
+    return np.asarray(shown)
 
 
 def _too_large(path: Item) -> DataError:

@@ -68,7 +68,7 @@ def from_source(
     remarks: list[str] = []
     if source is None:
         raise DataError(f"{name} is None; expected a data set (see jcnn.data.from_source)")
-    if isinstance(source, Mapping) or _is_dict_of_parts(source):
+    if hasattr(source, "keys"):
         given, remarks = _by_part(name, source)
         test = given.get("test") if test is None else test
         validation = given.get("validation") if validation is None else validation
@@ -115,10 +115,6 @@ def is_source(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], (tuple, Mapping))
     return isinstance(value, (tuple, Mapping)) or not hasattr(value, "__array__")
-
-
-def _is_dict_of_parts(source: Any) -> bool:
-    return hasattr(source, "keys") and not isinstance(source, np.ndarray)
 
 
 def _by_part(name: str, source: Any) -> tuple[dict[str, Any], list[str]]:

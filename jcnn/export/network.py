@@ -1,5 +1,6 @@
 """What a file of a network is written from."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,3 +36,15 @@ class Network(Protocol):
 
     def about(self) -> dict[str, Any]:
         """Return what the files say about the network."""
+
+
+def texts(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a file says about a network as strings; other values become JSON.
+
+    >>> texts({"data": "digits", "input_shape": [8, 8, 1]})
+    {'data': 'digits', 'input_shape': '[8, 8, 1]'}
+    """
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in about.items()
+    }

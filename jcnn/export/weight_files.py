@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jcnn.errors import UsageError
-from jcnn.export.network import Network
+from jcnn.export.network import Network, texts
 
 
 def to_safetensors(network: Network) -> bytes:
@@ -21,12 +21,8 @@ def to_safetensors(network: Network) -> bytes:
         raise UsageError(
             "a .safetensors file needs safetensors: pip install 'jcnn[export]'"
         ) from error
-    about = {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in network.about().items()
-    }
     arrays = {name: np.array(value, order="C") for name, value in network.weights().items()}
-    content: bytes = save(arrays, metadata=about)
+    content: bytes = save(arrays, metadata=texts(network.about()))
     return content
 
 

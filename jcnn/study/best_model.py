@@ -1,6 +1,5 @@
 """The network of a study's best combination, with its weights."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -46,9 +45,8 @@ def best_model(
     if not rows:
         raise UsageError("no combination was trained to the end, so there is no best network")
     row, is_best = rows[0], seed is None and result.form is None
-    if study.combinations[row.combination : row.combination + 1] == [] or (
-        study.combinations[row.combination].names() != dict(row.levels)
-    ):
+    known = {index: each.names() for index, each in enumerate(study.combinations)}
+    if known.get(row.combination) != dict(row.levels):
         raise UsageError(f"the result is not of this study, which has no {label(row.levels)}")
     seed = best_seed(result, row) if seed is None else seed
     prepared = prepare(study, with_validation=with_validation)
@@ -86,8 +84,7 @@ def best_model(
         dataset.name,
     )
     if place is not None and kept is None and is_best:
-        with contextlib.suppress(OSError):  # the network is not lost with the directory
-            keep_weights(place, trained.weights(), test, key, with_validation)
+        keep_weights(place, trained.weights(), test, key, with_validation)
     return trained
 
 

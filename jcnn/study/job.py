@@ -16,7 +16,6 @@ from jcnn import data as datasets
 from jcnn import engine, training
 from jcnn.analysis.labels import label
 from jcnn.diagnosis.monitor import make_watch
-from jcnn.errors import UsageError
 from jcnn.export import weights
 from jcnn.study.allocation import Wanted
 from jcnn.study.augmentation_check import check_augmentation
@@ -24,7 +23,6 @@ from jcnn.study.builders import Builders
 from jcnn.study.factors import DEFAULTS, TRACED, Combination
 from jcnn.study.model_error import ModelError, described, reason
 from jcnn.study.plan import Plan
-from jcnn.study.prepare import Prepared
 from jcnn.study.storage import run_key
 from jcnn.training.schedules import Schedule
 
@@ -79,11 +77,6 @@ class Job:
             ema_decay=plan.ema_decay,
             accumulation_steps=plan.accumulation_steps,
         )
-        if self.recipe.total_steps < plan.accumulation_steps:
-            raise UsageError(
-                f"accumulation_steps={plan.accumulation_steps}, but a run has only "
-                f"{self.recipe.total_steps} steps; use fewer, or smaller batches"
-            )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.label += f" ({self.epochs} epochs)" * short
         self.failures: dict[int, str] = {}
@@ -149,8 +142,13 @@ class Job:
         """Record `reason` for every combination that still has runs to train."""
         self.failures |= {self.indices[run.member]: reason for run in self.runs}
 
-    def compile(self, capacity: int | None = None) -> engine.CompiledGroup:
-        """Compile the programs for these runs, with room for `capacity` runs of the group."""
+    def compile(
+        self, capacity: int | None = None, *, measured: bool = True
+    ) -> engine.CompiledGroup:
+        """Compile the programs for these runs, with room for `capacity` runs of the group.
+
+        Unless `measured`, layers are not, although the study has `diagnose`.
+        """
         trainable = self._trainable
         # Members that differ in numbers alone have the same initial values. No run uses the builder
         # of a kind that cannot be trained.
@@ -158,7 +156,7 @@ class Job:
         group = engine.Group(
             [self._builder(first.get(kind, trainable[0])) for kind in self._kinds],
             self._engine_runs(),
-            self._recipe(trainable[0]),
+            self._recipe(trainable[0]) if measured else self.recipe,
             self.batch_size,
             self.epochs,
             self.plan.data_memory,
@@ -291,14 +289,3 @@ class Job:
             float(member.value("momentum", DEFAULTS["momentum"])),
             float(member.value("weight_decay", DEFAULTS["weight_decay"])),
         )
-
-
-def full_grid(plan: Plan, prepared: Prepared) -> list[Job]:
-    """The groups of a study with the runs of its full grid."""
-    grid = [
-        Wanted(combination, rate, seed)
-        for combination in range(len(plan.combinations))
-        for rate in plan.rates(combination)
-        for seed in plan.seed_values
-    ]
-    return [Job(plan, *prepared, members).wanting(grid) for members in plan.groups]

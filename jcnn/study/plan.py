@@ -35,11 +35,10 @@ _ROOM_FOR_POINTS = 8
 class Plan:
     """The fields of `jcnn.Study`, where they are documented, and what follows from them alone.
 
-    `seed_values`, `levels` and `combinations` spell out `seeds` and `factors`; `build_model` and
-    `augment` are the callables that `model` and `augmentation` stand for, `first_weights` that of
-    `warm_start`; `call_model` and
-    `select_output` those of `call` and `output`, `own_loss` and `own_metrics` those of `loss` and
-    `metrics`, by name.
+    `seed_values`, `levels` and `combinations` spell out `seeds` and `factors`; `build_model`,
+    `augment` and `first_weights` are the callables that `model`, `augmentation` and `warm_start`
+    stand for; `call_model` and `select_output` those of `call` and `output`, `own_loss` and
+    `own_metrics` those of `loss` and `metrics`, by name.
     """
 
     data: Any = "digits"

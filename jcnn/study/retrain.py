@@ -1,7 +1,6 @@
 """Train runs of a study once more, to obtain their models."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import jax
 from flax import nnx
@@ -9,7 +8,8 @@ from flax import nnx
 from jcnn import engine
 from jcnn.errors import UsageError
 from jcnn.study.allocation import Wanted
-from jcnn.study.job import Job, full_grid
+from jcnn.study.grid import full_grid
+from jcnn.study.job import Job
 from jcnn.study.plan import Plan
 from jcnn.study.prepare import Prepared, prepare
 
@@ -88,7 +88,6 @@ def retraining(
     unknown = sorted(set(seeds) - set(study.all_seeds))
     if unknown:
         raise UsageError(f"seed {unknown[0]} is not one of the study's seeds")
-    study = replace(study, diagnose=None)
     jobs = full_grid(study, prepared or prepare(study))
     group = next(job for job in jobs if combination in job.indices)
     # On a CPU, rows without a run cost nothing, so the programs of a race serve once more.
@@ -103,4 +102,4 @@ def retraining(
     if not job.runs:
         raise UsageError(job.failures[combination])
     capacity = None if room is None else max(room, len(job.runs))
-    return job, lambda: engine.Training(job.compile(capacity))
+    return job, lambda: engine.Training(job.compile(capacity, measured=False))

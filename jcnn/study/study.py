@@ -17,7 +17,8 @@ from jcnn.study import toml
 from jcnn.study.allocation import Allocation
 from jcnn.study.best_model import best_model
 from jcnn.study.costs import model_costs
-from jcnn.study.job import Job, full_grid
+from jcnn.study.grid import full_grid
+from jcnn.study.job import Job
 from jcnn.study.plan import Plan
 from jcnn.study.prepare import Prepared, prepare
 from jcnn.study.progress import Progress, progress

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jcnn.data.augmentation import Mixing, partners
+from jcnn.errors import UsageError
 from jcnn.training.averaging import evaluated_params, update_average
+from jcnn.training.batch import Augmentation, mixed, next_batch
 from jcnn.training.metrics import as_metric, columns_of
 from jcnn.training.model import apply_eval, apply_train
 from jcnn.training.optimizers import Optimizer, in_float32
@@ -31,9 +32,6 @@ from jcnn.training.state import (
 from jcnn.training.task import Task
 from jcnn.training.watch import Watch, train_and_watch
 
-# `(key, inputs) -> inputs` of the same shape and dtype; see `jcnn.data.augmentation`.
-Augmentation = Callable[[Array, Array], Array]
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -42,7 +40,8 @@ class Recipe:
     `optimizer` is one of `jcnn.training.optimizers`, or `optimizers.adapt` of any Optax factory.
     `schedule` is a shape for `jcnn.training.schedules.learning_rate_schedule`. With `ema_decay`,
     the moving average of the weights is evaluated. The gradients of `accumulation_steps` steps are
-    averaged before the optimizer sees them. Raises UsageError if the schedule cannot be used.
+    averaged before the optimizer sees them. Raises UsageError if the schedule cannot be used, or if
+    there are fewer steps than that.
     """
 
     task: Task
@@ -57,6 +56,11 @@ class Recipe:
     accumulation_steps: int = 1
 
     def __post_init__(self) -> None:
+        if self.total_steps < self.accumulation_steps:
+            raise UsageError(
+                f"accumulation_steps={self.accumulation_steps}, but a run has only "
+                f"{self.total_steps} steps; use fewer, or smaller batches"
+            )
         self.learning_rate(1.0)
 
     def learning_rate(self, peak: Any) -> Schedule:
@@ -64,7 +68,7 @@ class Recipe:
         return learning_rate_schedule(
             self.schedule,
             peak,
-            total_steps=max(self.total_steps // self.accumulation_steps, 1),
+            total_steps=self.total_steps // self.accumulation_steps,
             warmup_steps=-(-self.warmup_steps // self.accumulation_steps),
         )
 
@@ -168,7 +172,7 @@ def _train(
 
     def observe(watch: Watch, i: Array, state: RunState) -> RunState:
         indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
-        inputs, targets = _batch(recipe, state, data, indices)
+        inputs, targets = next_batch(recipe.augmentation, state, data, indices)
         numbers = watch.measure(structure, state, optimizer, inputs, targets)
         numbers = jnp.where(state.diverged_at == NEVER, numbers, 0)
         return state._replace(watched=watch.store(state.watched, i, numbers))
@@ -226,11 +230,8 @@ def _make_step(
         return loss, (rest, metrics)
 
     def step(state: RunState, indices: Array) -> RunState:
-        inputs, own = _batch(recipe, state, data, indices)
-        targets: list[tuple[Any, Array]] = [(1.0, own)]
-        if isinstance(recipe.augmentation, Mixing):
-            inputs, share = recipe.augmentation.mix(jax.random.fold_in(_key(state), 1), inputs)
-            targets = [(share, own), (1.0 - share, partners(own))]
+        batch = next_batch(recipe.augmentation, state, data, indices)
+        inputs, targets = mixed(recipe.augmentation, state, *batch)
         (loss, (rest, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
             state.params, state.rest, inputs, targets
         )
@@ -251,22 +252,6 @@ def _make_step(
         )
 
     return step
-
-
-def _batch(recipe: Recipe, state: RunState, data: Data, indices: Array) -> tuple[Array, Array]:
-    """Return the next step's inputs, augmented but not mixed, and normalized, and its targets."""
-    inputs = jnp.take(data.inputs, indices, axis=0)
-    augmentation = recipe.augmentation
-    if isinstance(augmentation, Mixing):
-        augmentation = augmentation.before
-    if augmentation is not None:
-        inputs = augmentation(_key(state), inputs)
-    return normalize(inputs, data), jnp.take(data.targets, indices, axis=0)
-
-
-def _key(state: RunState) -> Array:
-    """The key of a step: of seed and step alone, so it is the same in every combination."""
-    return jax.random.fold_in(jax.random.key(state.seed), state.step)
 
 
 def _columns(task: Task, outputs: Any, targets: Array) -> list[Array]:

@@ -142,6 +142,13 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(UsageError, match=r"pip install 'jcnn\[export\]'"):
             network.save(tmp_path / f"net.{kind}")
+
+    def missing(self):
+        raise ImportError("Please install 'flatbuffers'")
+
+    monkeypatch.setattr(jax.export.Exported, "serialize", missing)
+    with pytest.raises(UsageError, match=r"a \.stablehlo file needs flatbuffers: pip install"):
+        network.save(tmp_path / "net.stablehlo")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.orbax"]
 
 

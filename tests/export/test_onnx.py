@@ -167,10 +167,24 @@ def test_weights_keep_their_names_and_the_file_says_what_it_is():
         lambda x: lax.sort(x)[:, 0, 0],
         lambda x: lax.fori_loop(0, jnp.int32(x.sum()), lambda i, y: y + 1, x)[:, 0, 0],
         lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 2), (1, 1, 1, 1), "VALID")[:, 0, 0],
+        lambda x: lax.reduce_window(
+            x, 0.0, lax.add, (1, 2, 2, 1), (1, 1, 1, 1), "VALID", window_dilation=(1, 2, 2, 1)
+        )[:, 0, 0],
+        lambda x: lax.pad(x, 0.0, ((0, 0, 0), (0, 0, 1), (0, 0, 0), (0, 0, 0)))[:, 0, 0],
+        lambda x: lax.select_n((x > 0).astype(jnp.int32) + 1, x, -x, 2 * x)[:, 0, 0],
+        lambda x: lax.conv_general_dilated(
+            x,
+            jnp.ones((3, 3, 3, 3)),
+            (1, 1),
+            ((-1, 0), (0, 0)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )[:, 0, 0],
     ],
 )
 def test_what_has_no_translation_is_named(function):
-    with pytest.raises(UsageError, match=r"no translation to ONNX|no ONNX form"):
+    with pytest.raises(
+        UsageError, match=r"no translation to ONNX|no ONNX form|cannot be written to ONNX"
+    ):
         to_onnx(trained(Function(function)))
 
 

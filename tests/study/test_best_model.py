@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcnn import data, engine
+from jcnn import data, engine, export
 from jcnn.cli.main import main
 from jcnn.errors import UsageError
 from jcnn.study import Study, best_model
@@ -126,6 +126,16 @@ def test_code_or_data_that_changed(finished, monkeypatch):
         read_result(finished[2]).best_model()
 
 
+def test_layers_that_were_measured_make_no_difference(tmp_path, monkeypatch):
+    study = Study(**SMALL | {"factors": {"activation": ["tanh"]}, "seeds": 1, "diagnose": 4})
+    result = study.run(tmp_path / "x")
+    network = result.best_model()
+    (record,) = result.chosen(result.ranking()[0])
+    assert network.test == pytest.approx(record.outcome.test, rel=1e-3)
+    monkeypatch.setattr(engine.Training, "run", lambda self: pytest.fail("trained again"))
+    assert read_result(tmp_path / "x").best_model().test == network.test
+
+
 def test_a_directory_that_cannot_be_written(finished, monkeypatch):
     _, result, directory = finished
     (directory / "best_model.npz").unlink(missing_ok=True)
@@ -133,8 +143,9 @@ def test_a_directory_that_cannot_be_written(finished, monkeypatch):
     def fail(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setitem(best_model.__globals__, "keep_weights", fail)
+    monkeypatch.setattr("jcnn.study.storage.weights.write_atomic_bytes", fail)
     assert result.best_model().test
+    assert not (directory / "best_model.npz").exists()
 
 
 def test_other_seeds_do_not_replace_the_best(finished):
@@ -152,6 +163,12 @@ def test_a_result_without_its_study(finished):
     _, result, _ = finished
     with pytest.raises(UsageError, match="does not know its study"):
         replace(result, trainer=None).best_model()
+
+
+def test_the_command_knows_the_formats():
+    from jcnn.cli.commands import export as command
+
+    assert command.FORMATS == export.FORMATS
 
 
 def test_the_command(finished, tmp_path, capsys):

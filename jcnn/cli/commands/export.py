@@ -10,7 +10,7 @@ from jcnn.cli.output_arguments import add_output_arguments
 if TYPE_CHECKING:
     from jcnn.export import TrainedModel
 
-# As in `jcnn.export.FORMATS`, which importing would take seconds.
+# Those of `jcnn.export.FORMATS`, whose import would slow down every command.
 FORMATS = ("safetensors", "orbax", "stablehlo", "onnx")
 
 

@@ -8,11 +8,8 @@ import numpy as np
 from jax.lax import GatherScatterMode
 
 from jcnn.errors import UsageError
-from jcnn.export.onnx.dtypes import dtype_of
+from jcnn.export.onnx.dtypes import code_of
 from jcnn.export.onnx.graph import Graph, Value
-
-# Of onnx.TensorProto.
-_INT32, _INT64, _BOOL = 6, 7, 9
 
 
 def _reshape(graph: Graph, equation: Any, x: Value, *_: Value) -> Value:
@@ -54,6 +51,7 @@ def sliced(
     stops: Sequence[int],
     steps: Sequence[int],
 ) -> str:
+    """Take a part of some axes; a stop of 2**62 or -2**62 is the end."""
     parts = (np.array(part, np.int64) for part in (starts, stops, axes, steps))
     return graph.add("Slice", x, *parts)
 
@@ -89,6 +87,7 @@ def _pad(graph: Graph, equation: Any, x: Value, filling: Value) -> Value:
 
 
 def padded(graph: Graph, x: Value, around: Sequence[tuple[int, int]], filling: Value) -> Value:
+    """Pad each axis, unless there is nothing to pad."""
     if not any(map(any, around)):
         return x
     pads = [low for low, _ in around] + [high for _, high in around]
@@ -112,22 +111,14 @@ def _tile(graph: Graph, equation: Any, x: Value, *_: Value) -> str:
 
 
 def _any(operator: str, graph: Graph, equation: Any, x: Value) -> str:
-    found = _reduce(operator, graph, equation, graph.add("Cast", x, to=_INT32))
-    return graph.add("Cast", found, to=_BOOL)
+    found = _reduce(operator, graph, equation, graph.add("Cast", x, to=code_of(np.int32)))
+    return graph.add("Cast", found, to=code_of(bool))
 
 
 def _size(graph: Graph, equation: Any) -> str:
     """The size of an axis that depends on the batch, as a value."""
-    dtype = helper_dtype(equation.outvars[0].aval.dtype)
     size = graph.add("Squeeze", graph.shape([equation.params["dim"]]))
-    return graph.add("Cast", size, to=dtype)
-
-
-def helper_dtype(dtype: Any) -> int:
-    """The number of a dtype in ONNX."""
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(dtype_of(dtype)))
+    return graph.add("Cast", size, to=code_of(equation.outvars[0].aval.dtype))
 
 
 def _reduce(operator: str, graph: Graph, equation: Any, x: Value) -> str:
@@ -138,12 +129,9 @@ def _reduce(operator: str, graph: Graph, equation: Any, x: Value) -> str:
 
 
 def _argument(operator: str, graph: Graph, equation: Any, x: Value) -> Value:
-    from onnx import helper
-
     (axis,) = equation.params["axes"]
     index = graph.add(operator, x, axis=axis, keepdims=0)
-    dtype = dtype_of(equation.params["index_dtype"])
-    return graph.add("Cast", index, to=helper.np_dtype_to_tensor_dtype(dtype))
+    return graph.add("Cast", index, to=code_of(equation.params["index_dtype"]))
 
 
 def _cumulative_sum(graph: Graph, equation: Any, x: Value) -> str:
@@ -170,7 +158,7 @@ def _gather(graph: Graph, equation: Any, x: Value, indices: Value) -> Value:
     if isinstance(indices, np.ndarray):
         indices = indices.astype(np.int64)
     else:
-        indices = graph.add("Cast", indices, to=_INT64)
+        indices = graph.add("Cast", indices, to=code_of(np.int64))
     if equation.params["mode"] != GatherScatterMode.PROMISE_IN_BOUNDS:
         last = np.array([shape[axis] - 1 for axis in axes], np.int64)
         indices = graph.add("Min", graph.add("Max", indices, np.zeros(1, np.int64)), last)

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from jcnn.errors import UsageError
-from jcnn.export.onnx.dtypes import dtype_of
+from jcnn.export.onnx.dtypes import code_of, dtype_of
 from jcnn.export.onnx.graph import Graph, Value
 
 _SIMPLE = {
@@ -134,12 +134,10 @@ def _select(graph: Graph, equation: Any, which: Value, *cases: Value) -> Value:
 
 
 def _cast(graph: Graph, equation: Any, x: Value) -> Value:
-    from onnx import helper
-
     dtype = dtype_of(equation.params["new_dtype"])
     if dtype_of(equation.invars[0].aval.dtype) == dtype:
         return x
-    return graph.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(dtype))
+    return graph.add("Cast", x, to=code_of(dtype))
 
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {

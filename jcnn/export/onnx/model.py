@@ -1,15 +1,14 @@
 """A trained network as an ONNX file."""
 
-import json
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcnn.errors import UsageError
-from jcnn.export.network import Network
+from jcnn.export.network import Network, texts
+from jcnn.export.onnx.dtypes import code_of
 from jcnn.export.onnx.graph import OPSET, Graph
 from jcnn.export.onnx.translate import translate
 from jcnn.export.symbolic import batch_size, explained
@@ -41,13 +40,12 @@ def to_onnx(network: Network, batch: int | None = None) -> Any:
     graph.nodes.append(helper.make_node("Identity", [result], ["outputs"], name="outputs"))
     axes = [batch or "batch"]
     (aval,) = closed.out_avals
-    kind = np.float32 if aval.dtype == jnp.bfloat16 else aval.dtype
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "network",
             [_value("inputs", network.input_dtype, [*axes, *network.input_shape])],
-            [_value("outputs", kind, [*axes, *aval.shape[1:]])],
+            [_value("outputs", aval.dtype, [*axes, *aval.shape[1:]])],
             graph.initializers(),
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -55,18 +53,12 @@ def to_onnx(network: Network, batch: int | None = None) -> Any:
         producer_version=__version__,
         ir_version=8,
     )
-    helper.set_model_props(model, {name: _text(value) for name, value in network.about().items()})
+    helper.set_model_props(model, texts(network.about()))
     checker.check_model(model, full_check=True)
     return model
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _value(name: str, dtype: Any, shape: list[Any]) -> Any:
     from onnx import helper
 
-    return helper.make_tensor_value_info(
-        name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
-    )
+    return helper.make_tensor_value_info(name, code_of(dtype), shape)

@@ -1,5 +1,6 @@
 """The weights of a study's best network, kept in its directory."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -22,12 +23,16 @@ def keep_weights(
     key: str,
     with_validation: bool = False,
 ) -> None:
-    """Write the weights and test metrics of a run; `key` is the run's. Raises OSError."""
+    """Write the weights and test metrics of a run; `key` is the run's.
+
+    Nothing is kept if the directory cannot be written: the network is not lost with it.
+    """
     about = json.dumps({"key": key, "test": dict(test)})
     content = io.BytesIO()
     arrays: dict[str, Any] = {name: _plain(array) for name, array in weights.items()}
     np.savez(content, **arrays | {_ABOUT: np.array(about)})
-    write_atomic_bytes(directory / _name(with_validation), content.getvalue())
+    with contextlib.suppress(OSError):
+        write_atomic_bytes(directory / _name(with_validation), content.getvalue())
 
 
 def read_weights(

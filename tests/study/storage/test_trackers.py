@@ -106,6 +106,14 @@ def test_what_cannot_be_exported(directory, monkeypatch, capsys):
     for target in ("comet:x", "wandb", "mlflow:"):
         with pytest.raises(UsageError, match="expected wandb:PROJECT, mlflow:URI or tensorboard"):
             export_to(result, target)
+
+    def refuse(uri):
+        raise RuntimeError(f"no server\nat {uri}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlflow.MlflowClient", refuse)
+        with pytest.raises(UsageError, match="--to mlflow:x: no server at x"):
+            export_to(result, "mlflow:x")
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UsageError, match="needs mlflow: pip install mlflow-skinny"):
         export_to(result, "mlflow:x")
