@@ -2,7 +2,7 @@
 
 Command: python experiments/accelerator.py --torch --cifar10 PATH
 Cost: 13 minutes on one GPU, in two calls with parts left out. Nothing is started after `--minutes`
-(8); what is left out is listed. Parts that run again (`--only`) replace their earlier results.
+(8); what is left out is listed. What is measured again (`--only`) replaces its earlier result.
 Result (experiments/results/accelerator-DEVICE.json, docs/use/accelerators.md): on an H100, pooling,
 convolution and normalization agree with float64 to 5e-7 at the highest precision. Models train
 2.3 to 7.7 times faster than one model in PyTorch, and 4.7 times faster together than alone.
@@ -11,9 +11,10 @@ The parts, in order:
 
 - `peaks`: the rates of matrix products and copying;
 - `exactness`: values and gradients of every operation, against the CPU's in float64;
-- `repeatability`: whether the same training gives the same bits again;
+- `repeatability`: whether the same operation or training gives the same bits again;
 - `cifar10`: the speed recipe, from the first step to the test accuracy (needs `--cifar10`);
 - `operations`: `jcnn bench` of operations, with PyTorch on the same device (`--torch`);
+- `kernels`: where the time of a training step goes, by JAX's profiler;
 - `convolutions`: ways to convolve for many models at once;
 - `studies`: training of 1 to 512 models, together, in chunks or one after another;
 - `training`: `jcnn bench` of train steps, with PyTorch.
@@ -57,7 +58,8 @@ def main() -> int:
     content = earlier(path) | {"hardware": hardware()}
     for name in arguments.only or PARTS:
         began = time.monotonic()
-        figures = content["parts"][name] = {"left out": setting.start(name)}
+        figures = content["parts"].setdefault(name, {})
+        left_out = setting.start(name)
         content["failed"].pop(name, None)
         try:
             for key, value in PARTS[name](setting):
@@ -68,6 +70,7 @@ def main() -> int:
             traceback.print_exc()
             reason = " ".join(str(error).split())
             content["failed"][name] = f"{type(error).__name__}: {reason[:500]}"
+        figures["left out"] = [label for label in left_out if label not in figures]
         figures["seconds"] = round(time.monotonic() - began, 1)
         path.write_text(strict_json.dumps(content) + "\n")
     for name, reason in content["failed"].items():

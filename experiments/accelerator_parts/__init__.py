@@ -3,6 +3,7 @@
 from accelerator_parts.benchmarks import operations, peaks, training
 from accelerator_parts.convolutions import convolutions
 from accelerator_parts.exactness import exactness
+from accelerator_parts.kernels import kernels
 from accelerator_parts.part import Part
 from accelerator_parts.repeatability import repeatability
 from accelerator_parts.speed_recipe import cifar10
@@ -16,6 +17,7 @@ PARTS: dict[str, Part] = {
         repeatability,
         cifar10,
         operations,
+        kernels,
         convolutions,
         studies,
         training,

@@ -1,4 +1,4 @@
-"""Ways to convolve many models' images with many models' kernels, with both gradients."""
+"""Ways to convolve many models' images with many models' kernels, for each of the three maps."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,49 +8,82 @@ import jax.numpy as jnp
 from jax import Array
 
 from accelerator_parts.part import Setting
-from harness.timing import time_call
-from jcnn.bench.clock import interleaved
-from jcnn.bench.ops import forward_backward
-from jcnn.convolution import conv
+from jcnn.bench.clock import call_sampler, interleaved
+from jcnn.convolution._columns import columns
+from jcnn.convolution._geometry import Geometry, Result
+from jcnn.convolution._plain import plain
 
-# Size of the images, input and output channels; 3x3 windows.
-SHAPES = ((28, 1, 32), (14, 32, 64), (32, 16, 16), (16, 64, 128))
+# Size of the images, stride, input and output channels; 3x3 windows.
+SHAPES = (
+    (32, 1, 3, 16),
+    (32, 1, 3, 64),
+    (28, 1, 1, 32),
+    (14, 1, 32, 64),
+    (32, 1, 16, 16),
+    (32, 2, 16, 32),
+    (16, 1, 32, 32),
+    (8, 1, 64, 64),
+    (16, 1, 64, 128),
+)
 MODELS, BATCH = 16, 128
+MAPS: tuple[Result, ...] = ("output", "input", "kernel")
 
 
 def convolutions(setting: Setting) -> Iterator[tuple[str, Any]]:
-    """Time each way for each shape and dtype, in milliseconds per model."""
+    """Time each way for each map, shape and dtype, in milliseconds per model.
+
+    `difference` is the largest norm of a way's difference from the first, relative to its norm.
+    """
     models, batch = (2, 2) if setting.smoke else (MODELS, BATCH)
     for dtype in ("float32", "bfloat16"):
-        for size, inputs, outputs in SHAPES[:1] if setting.smoke else SHAPES:
-            label = f"3x3 {inputs}->{outputs} {size}x{size}, {dtype}, {models} models"
+        for shape in SHAPES[:1] if setting.smoke else SHAPES:
+            size, stride, inputs, outputs = shape
+            label = f"3x3/{stride} {inputs}->{outputs} {size}x{size}, {dtype}, {models} models"
             if not setting.in_time(label):
                 continue
-            keys = jax.random.split(jax.random.key(0), 2)
-            x = jax.random.normal(keys[0], (models, batch, size, size, inputs), dtype)
-            kernel = jax.random.normal(keys[1], (models, 3, 3, inputs, outputs), dtype) / 3
-            sides = {name: time_call(way, x, kernel) for name, way in WAYS.items()}
-            timings = interleaved(sides, setting.rounds)
-            yield (
-                label,
-                {name: round(1e3 * timing.median / models, 5) for name, timing in timings.items()},
-            )
+            measured = {
+                to: _measure(setting, to, *_operands(to, shape, models, batch, dtype))
+                for to in MAPS
+            }
+            yield label, measured
 
 
-def _columns(x: Array, kernel: Array) -> Array:
-    """Convolve as one matrix product, with every window as a row."""
-    height, width = x.shape[1:3]
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    taps = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    return jnp.concatenate(taps, -1) @ kernel.reshape(-1, kernel.shape[-1])
+def _operands(
+    to: Result, shape: tuple[int, int, int, int], models: int, batch: int, dtype: str
+) -> tuple[Array, Array, Geometry]:
+    """Return the operands of the map, and its geometry, with padding "SAME"."""
+    size, stride, inputs, outputs = shape
+    out = -(-size // stride)
+    total = (out - 1) * stride + 3 - size
+    pads = (total // 2, total - total // 2)
+    geometry = Geometry((size,) * 2, (3, 3), (out,) * 2, (stride,) * 2, (1, 1), (pads,) * 2)
+    shapes = {
+        "input": (models, batch, size, size, inputs),
+        "kernel": (models, 3, 3, inputs, outputs),
+        "output": (models, batch, out, out, outputs),
+    }
+    given = {"output": ("input", "kernel"), "input": ("output", "kernel")}.get(
+        to, ("input", "output")
+    )
+    keys = jax.random.split(jax.random.key(0), 2)
+    a, b = (jax.random.normal(k, shapes[name], dtype) for k, name in zip(keys, given, strict=True))
+    return a, b, geometry
 
 
-def _one_by_one(x: Array, kernel: Array) -> Any:
-    return jax.lax.map(lambda operands: forward_backward(conv)(*operands), (x, kernel))
-
-
-WAYS: dict[str, Callable[[Array, Array], Any]] = {
-    "grouped convolution": jax.vmap(forward_backward(conv)),
-    "matrix product of columns": jax.vmap(forward_backward(_columns)),
-    "one after another": _one_by_one,
-}
+def _measure(
+    setting: Setting, to: Result, a: Array, b: Array, geometry: Geometry
+) -> dict[str, float]:
+    ways: dict[str, Callable[[Array, Array], Array]] = {
+        "grouped": lambda a, b: plain(a, b, result=to, geometry=geometry),
+        "columns": jax.vmap(lambda a, b: columns(a, b, to, geometry)),
+        "each alone": lambda a, b: jnp.concatenate(
+            [plain(a[m : m + 1], b[m : m + 1], result=to, geometry=geometry) for m in range(len(a))]
+        ),
+    }
+    compiled = {name: jax.jit(way).lower(a, b).compile() for name, way in ways.items()}
+    first, *others = (program(a, b).astype(jnp.float32) for program in compiled.values())
+    difference = max(jnp.linalg.norm(y - first) / jnp.linalg.norm(first) for y in others)
+    sides = {name: call_sampler(program, a, b) for name, program in compiled.items()}
+    timings = interleaved(sides, setting.rounds)
+    milliseconds = {name: round(1e3 * t.median / len(a), 5) for name, t in timings.items()}
+    return {**milliseconds, "difference": float(difference)}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from accelerator_parts.part import Setting
-from jcnn.bench import ops
+from jcnn.bench.catalogue import Op, catalogue
 
 BATCH, SIZE = 4, 14
 
@@ -21,8 +21,7 @@ def exactness(setting: Setting) -> Iterator[tuple[str, Any]]:
     operation draws at random differs between float32 and float64, so the reference of stochastic
     pooling is the CPU's in float32.
     """
-    catalogue = ops.catalogue()
-    for op in catalogue[::8] if setting.smoke else catalogue:
+    for op in catalogue()[::8] if setting.smoke else catalogue():
         if not setting.in_time(op.name):
             continue
         small = replace(op, shape=(BATCH, SIZE, SIZE, op.shape[-1]))
@@ -33,7 +32,7 @@ def exactness(setting: Setting) -> Iterator[tuple[str, Any]]:
         yield op.name, {p: _error(_on_device(small, operands, p), reference) for p in precisions}
 
 
-def _both(op: ops.Op, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _both(op: Op, operands: list[np.ndarray]) -> list[np.ndarray]:
     def run(*arrays: Any) -> Any:
         y, pullback = jax.vjp(op.function, *arrays)
         return [y, *pullback(jnp.cos(y))]
@@ -41,12 +40,12 @@ def _both(op: ops.Op, operands: list[np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(array) for array in jax.jit(run)(*map(jnp.asarray, operands))]
 
 
-def _on_cpu(op: ops.Op, operands: list[np.ndarray], dtype: Any) -> list[np.ndarray]:
+def _on_cpu(op: Op, operands: list[np.ndarray], dtype: Any) -> list[np.ndarray]:
     with jax.default_device(jax.devices("cpu")[0]), jax.enable_x64(dtype is np.float64):
         return _both(op, [operand.astype(dtype) for operand in operands])
 
 
-def _on_device(op: ops.Op, operands: list[np.ndarray], precision: str) -> list[np.ndarray]:
+def _on_device(op: Op, operands: list[np.ndarray], precision: str) -> list[np.ndarray]:
     with jax.default_matmul_precision(precision):
         return _both(op, operands)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from jcnn import engine, training
-from jcnn.bench.clock import interleaved, repeats, timed
+from jcnn.bench.clock import call_sampler, interleaved
 from jcnn.data import Dataset
 
 Sample = Callable[[], float]
@@ -29,9 +29,7 @@ def relative_times(
 
 def time_call(function: Callable[..., Any], *operands: Array) -> Sample:
     """Return a sampler of the seconds per call of the compiled function."""
-    compiled = jax.jit(function).lower(*operands).compile()
-    times = repeats(lambda: timed(compiled, *operands))
-    return lambda: sum(timed(compiled, *operands) for _ in range(times)) / times
+    return call_sampler(jax.jit(function).lower(*operands).compile(), *operands)
 
 
 def forward_and_backward(function: Callable[[Array], Array]) -> Callable[[Array], Array]:

@@ -6,6 +6,8 @@ from jcnn.bench.machine import hardware as hardware
 from jcnn.bench.machine import measure_peaks as measure_peaks
 from jcnn.bench.ops import run_ops as run_ops
 from jcnn.bench.processes import run_processes as run_processes
+from jcnn.bench.profile import Profile as Profile
+from jcnn.bench.profile import profile as profile
 from jcnn.bench.steps import run_steps as run_steps
 from jcnn.bench.sweep import run_sweep as run_sweep
 from jcnn.public import public_names

@@ -83,3 +83,23 @@ def repeats(once: Callable[[], float], *, seconds: float = 0.05, most: int = 100
     """Return how many calls take about `seconds` together; the first call is a warm-up."""
     once()
     return int(np.clip(seconds / max(once(), 1e-7), 1, most))
+
+
+def call_sampler(function: Callable[..., Any], *operands: Any) -> Callable[[], float]:
+    """Return a sampler of the seconds per call of a compiled function.
+
+    On an accelerator, calls are enqueued one after another, so that each starts as soon as the one
+    before has ended. On a CPU, each is awaited.
+    """
+    times = repeats(lambda: timed(function, *operands))
+    if jax.default_backend() == "cpu":
+        return lambda: sum(timed(function, *operands) for _ in range(times)) / times
+
+    def sample() -> float:
+        began = time.perf_counter()
+        for _ in range(times):
+            result = function(*operands)
+        jax.block_until_ready(result)
+        return (time.perf_counter() - began) / times
+
+    return sample

@@ -110,10 +110,22 @@ class TorchSide:
         self._exit_stack.close()
 
     def op(
-        self, kind: str, shape: Sequence[int], options: Mapping[str, Any], layout: str
+        self,
+        kind: str,
+        shape: Sequence[int],
+        options: Mapping[str, Any],
+        layout: str,
+        dtype: str = "float32",
     ) -> Callable[[], float]:
         """Return a function that measures the seconds of one forward and backward, on all cores."""
-        request = {"do": "op", "op": kind, "shape": shape, "options": options, "layout": layout}
+        request = {
+            "do": "op",
+            "op": kind,
+            "shape": shape,
+            "options": options,
+            "layout": layout,
+            "dtype": dtype,
+        }
         self._ask([self._all], {**request, "times": 2})
         once = self._ask([self._all], {**request, "times": 2})[0]["seconds"] / 2
         times = int(min(max(0.05 / once, 1), 1000))

@@ -76,7 +76,7 @@ class Training:
 
 def weighted_avg(x, window, strides):
     """Weighted average pooling as a depthwise convolution, PyTorch's nearest equivalent."""
-    kernel = torch.full((x.shape[1], 1, window, window), 1 / window**2)
+    kernel = torch.full((x.shape[1], 1, window, window), 1 / window**2, dtype=x.dtype)
     return F.conv2d(x, kernel, stride=strides, groups=x.shape[1])
 
 
@@ -91,17 +91,17 @@ OPS = {
 }
 
 
-def _op(name, shape, options, layout):
+def _op(name, shape, options, layout, dtype):
     """Return a function that runs forward and backward once."""
     n, h, w, c = shape
-    x = torch.randn(n, c, h, w)
+    x = torch.randn(n, c, h, w, dtype=dtype)
     if layout == "channels_last":
         x = x.contiguous(memory_format=torch.channels_last)
     x.requires_grad_()
     leaves = [x]
     if name == "conv":
         window, groups = options["window"], options["groups"]
-        kernel = torch.randn(options["out"], c // groups, window, window)
+        kernel = torch.randn(options["out"], c // groups, window, window, dtype=dtype)
         kernel /= (window**2 * c / groups) ** 0.5
         if layout == "channels_last":
             kernel = kernel.contiguous(memory_format=torch.channels_last)
@@ -174,7 +174,9 @@ def answer(request):
         seconds, losses = _cache[key].run(request["steps"])
         return {"seconds": seconds, "losses": losses}
     if key not in _cache:
-        _cache[key] = _op(request["op"], request["shape"], request["options"], request["layout"])
+        dtype = getattr(torch, request["dtype"])
+        names = ("op", "shape", "options", "layout")
+        _cache[key] = _op(*(request[name] for name in names), dtype)
     once = _cache[key]
     synchronize()
     began = time.perf_counter()

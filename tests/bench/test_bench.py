@@ -12,6 +12,7 @@ import pytest
 
 from jcnn import engine, training
 from jcnn.bench import clock, ops, processes, steps, sweep
+from jcnn.bench.catalogue import catalogue
 from jcnn.bench.engine_side import LEARNING_RATE, EngineTraining
 from jcnn.bench.flax_side import FlaxTraining
 from jcnn.bench.machine import Peaks, hardware, measure_peaks
@@ -63,12 +64,13 @@ def test_peaks_and_hardware_are_plausible():
     assert {"processor", "cores", "devices", "jax"} <= set(hardware())
 
 
-@pytest.mark.parametrize("op", [op for op in ops.catalogue() if op.flax], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", [op for op in catalogue() if op.flax], ids=lambda op: op.name)
 def test_flax_does_the_same_work(op):
     small = replace(op, shape=(2, 15, 15, op.shape[-1]))
     operands = small.operands()
+    dy = jnp.cos(small.function(*operands))
     ours, theirs = (
-        jax.jit(ops.forward_backward(f))(*operands) for f in (small.function, small.flax)
+        jax.jit(ops.forward_backward(f))(dy, *operands) for f in (small.function, small.flax)
     )
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
@@ -76,12 +78,12 @@ def test_flax_does_the_same_work(op):
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA:CPU alone does so")
 def test_a_loop_is_not_compiled_as_one_function():
-    relu = next(op for op in ops.catalogue() if op.name == "relu")
+    relu = next(op for op in catalogue() if op.name == "relu")
     loop = jax.jit(ops.forward_backward_loop(relu.function)).lower(2, *relu.operands()).compile()
     assert "xla_cpu_small_call" not in loop.as_text()
 
 
-@pytest.mark.parametrize("op", short_first(ops.catalogue()), ids=lambda op: op.name)
+@pytest.mark.parametrize("op", short_first(catalogue()), ids=lambda op: op.name)
 def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
     small = replace(op, shape=(2, 14, 14, op.shape[-1]))
     operands = small.operands()
@@ -91,7 +93,7 @@ def test_every_operation_runs_in_a_loop_that_depends_on_itself(op):
 
 
 def test_the_flops_of_a_convolution():
-    conv = next(op for op in ops.catalogue() if op.name == "conv 3x3 64->128 16x16")
+    conv = next(op for op in catalogue() if op.name == "conv 3x3 64->128 16x16")
     assert conv.work()[0] == 3 * 2 * 128 * 16 * 16 * 9 * 64 * 128
 
 
@@ -132,11 +134,29 @@ def test_losses_agree_with_flax_and_pytorch(workload, tmp_path, monkeypatch):
         losses = half.losses(len(batches))
         np.testing.assert_allclose(losses, flax.losses(), rtol=0.05)
         assert (np.array(losses) != flax.losses()).any()
-        for op in ops.catalogue():
+        for op in catalogue():
             if op.torch is not None:
                 shape = (2, 14, 14, op.shape[-1])
-                sample = torch.op(op.kind, shape, op.torch, "channels_last")
-                assert sample() > 0
+                for dtype in ("float32", "bfloat16"):
+                    assert torch.op(op.kind, shape, op.torch, "channels_last", dtype)() > 0
+
+
+def test_operations_are_timed_in_another_dtype():
+    (gelu,) = ops.run_ops(Peaks(100.0, 10.0), rounds=1, dtype="bfloat16", chosen="gelu".__eq__)
+    (wide,) = ops.run_ops(Peaks(100.0, 10.0), rounds=1, chosen="gelu".__eq__)
+    assert (gelu.dtype, wide.dtype) == ("bfloat16", "float32")
+    (op,) = (op for op in catalogue() if op.name == "gelu")
+    assert op.work("bfloat16")[1] == op.work()[1] / 2
+    assert op.enlarged(16).shape == (2048, *op.shape[1:])
+
+
+def test_accelerators_time_larger_batches_without_loops(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(ops, "_ACCELERATOR_BATCHES", 2)
+    (relu,) = ops.run_ops(Peaks(100.0, 10.0), rounds=1, versus=("flax",), chosen="relu".__eq__)
+    assert relu.shape[0] == 256
+    assert set(relu.milliseconds) == {"forward", "both"}
+    assert "in a loop" not in relu.summary()
 
 
 def test_the_command_prints_and_writes_figures(tmp_path, capsys):

@@ -61,7 +61,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--rounds", type=int, default=20, help="samples per side (default: 20)")
     parser.add_argument(
-        "--dtype", help="dtype that train steps compute in, such as bfloat16 (default: float32)"
+        "--dtype",
+        help="dtype of operations and train steps, such as bfloat16 (default: float32)",
     )
     parser.add_argument(
         "--out", metavar="FILE", help="write the results to this JSON file (default: none)"
@@ -87,7 +88,7 @@ def run(chosen: argparse.Namespace) -> int:
         if "torch" in chosen.versus:
             torch = stack.enter_context(TorchSide(chosen.torch_python))
             results["hardware"] |= {f"torch's {k}": v for k, v in torch.versions.items()}
-        peaks = bench.measure_peaks()
+        peaks = bench.measure_peaks(dtype or "float32")
         results["peaks"] = peaks._asdict()
         if not chosen.json:
             console().print(", ".join(f"{k} {value}" for k, value in results["hardware"].items()))
@@ -149,7 +150,7 @@ def _timed(chosen: argparse.Namespace, dtype: Any, peaks: Any, torch: Any) -> di
     rivals: dict[str, Any] = {"versus": tuple(chosen.versus), "torch": torch}
     return {
         "steps": bench.run_steps(peaks, dtype=dtype, **rivals, **options),
-        "ops": bench.run_ops(peaks, **rivals, **options),
+        "ops": bench.run_ops(peaks, dtype=dtype, **rivals, **options),
         "diagnosis": bench.run_diagnosis(**options),
         "processes": bench.run_processes(**options),
     }
