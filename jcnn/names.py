@@ -85,6 +85,7 @@ PARAMETRIC: dict[str, dict[str, tuple[str, str]]] = {
         "cutout": ("jcnn.data.augmentation:cutout", "size"),
         "mixup": ("jcnn.data.augmentation:mixup", ""),
         "cutmix": ("jcnn.data.augmentation:cutmix", ""),
+        "randaugment": ("jcnn.data.random_augment:rand_augment", "magnitude"),
     },
 }
 
@@ -180,11 +181,11 @@ def _chained(name: str) -> Any:
 
 
 def _with_number(kind: str, head: str, tail: str) -> Any:
-    pixels = kind == "augmentation" and head not in ("mixup", "cutmix")
-    if pixels and not (tail.isascii() and tail.isdecimal()):
+    whole = kind == "augmentation" and head not in ("mixup", "cutmix")
+    if whole and not (tail.isascii() and tail.isdecimal()):
+        unit = "" if head == "randaugment" else " of pixels"
         raise UsageError(
-            f"{kind} {head}:{tail}: expected a whole number of pixels after the colon, such as "
-            f"{head}:2"
+            f"{kind} {head}:{tail}: expected a whole number{unit} after the colon, such as {head}:2"
         )
     try:
         number = int(tail) if tail.isdecimal() else float(tail)

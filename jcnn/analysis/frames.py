@@ -14,9 +14,10 @@ def table_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of a table: factors, rate, seed, and what was measured.
 
-    Per run: `diverged_at` (None if the run did not diverge), `steps`, `seconds`, `test_<metric>`,
-    and the last values of `train_<metric>` and `validation_<metric>`. Per epoch: `epoch`, counted
-    from 1, and the values of that epoch. Levels that are numbers for all combinations are numbers.
+    Per run: `diverged_at` (None if the run did not diverge), `best_epoch` (None without early
+    stopping), `steps`, `seconds`, `test_<metric>`, and the last values of `train_<metric>` and
+    `validation_<metric>`. Per epoch that was trained: `epoch`, counted from 1, and the values of
+    that epoch. Levels that are numbers for all combinations are numbers.
 
     Raises UsageError if `per` is neither "run" nor "epoch".
 
@@ -39,7 +40,7 @@ def table_rows(
             own
             | {"learning_rate": record.learning_rate, "seed": record.seed, "epoch": epoch + 1}
             | {name: curve[epoch] for name, curve in curves.items()}
-            for epoch in range(max(map(len, curves.values()), default=0))
+            for epoch in range(trained_epochs(record))
         ]
     return rows
 
@@ -57,10 +58,22 @@ def run_row(levels: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
         "learning_rate": record.learning_rate,
         "seed": record.seed,
         "diverged_at": outcome.diverged_at,
+        "best_epoch": outcome.best_epoch,
         "steps": outcome.steps,
         "seconds": outcome.seconds,
         **{f"test_{name}": value for name, value in outcome.test.items()},
     }
+
+
+def trained_epochs(record: RunRecord) -> int:
+    """Return the number of epochs in which a run trained, or had diverged.
+
+    >>> from jcnn.engine import Outcome
+    >>> trained_epochs(RunRecord(0, 0.1, 3, Outcome({"train_loss": [2.0, 1.0, 2.0]}, epochs=2)))
+    2
+    """
+    longest = max(map(len, record.outcome.curves.values()), default=0)
+    return longest if record.outcome.epochs is None else record.outcome.epochs
 
 
 def _numeric(combinations: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

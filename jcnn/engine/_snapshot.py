@@ -21,6 +21,10 @@ class Outcome:
     the number of steps planned. `seconds` is the run's share of its group's training time on its
     device, without compilation and evaluation. `history` is what a `Watch` measured of its
     layers; None without one.
+
+    With early stopping, `best_epoch` is the epoch, from 1, whose weights were kept and tested, and
+    `epochs` the number of epochs trained; from that on, and at the end in any case, curves have the
+    values of the best epoch. Both are None without it.
     """
 
     curves: dict[str, list[float]] = field(default_factory=dict)
@@ -28,6 +32,8 @@ class Outcome:
     diverged_at: int | None = None
     steps: int = 0
     history: LayerHistory | None = None
+    best_epoch: int | None = None
+    epochs: int | None = None
     seconds: float = field(default=0.0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,22 +48,28 @@ class Outcome:
 
         Raises AttributeError, KeyError, TypeError or ValueError if it is not one.
         """
-        diverged_at, history = content["diverged_at"], content.get("history")
+        history = content.get("history")
         return cls(
             curves={
                 name: [_number(value) for value in curve]
                 for name, curve in content["curves"].items()
             },
             test={name: _number(value) for name, value in content["test"].items()},
-            diverged_at=None if diverged_at is None else int(diverged_at),
+            diverged_at=_count(content["diverged_at"]),
             steps=int(content["steps"]),
             history=None if history is None else LayerHistory.from_dict(history),
+            best_epoch=_count(content.get("best_epoch")),
+            epochs=_count(content.get("epochs")),
             seconds=_number(content.get("seconds", 0.0)),
         )
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 class Snapshot(NamedTuple):

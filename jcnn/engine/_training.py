@@ -1,14 +1,17 @@
 """The training of a compiled group, from its initial values or a snapshot to the end."""
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jcnn.diagnosis.history import LayerHistory
-from jcnn.engine._devices import shard_runs
+from jcnn.engine._devices import RUNS, shard_runs
 from jcnn.engine._feed import Call
 from jcnn.engine._group import CompiledGroup
 from jcnn.engine._pacing import Pacer
@@ -21,6 +24,7 @@ from jcnn.engine._snapshot import (
 )
 from jcnn.training import Watch
 from jcnn.training.averaging import evaluated_params
+from jcnn.training.early_stopping import best_epoch, chosen_weights, keep_best, use_kept
 from jcnn.training.run import History
 from jcnn.training.watch import UNKNOWN
 
@@ -81,6 +85,8 @@ class Training:
         parts = (states.params, states.rest, states.average, states.optimizer)
         params, rest, average, optimizer = jax.tree.map(lambda leaf: leaf[row], parts)
         params = evaluated_params(params, average, optimizer)
+        kept = jax.tree.map(lambda leaf: leaf[row], states.kept)
+        params, rest = chosen_weights(kept, params, rest)
         return nnx.merge(self._compiled.initialization.structure.evaluate, params, rest)
 
     def snapshot(self) -> Snapshot:
@@ -102,9 +108,14 @@ class Training:
                 self._done = call.stop
                 yield self.steps
             last = self._epoch == epochs - 1
-            self.evaluate(compiled.held_batches if last else compiled.validation_batches)
+            stopping = compiled.group.recipe.patience is not None
+            tests = last and not stopping
+            self.evaluate(compiled.held_batches if tests else compiled.validation_batches)
             self.record(self.outcomes)
             self._epoch, self._done = self._epoch + 1, 0
+            if stopping and (self._stop_early() or last):
+                self._test_kept()
+                self._epoch = epochs
             yield self.steps
 
     def start(self, epoch: int) -> None:
@@ -119,9 +130,8 @@ class Training:
         call = self._feed.train(first, stop)
         return call.stop, self._call(call)
 
-    def evaluate(self, stop: int) -> None:
-        """Evaluate the first `stop` held-out batches."""
-        first = 0
+    def evaluate(self, stop: int, *, first: int = 0) -> None:
+        """Evaluate the held-out batches from `first` to `stop`."""
         while first < stop:
             call = self._feed.evaluate(first, stop)
             self._call(call)
@@ -139,6 +149,46 @@ class Training:
             first = self._epoch * self._compiled.steps_per_epoch
             _record_measurements(outcomes, watch, first, np.asarray(self._states.watched)[rows])
 
+    def _stop_early(self) -> bool:
+        """Keep the weights of runs that improved, stop those that did not; whether all ended."""
+        compiled, recipe = self._compiled, self._compiled.group.recipe
+        assert recipe.patience is not None
+        improved, stopped = np.zeros((2, compiled.size), bool)
+        for row, outcome in zip(compiled.rows, self.outcomes, strict=True):
+            if outcome.epochs is None and outcome.diverged_at is None:
+                curve = outcome.curves[f"validation_{recipe.task.metric}"]
+                best = best_epoch(curve, recipe.task.higher_is_better)
+                # Without any value, the last weights are kept.
+                outcome.best_epoch = self._epoch if best is None else best + 1
+                improved[row] = outcome.best_epoch == self._epoch
+                if self._epoch - outcome.best_epoch >= recipe.patience:
+                    outcome.epochs = self._epoch
+            stopped[row] = outcome.epochs is not None
+        self._states = _on_runs(keep_best, compiled.mesh)(self._states, improved, stopped)
+        return all(o.epochs is not None or o.diverged_at is not None for o in self.outcomes)
+
+    def _test_kept(self) -> None:
+        """Test the weights that were kept, and end the curves with the values of their epoch."""
+        compiled = self._compiled
+        self._states = _on_runs(use_kept, compiled.mesh)(self._states)
+        self.evaluate(compiled.held_batches, first=compiled.validation_batches)
+        assert self._history is not None
+        for row, outcome in zip(compiled.rows, self.outcomes, strict=True):
+            if outcome.diverged_at is not None:
+                missing = [math.nan] * (compiled.group.epochs - self._epoch)
+                for name in outcome.curves:
+                    outcome.curves[name] += missing
+                continue
+            assert outcome.best_epoch is not None
+            outcome.epochs = outcome.epochs or self._epoch
+            for name, curve in outcome.curves.items():
+                best = curve[outcome.best_epoch - 1]
+                rest = [best] * (compiled.group.epochs - outcome.epochs)
+                outcome.curves[name] = [*curve[: outcome.epochs], *rest]
+                outcome.curves[name][-1] = best
+            for name, values in self._history.test.items():
+                outcome.test[name] = float(values[row])
+
     def _add_seconds(self, seconds: float) -> None:
         for outcome in self.outcomes:
             outcome.seconds += seconds * self._devices / len(self.outcomes)
@@ -150,6 +200,19 @@ class Training:
             )
         self._history = jax.device_get(history)
         return self._history
+
+
+@functools.cache
+def _on_runs(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """Compile a function of states that returns states, which stay on their devices."""
+    sharding = NamedSharding(mesh, PartitionSpec(RUNS))
+    compiled = jax.jit(function, donate_argnums=0, out_shardings=sharding)
+
+    def call(*arguments: Any) -> Any:
+        with jax.disable_jit(False):
+            return compiled(*arguments)
+
+    return call
 
 
 def _record_means(
@@ -178,6 +241,8 @@ def _record_measurements(
     steps = range(first, first + watch.steps, watch.every)
     for outcome, numbers in zip(outcomes, measured, strict=True):
         end = math.inf if outcome.diverged_at is None else outcome.diverged_at
+        if outcome.epochs is not None:
+            end = outcome.epochs * watch.steps - 1
         reached = np.array([step <= end for step in steps])[:, None, None]
         values = np.where(reached & (numbers != UNKNOWN), numbers, np.nan)
         # Four digits are enough to judge a layer, and take a fifth of the space.

@@ -49,6 +49,11 @@ def best_model(
     if known.get(row.combination) != dict(row.levels):
         raise UsageError(f"the result is not of this study, which has no {label(row.levels)}")
     seed = best_seed(result, row) if seed is None else seed
+    if with_validation and study.patience is not None:
+        raise UsageError(
+            f"patience={study.patience} stops by validation examples, and with_validation=True "
+            "trains on them; leave one of them out"
+        )
     prepared = prepare(study, with_validation=with_validation)
     job, start = retraining(study, row.combination, row.learning_rate, [seed], prepared)
     place = None if directory is None else Path(directory)

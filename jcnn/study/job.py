@@ -76,6 +76,7 @@ class Job:
             first.value("augmentation", plan.augment),
             ema_decay=plan.ema_decay,
             accumulation_steps=plan.accumulation_steps,
+            patience=plan.patience,
         )
         self.label = " ".join(name for _, name in first.structure()) or "all"
         self.label += f" ({self.epochs} epochs)" * short

@@ -57,6 +57,7 @@ class Plan:
     augmentation: Any = None
     ema_decay: float | None = None
     accumulation_steps: int = 1
+    patience: int | None = None
     warm_start: Any = None
     dtype: str | None = None
     data_memory: int | None = None

@@ -217,6 +217,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
         _number("ema_decay", "a number between 0 and 1, such as 0.999", lambda v: 0 < v < 1)
     ),
     "accumulation_steps": _whole("accumulation_steps"),
+    "patience": _or_none(_whole("patience")),
     "label_smoothing": _number("label_smoothing", "from 0 to below 1", lambda v: 0 <= v < 1),
     "extend_learning_rates": _flag("extend_learning_rates"),
     "full_grid": _flag("full_grid"),

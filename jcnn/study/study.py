@@ -51,7 +51,8 @@ class Study(Plan):
     (`jcnn.training.schedules.learning_rate_schedule`), which multiplies each learning rate.
 
     `augmentation` changes training images inside the program: "shift:2", "flip", "cutout:4",
-    "mixup:0.2", "cutmix:1", several joined by a plus sign, or a callable `(key, images) -> images`.
+    "randaugment:9", "mixup:0.2", "cutmix:1", several joined by a plus sign, or a callable
+    `(key, images) -> images`.
     `dtype` ("bfloat16") is the dtype in which a model that takes it computes; parameters,
     statistics and losses stay float32. `data_memory` is the number of bytes of examples that a
     device may hold before examples are streamed to it (default: half of its memory). With
@@ -59,7 +60,9 @@ class Study(Plan):
     epoch, from the first (see `Result.why`).
 
     `ema_decay` evaluates the moving average of the weights, and `accumulation_steps` averages the
-    gradients of that many batches for one update. `warm_start` is a file of weights, or a
+    gradients of that many batches for one update. With `patience`, a run keeps the weights of the
+    epoch in which the metric was best on validation data, and stops after so many epochs without a
+    better one; these weights are tested, compared and kept. `warm_start` is a file of weights, or a
     function of the model that sets them (`jcnn.export.load_weights`).
 
     The model is a function or class that returns a module of Flax NNX, Linen or Equinox, or a pair

@@ -16,6 +16,7 @@ from jax import Array
 from jcnn.errors import UsageError
 from jcnn.training.averaging import evaluated_params, update_average
 from jcnn.training.batch import Augmentation, mixed, next_batch
+from jcnn.training.early_stopping import chosen_weights, first_kept, has_stopped
 from jcnn.training.metrics import as_metric, columns_of
 from jcnn.training.model import apply_eval, apply_train
 from jcnn.training.optimizers import Optimizer, in_float32
@@ -40,8 +41,10 @@ class Recipe:
     `optimizer` is one of `jcnn.training.optimizers`, or `optimizers.adapt` of any Optax factory.
     `schedule` is a shape for `jcnn.training.schedules.learning_rate_schedule`. With `ema_decay`,
     the moving average of the weights is evaluated. The gradients of `accumulation_steps` steps are
-    averaged before the optimizer sees them. Raises UsageError if the schedule cannot be used, or if
-    there are fewer steps than that.
+    averaged before the optimizer sees them. With `patience`, runs keep the weights of the epoch in
+    which the task's metric was best on validation data, and stop after so many epochs without a
+    better one. Raises UsageError if the schedule cannot be used, or if there are fewer steps than
+    are accumulated.
     """
 
     task: Task
@@ -54,6 +57,7 @@ class Recipe:
     watch: Watch | None = None
     ema_decay: float | None = None
     accumulation_steps: int = 1
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if self.total_steps < self.accumulation_steps:
@@ -99,6 +103,7 @@ def start(recipe: Recipe, params: Any, rest: Any, seed: Any) -> RunState:
         seed=jnp.asarray(seed, jnp.uint32),
         watched=() if recipe.watch is None else recipe.watch.empty(),
         average=() if recipe.ema_decay is None else params,
+        kept=() if recipe.patience is None else first_kept(params, rest),
     )
 
 
@@ -118,8 +123,9 @@ def advance(
     compilation. An epoch or an evaluation may be cut into any number of calls: the order of its
     sums does not change. The sums of training restart at row 0, those of an evaluation at the first
     call after training. `state.diverged_at` is the first step whose loss is not finite; the run
-    ends there, is not evaluated, and from then on its means are NaN. A held-out mean of which
-    nothing has been evaluated since the last training step is 0.
+    ends there, is not evaluated, and from then on its means are NaN. A run that has stopped early
+    keeps its means. A held-out mean of which nothing has been evaluated since the last training
+    step is 0.
 
     >>> from flax import nnx
     >>> from jcnn import data, engine, models, training
@@ -136,7 +142,7 @@ def advance(
     (20, True)
     """
     optimizer = _optimizer(recipe, hyperparameters)
-    trains = ranges[0] < ranges[1]
+    trains = (ranges[0] < ranges[1]) & ~has_stopped(state.kept)
     state = state._replace(
         sums=jnp.where(trains & (ranges[0] == 0), 0, state.sums),
         held_sums=jnp.where(trains, 0, state.held_sums),
@@ -161,7 +167,7 @@ def _train(
 
     def train_on(first: Array, stop: Array, state: RunState) -> RunState:
         def unfinished(carry: tuple[Array, RunState]) -> Array:
-            return (carry[0] < stop) & (carry[1].diverged_at == NEVER)
+            return (carry[0] < stop) & _goes_on(carry[1])
 
         def body(carry: tuple[Array, RunState]) -> tuple[Array, RunState]:
             i, state = carry
@@ -174,12 +180,16 @@ def _train(
         indices = jax.lax.dynamic_index_in_dim(batches, i, keepdims=False)
         inputs, targets = next_batch(recipe.augmentation, state, data, indices)
         numbers = watch.measure(structure, state, optimizer, inputs, targets)
-        numbers = jnp.where(state.diverged_at == NEVER, numbers, 0)
+        numbers = jnp.where(_goes_on(state), numbers, 0)
         return state._replace(watched=watch.store(state.watched, i, numbers))
 
     if recipe.watch is None:
         return train_on(first, stop, state)
     return train_and_watch(recipe.watch, observe, train_on, first, stop, state)
+
+
+def _goes_on(state: RunState) -> Array:
+    return (state.diverged_at == NEVER) & ~has_stopped(state.kept)
 
 
 def _history(task: Task, state: RunState, steps: int) -> History:
@@ -263,13 +273,14 @@ def _evaluate(
 ) -> Array:
     """Return `state.held_sums` with the held-out batches from `first` to `stop` added."""
     params = evaluated_params(state.params, state.average, state.optimizer)
+    params, rest = chosen_weights(state.kept, params, state.rest)
 
     def add(i: Array, sums: Array) -> Array:
         inputs = jax.lax.dynamic_index_in_dim(data.held_inputs, i, keepdims=False)
         targets = jax.lax.dynamic_index_in_dim(data.held_targets, i, keepdims=False)
         weights = jax.lax.dynamic_index_in_dim(data.held_weights, i, keepdims=False)
         # Merged inside the loop, so that the model may change its state at this trace level.
-        outputs = apply_eval(structure, params, state.rest, normalize(inputs, data))
+        outputs = apply_eval(structure, params, rest, normalize(inputs, data))
         columns = jnp.concatenate(_columns(task, outputs, targets), axis=1)
         counted = weights[:, None]
         values = jnp.sum(counted * jnp.where(counted > 0, columns, 0), axis=0)
@@ -277,4 +288,6 @@ def _evaluate(
         return sums.at[jnp.where(i < data.validation_batches, 0, 1)].add(row)
 
     ended = state.diverged_at != NEVER  # its means are NaN anyway
+    if state.kept != ():
+        ended = ended | (state.kept.stopped & ~state.kept.used)
     return jax.lax.fori_loop(first, jnp.where(ended, first, stop), add, state.held_sums)

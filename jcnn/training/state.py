@@ -41,8 +41,9 @@ class RunState(NamedTuple):
     """Everything that changes while a run trains, and the seed for its augmentation.
 
     `sums` are the sums of the epoch's training metrics; `held_sums` has a row each for validation
-    and test, the last column being the weight. `watched` are the epoch's numbers of a `Watch`, and
-    `average` is the moving average of the weights, if the recipe has one.
+    and test, the last column being the weight. `watched` are the epoch's numbers of a `Watch`,
+    `average` is the moving average of the weights, and `kept` are those of the best epoch, if the
+    recipe has them.
     """
 
     params: Any
@@ -55,6 +56,7 @@ class RunState(NamedTuple):
     seed: Array
     watched: Any = ()
     average: Any = ()
+    kept: Any = ()
 
 
 class Hyperparameters(NamedTuple):

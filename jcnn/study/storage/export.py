@@ -18,9 +18,9 @@ def export(result: Result, path: Path) -> int:
     """Write a row per run, and return the number of runs. The file's suffix selects the format.
 
     Columns are the factors, learning_rate, seed, diverged_at (empty if the run did not diverge),
-    steps, seconds, `test_<metric>`, and `<part>_<metric>` for training and validation: the last
-    epoch's value in CSV, one value per epoch in JSON and Parquet. Values that are not finite are
-    empty or null.
+    best_epoch (empty without early stopping), steps, seconds, `test_<metric>`, and
+    `<part>_<metric>` for training and validation: the last epoch's value in CSV, one value per
+    epoch in JSON and Parquet. Values that are not finite are empty or null.
 
     Raises UsageError for any other suffix, and for Parquet without pyarrow.
     """

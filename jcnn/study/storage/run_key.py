@@ -69,6 +69,7 @@ _STUDY = (
     "gradient_clip",
     "ema_decay",
     "accumulation_steps",
+    "patience",
     "label_smoothing",
     "dtype",
 )
@@ -122,6 +123,8 @@ def of_combination(
         "values": {name: identity for name, (identity, _) in identified.items()},
         **{name: getattr(plan, name) for name in _STUDY},
     }
+    if plan.patience is not None:
+        content["metric"] = plan.metric  # decides which epoch is the best one
     if plan.diagnose is not None:
         content["diagnose"] = [plan.diagnose, of_sources(FITTED)]
     if is_data_driven(plan.build_model, member):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jcnn.analysis.frames import run_row
+from jcnn.analysis.frames import run_row, trained_epochs
 from jcnn.analysis.labels import label
 from jcnn.analysis.result import Result
 from jcnn.errors import UsageError
@@ -77,7 +77,6 @@ def tracked_runs(result: Result) -> Iterator[TrackedRun]:
         group = label(levels)
         row = run_row(levels, record)
         curves = {name.replace("_", "/", 1): curve for name, curve in outcome.curves.items()}
-        length = max(map(len, curves.values()), default=0)
         history = outcome.history
         yield TrackedRun(
             f"{group} lr={record.learning_rate:g} seed={record.seed}".lstrip(),
@@ -85,12 +84,12 @@ def tracked_runs(result: Result) -> Iterator[TrackedRun]:
             {name: row[name] for name in (*levels, "learning_rate", "seed")},
             [
                 _finite({name: curve[epoch] for name, curve in curves.items()})
-                for epoch in range(length)
+                for epoch in range(trained_epochs(record))
             ],
             [] if history is None else [*zip(history.steps, history.rows(), strict=True)],
             _finite(
                 {f"test/{name}": value for name, value in outcome.test.items()}
-                | {"seconds": outcome.seconds, "diverged_at": outcome.diverged_at}
+                | {name: row[name] for name in ("seconds", "diverged_at", "best_epoch")}
             ),
         )
 
