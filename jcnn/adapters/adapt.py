@@ -27,13 +27,13 @@ def adapt(
     """Return a network as an `nnx.Module` that is called with a batch and returns one array.
 
     `model` is a module of Flax NNX or Equinox, a module of Flax Linen with its variables as
-    `params`, or a function `model(params, x)` of any tree of parameters. Its call gets a flag
-    `train`, `training`, `is_training`, `deterministic` or `inference`, and `rngs`, `key` or `rng`,
-    if it has such an argument. For any other convention, `call(model, x)` calls it, or
-    `call(model, params, x)` if it has `params`, with those of these arguments that `call` names. A
-    `call` of a Linen module may return `(outputs, changes)`, as `apply(mutable=...)` does; changed
-    collections such as "batch_stats" are kept. `output` selects one of several outputs: a function,
-    or a key, an attribute or an index.
+    `params`, one of Equinox with its `State` as `params`, or a function `model(params, x)` of any
+    tree of parameters. Its call gets a flag `train`, `training`, `is_training`, `deterministic` or
+    `inference`, and `rngs`, `key` or `rng`, if it has such an argument. For any other convention,
+    `call(model, x)` calls it, or `call(model, params, x)` if it has `params`, with those of these
+    arguments that `call` names. A `call` of a Linen module may return `(outputs, changes)`, as
+    `apply(mutable=...)` does; changed collections such as "batch_stats" are kept. `output` selects
+    one of several outputs: a function, or a key, an attribute or an index.
 
     A module of NNX that needs nothing of this is returned as it is. The result shares its
     variables.
@@ -56,7 +56,7 @@ def adapt(
         return model if isinstance(model, (Called, FunctionModule)) else Called(model, call, output)
     if is_equinox(model):
         if call is None:
-            return from_equinox(model, output)
+            return from_equinox(model, output, state=params)
         return FunctionModule(call, model, output, extra=extra_arguments(call, always=True))
     if linen_of(model) is not None:
         model = linen_of(model)

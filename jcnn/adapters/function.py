@@ -54,8 +54,9 @@ class FunctionModule(nnx.Module):
             (tuple(map(_part, path)) or ("w",)) if array else ()
             for path, array in zip(paths, is_array, strict=True)
         )
-        collections = isinstance(parameters, Mapping) and isinstance(
-            parameters.get("params"), Mapping
+        # Collections of Linen, or a module of Equinox and its state.
+        collections = isinstance(parameters, Mapping) and (
+            isinstance(parameters.get("params"), Mapping) or {*parameters} == {"params", "state"}
         )
         self.hidden_path = ("params", "params") if collections else ("params",)
         tree: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from flax import nnx
 
 from jcnn.adapters.adapt import adapt
 from jcnn.adapters.arguments import extra_arguments, extra_values
-from jcnn.adapters.library_modules import is_linen, is_network, is_pair
+from jcnn.adapters.library_modules import is_linen, is_network, is_pair, is_stateful_pair
 
 
 def initialize(
@@ -21,9 +21,9 @@ def initialize(
 ) -> nnx.Module:
     """Return a network as a module of NNX, with initial parameters from `rngs`.
 
-    It may be a module of NNX, Linen or Equinox, or a pair `(init, apply)` of functions, as Haiku
-    has them: ``parameters = init(key, x)`` and ``apply(parameters, x)``. `call` and `output` are
-    those of `jcnn.adapt`.
+    It may be a module of NNX, Linen or Equinox, one of Equinox with its state, or a pair `(init,
+    apply)` of functions, as Haiku has them: ``parameters = init(key, x)`` and ``apply(parameters,
+    x)``. `call` and `output` are those of `jcnn.adapt`.
 
     Raises TypeError if it is nothing of this.
 
@@ -40,6 +40,8 @@ def initialize(
         names = [name for name in extra_arguments(model.__call__) if name != "rngs"]
         keys = {"params": rngs.params(), "dropout": rngs()}
         params = model.init(keys, example, **extra_values(names, train=False, rngs=rngs))
+    elif is_stateful_pair(model):
+        model, params = model
     elif is_pair(model):
         init, model = model
         params = init(rngs.params(), example)

@@ -63,38 +63,75 @@ def from_linen(model: Any, variables: Any, output: Any = None) -> FunctionModule
     return FunctionModule(apply, variables, output, extra=extra, stateful=True)
 
 
-def from_equinox(model: Any, output: Any = None) -> FunctionModule:
+def from_equinox(model: Any, output: Any = None, *, state: Any = None) -> FunctionModule:
     """Return a module of Equinox, which maps one example, as a module of NNX, which maps a batch.
 
     If its call names `key`, it gets a key per example, and flags as a module of NNX does. In
     evaluation mode, it is the module of `equinox.nn.inference_mode`; so it is at first if some part
-    of it is in that mode.
+    of it is in that mode. A module with state (`equinox.nn.BatchNorm`) gets `state`, by default its
+    initial one, which changes with its calls in training mode.
 
-    Raises ValueError for a module with state.
+    Raises ValueError if there is no initial state, or if parts name different axes of the batch.
     """
-    if _has_state(model):
-        raise ValueError(
-            f"{type(model).__name__} has state (as eqx.nn.BatchNorm has), which is not carried on; "
-            "give call=, or a normalization without state"
-        )
+    equinox = sys.modules["equinox"]
     takes_key = "key" in extra_arguments(model.__call__, always=True)
     names = [name for name in extra_arguments(model.__call__) if name != "key"]
+    stateful = _has_state(model) or state is not None
+    axis = _batch_axis(model)
+    if stateful:
+        state = _initial_state(model) if state is None else state
+        model = equinox.nn.delete_init_state(model)
 
-    def apply(parameters: Any, *x: Any, train: bool, key: Any = None) -> Any:
-        model = sys.modules["equinox"].nn.inference_mode(parameters, value=not train)
+    def apply(tree: Any, *x: Any, train: bool, key: Any = None) -> Any:
+        parameters, state = (tree["params"], tree["state"]) if stateful else (tree, None)
+        model = equinox.nn.inference_mode(parameters, value=not train)
         flags = extra_values(names, train=train, rngs=None)
-        if takes_key and not train:
-            flags = {**flags, "key": key}  # a batch of any size, whose examples draw nothing
-        if not (takes_key and train):
-            return jax.vmap(lambda *each: model(*each, **flags))(*x)
-        keys = jax.random.split(key, len(x[0]))
-        return jax.vmap(lambda key, *each: model(*each, key=key, **flags))(keys, *x)
+        # In evaluation, a batch of any size, whose examples draw nothing.
+        keys = jax.random.split(key, len(x[0])) if takes_key and train else key
 
-    module = FunctionModule(apply, model, output, extra=["train", *["key"] * takes_key])
+        def one(key: Any, *example: Any) -> Any:
+            given = {**flags, "key": key} if takes_key else flags
+            return model(*example, **given, **({"state": state} if stateful else {}))
+
+        in_axes = (0 if takes_key and train else None, *[0] * len(x))
+        out_axes = (0, None) if stateful else 0
+        mapped = jax.vmap(one, in_axes, out_axes, axis_name=axis)
+        if not stateful:
+            return mapped(keys, *x)
+        outputs, state = mapped(keys, *x)
+        return outputs, {"state": state}
+
+    module = FunctionModule(
+        apply,
+        {"params": model, "state": state} if stateful else model,
+        output,
+        extra=["train", *["key"] * takes_key],
+        stateful=stateful,
+    )
     parts = jax.tree.leaves(model, is_leaf=lambda part: hasattr(part, "inference"))
     if any(getattr(part, "inference", None) is True for part in parts):
         module.eval()
     return module
+
+
+def is_stateful_pair(model: Any) -> bool:
+    """Return whether `model` is `(module, state)`, as `equinox.nn.make_with_state` returns it.
+
+    >>> is_stateful_pair((len, abs))
+    False
+    """
+    pair = isinstance(model, tuple) and len(model) == 2 and is_equinox(model[0])
+    return pair and isinstance(model[1], sys.modules["equinox"].nn.State)
+
+
+def _initial_state(model: Any) -> Any:
+    try:
+        return sys.modules["equinox"].nn.State(model)
+    except ValueError:
+        raise ValueError(
+            f"{type(model).__name__} has state (as eqx.nn.BatchNorm has), which is not given; give "
+            "(model, state), as eqx.nn.make_with_state returns them"
+        ) from None
 
 
 def _has_state(model: Any) -> bool:
@@ -104,6 +141,24 @@ def _has_state(model: Any) -> bool:
     parts = jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, index))
     required = state is not None and state.default is state.empty
     return required or any(isinstance(part, index) for part in parts)
+
+
+def _batch_axis(model: Any) -> str | None:
+    """Return the name that parts of a module give to the axis over which it is mapped."""
+    parts = jax.tree.leaves(model, is_leaf=lambda part: hasattr(part, "axis_name"))
+    found = {part.axis_name for part in parts if hasattr(part, "axis_name")}
+    names = {
+        name
+        for axis in found
+        for name in (axis if isinstance(axis, tuple) else (axis,))
+        if isinstance(name, str)
+    }
+    if len(names) > 1:
+        raise ValueError(
+            f"the parts of {type(model).__name__} name the axes {', '.join(sorted(names))}; jcnn "
+            "maps over one: give all parts the same axis_name, or call="
+        )
+    return next(iter(names), None)
 
 
 def is_pair(model: Any) -> bool:

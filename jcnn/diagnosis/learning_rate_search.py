@@ -57,11 +57,13 @@ def find_learning_rate(
 ) -> LearningRateSearch:
     """Return the learning rate at which `model` should train on these examples.
 
-    From its present parameters the model is trained for `steps` batches at each of `per_decade`
-    learning rates per power of ten, `repeats` times with different batches; the result is the one
-    whose mean loss over the last quarter of the steps is least. `optimizer` maps a schedule to an
-    Optax transformation (by default SGD). `loss(outputs, targets)` returns a mean or one value per
-    example; by default, integer targets mean softmax cross-entropy, others the mean squared error.
+    `inputs` is an array of examples, a dict of such arrays, or a tuple of arrays, which are passed
+    as several arguments. From its present parameters the model is trained for `steps` batches at
+    each of `per_decade` learning rates per power of ten, `repeats` times with different batches;
+    the result is the one whose mean loss over the last quarter of the steps is least. `optimizer`
+    maps a schedule to an Optax transformation (by default SGD). `loss(outputs, targets)` returns a
+    mean or one value per example; by default, integer targets mean softmax cross-entropy, others
+    the mean squared error.
 
     A pure function: the model's parameters, statistics and random keys do not change. Raises
     ValueError for arrays or numbers that do not fit.
@@ -74,11 +76,13 @@ def find_learning_rate(
     >>> 0.03 < search.rate <= 1
     True
     """
-    inputs, targets = jnp.asarray(inputs), jnp.asarray(targets)
-    if len(inputs) != len(targets) or len(inputs) < 2:
+    inputs, targets = jax.tree.map(jnp.asarray, inputs), jnp.asarray(targets)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(inputs)]
+    count = len(targets)
+    if {shape[:1] for shape in shapes} != {(count,)} or count < 2:
         raise ValueError(
-            f"inputs {inputs.shape} and targets {targets.shape}; expected one target for each of "
-            "at least two examples"
+            f"inputs {', '.join(map(str, shapes))} and targets {targets.shape}; expected one "
+            "target for each of at least two examples"
         )
     if not (0 < lowest < highest < math.inf):
         raise ValueError(
@@ -91,9 +95,12 @@ def find_learning_rate(
     batch_loss = loss or default_loss(targets)
     rates = _grid(lowest, highest, per_decade)
     make_optimizer = optimizer or _sgd
-    graph, first, rest = nnx.split(adapt(model), nnx.Param, ...)
+    network = adapt(model)
+    if isinstance(inputs, tuple):
+        network = _OfSeveral(network)
+    graph, first, rest = nnx.split(network, nnx.Param, ...)
 
-    def loss_of(params: Any, rest: Any, x: Array, y: Array) -> tuple[Array, Any]:
+    def loss_of(params: Any, rest: Any, x: Any, y: Array) -> tuple[Array, Any]:
         outputs, rest = apply_train(Structure(graph, graph), params, rest, x)
         return jnp.mean(batch_loss(outputs, y).astype(jnp.float32)), rest
 
@@ -102,7 +109,7 @@ def find_learning_rate(
 
         def step(state: Any, indices: Array) -> tuple[Any, Array]:
             params, rest, optimizer_state = state
-            x, y = jnp.take(inputs, indices, axis=0), jnp.take(targets, indices, axis=0)
+            x, y = jax.tree.map(lambda a: jnp.take(a, indices, axis=0), (inputs, targets))
             (value, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, rest, x, y)
             updates, optimizer_state = transformation.update(gradients, optimizer_state, params)
             # A rate that is too large is a result, and no NaN for `jax_debug_nans` to report.
@@ -115,8 +122,8 @@ def find_learning_rate(
 
     @jax.jit
     def train_all(rates: Array, key: Array) -> Array:
-        size = min(batch_size, len(inputs))
-        batches = jax.random.randint(key, (steps, size), 0, len(inputs))
+        size = min(batch_size, count)
+        batches = jax.random.randint(key, (steps, size), 0, count)
         if jax.default_backend() == "cpu":
             return jax.lax.map(lambda rate: train(rate, batches), rates)
         return jax.vmap(train, (0, None))(rates, batches)
@@ -131,6 +138,17 @@ def find_learning_rate(
     fell = losses[best] < curves[best, 0]
     rate = float(rates[best]) if fell else math.nan
     return LearningRateSearch(rates.tolist(), losses.tolist(), rate)
+
+
+class _OfSeveral(nnx.Module):
+    """A network that is called with a tuple of its arguments."""
+
+    def __init__(self, network: nnx.Module) -> None:
+        self.network = network
+
+    def __call__(self, inputs: tuple[Array, ...]) -> Array:
+        outputs: Array = self.network(*inputs)
+        return outputs
 
 
 def _grid(lowest: float, highest: float, per_decade: int) -> np.ndarray:

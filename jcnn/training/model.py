@@ -34,7 +34,7 @@ def split_model(model: nnx.Module) -> tuple[Structure, Any, Any]:
     return Structure(train, evaluate), params, rest
 
 
-def apply_train(structure: Structure, params: Any, rest: Any, inputs: Array) -> tuple[Array, Any]:
+def apply_train(structure: Structure, params: Any, rest: Any, inputs: Any) -> tuple[Array, Any]:
     """Return the outputs in training mode, and the state that is not `nnx.Param` after the call.
 
     The state keeps its structure, shapes and dtypes, as a loop requires: variables that the call
@@ -42,7 +42,7 @@ def apply_train(structure: Structure, params: Any, rest: Any, inputs: Array) -> 
     as it was. Raises ValueError if a variable's value changes its shape.
     """
 
-    def apply(params: Any, rest: Any, inputs: Array) -> tuple[Array, Any]:
+    def apply(params: Any, rest: Any, inputs: Any) -> tuple[Array, Any]:
         model = nnx.merge(structure.train, params, rest, copy=True)
         outputs: Array = model(inputs)
         after = dict(nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.Param))))

@@ -25,6 +25,26 @@ def net():
     return models.mlp((16,), 2, hidden=(32,), rngs=nnx.Rngs(0))
 
 
+class OfTwo(nnx.Module):
+    """A network of two inputs, as a dict or as two arguments."""
+
+    def __init__(self):
+        self.net = net()
+
+    def __call__(self, x, more=None):
+        a, b = (x["a"], x["b"]) if isinstance(x, dict) else (x, more)
+        return self.net(jnp.concatenate([a, b], axis=1))
+
+
+def test_several_inputs():
+    expected = find_learning_rate(net(), X, LABELS, steps=5, per_decade=1)
+    for inputs in ({"a": X[:, :4], "b": X[:, 4:]}, (X[:, :4], X[:, 4:])):
+        found = find_learning_rate(OfTwo(), inputs, LABELS, steps=5, per_decade=1)
+        np.testing.assert_allclose(found.losses, expected.losses, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"inputs .256, 4., .200, 12. and targets .256,."):
+        find_learning_rate(OfTwo(), (X[:, :4], X[:200, 4:]), LABELS)
+
+
 class Everything(nnx.Module):
     """Parameters, batch statistics and random keys."""
 
