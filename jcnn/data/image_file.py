@@ -1,6 +1,7 @@
 """One image file, read as it is displayed: its header is checked before it is decoded."""
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ _UPRIGHT = {
 # In a progressive JPEG file each scan of a few bytes changes every pixel; usual are 10 of them.
 _MOST_SCANS = 200
 _START_OF_SCAN = b"\xff\xda"
+# Python's filters of warnings are those of all threads.
+_warnings_lock = threading.Lock()
 
 
 class ImageKind(NamedTuple):
@@ -69,33 +72,34 @@ class OpenImage(NamedTuple):
         Raises DataError if a pixel is transparent: the file does not say what is behind it.
         """
         with blaming(self.path):
+            self.image.load()
             return displayed(self.image).reshape(self.kind.height, self.kind.width, -1)
 
 
 @contextmanager
 def open_image(path: Item) -> Iterator[OpenImage]:
-    """Open an image and decode it, after its size has been checked.
+    """Open an image and check its size and kind; `pixels` decodes it.
 
     Raises DataError, with the file and the fix, for anything that is not an 8-bit image.
     """
     from PIL import Image
 
-    with reading(path, "image"), path.open("rb") as raw, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about EXIF data that is damaged, which viewers ignore
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with reading(path, "image"), path.open("rb") as raw:
         content = raw.read(MOST_FILE_BYTES + 1)
         if len(content) > MOST_FILE_BYTES:
             raise DataError(
                 f"{path}: image has more than {MOST_FILE_BYTES:,} bytes; make it smaller"
             )
-        try:
-            opened = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise _too_large(path) from error
+        with _warnings_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about EXIF data that is damaged, as viewers do
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            try:
+                opened = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
+            except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+                raise _too_large(path) from error
+            mode = _check_header(path, opened, content)
+            orientation = _orientation(opened)
         with opened as image:
-            mode = _check_header(path, image, content)
-            image.load()
-            orientation = _orientation(image)
             width, height = image.size if orientation < 5 else image.size[::-1]
             yield OpenImage(path, image, ImageKind(width, height, mode), orientation)
 

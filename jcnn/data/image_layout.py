@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from jcnn.data.errors import DataError
 from jcnn.data.image_file import SUFFIXES
 from jcnn.data.items import Item, check_name, regular_size, visible
+from jcnn.data.split import split_validation
 
 PARTS = {
     "train": ("train", "training"),
@@ -65,6 +68,21 @@ class ImageLayout:
     test: Part
     validation: Part
     remarks: str
+
+
+def with_test_part(layout: ImageLayout, seed: int) -> ImageLayout:
+    """Return the layout with 20% of each class in the test part, if it has no test images.
+
+    These are the images that `jcnn.data.from_arrays` would split off.
+    """
+    if layout.test.files:
+        return layout
+    train = layout.train
+    parts = split_validation(np.array(train.labels), 0.2, seed=seed, stratify=True)
+    first, second = (
+        Part([train.files[i] for i in part], [train.labels[i] for i in part]) for part in parts
+    )
+    return replace(layout, train=replace(first, size=train.size), test=second)
 
 
 def find_images(root: Item) -> ImageLayout:

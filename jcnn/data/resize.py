@@ -77,21 +77,6 @@ def _is_whole(value: Any) -> bool:
     return is_integer(value) and not isinstance(value, bool)
 
 
-class ResizedImages:
-    """An array of images of one size, grey until the first one in color."""
-
-    def __init__(self, count: int, resize: Resize) -> None:
-        self._resize = resize
-        self.array = np.empty((count, resize.height, resize.width, 1), np.uint8)
-
-    def __setitem__(self, index: int, pixels: np.ndarray) -> None:
-        """Add an image, in its own size."""
-        image = self._resize(pixels)
-        if image.shape[-1] > self.array.shape[-1]:
-            self.array = np.repeat(self.array, image.shape[-1], axis=-1)
-        self.array[index] = image
-
-
 def check_resizable(name: str, resize: ResizeTo | None) -> None:
     """Raise DataError if images are to be resized and the data set has no files of images."""
     if resize is not None:

@@ -1,8 +1,11 @@
 """A data set split into training, validation and test examples, as the engine takes it."""
 
+from typing import Any
+
 import numpy as np
 
 from jcnn.data import Dataset, split_validation
+from jcnn.data.on_disk import Batches, Joined, Rows, is_on_disk
 from jcnn.training.run import Data
 
 # The largest held-out batch: large enough for full speed, small enough for CPU caches.
@@ -14,7 +17,8 @@ def prepare(dataset: Dataset, validation_fraction: float) -> Data:
 
     The split depends on the data alone, so it is the same in every run. Validation examples that
     the data set has are used instead. With a fraction of 0, all of them are training
-    examples. Mean and standard deviation are those of the training set. Images stay uint8.
+    examples. Mean and standard deviation are those of the training set. Images stay uint8. Inputs
+    that are in a file stay there: they are then `jcnn.data.on_disk.Rows` and `Batches`.
 
     >>> from jcnn import data
     >>> arrays = prepare(data.load("digits"), validation_fraction=0.2)
@@ -23,17 +27,15 @@ def prepare(dataset: Dataset, validation_fraction: float) -> Data:
     """
     train, validation = _split(dataset, validation_fraction)
     size = evaluation_batch(len(validation[0]), len(dataset.test_inputs))
-    parts = [
-        _batched(*validation, size),
-        _batched(dataset.test_inputs, dataset.test_targets, size),
-    ]
-    held = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    held = [validation, (dataset.test_inputs, dataset.test_targets)]
+    inputs = Batches([inputs for inputs, _ in held], size)
+    weights = Batches([np.ones(len(inputs), np.float32) for inputs, _ in held], size)
     return Data(
         *train,
-        held[0],
-        held[1],
-        held[2],
-        np.int32(len(parts[0][0])),
+        inputs if is_on_disk(dataset.test_inputs) else inputs[:],
+        Batches([targets for _, targets in held], size)[:],
+        weights[:],
+        np.int32(-(-len(validation[0]) // size)),
         np.asarray(dataset.mean),
         np.asarray(dataset.std),
     )
@@ -48,7 +50,7 @@ def evaluation_batch(*counts: int) -> int:
     return min(sizes, key=lambda size: sum(-count % size for count in counts))
 
 
-_Examples = tuple[np.ndarray, np.ndarray]
+_Examples = tuple[Any, np.ndarray]
 
 
 def _split(dataset: Dataset, fraction: float) -> tuple[_Examples, _Examples]:
@@ -59,22 +61,14 @@ def _split(dataset: Dataset, fraction: float) -> tuple[_Examples, _Examples]:
         given = dataset.validation_inputs, dataset.validation_targets
         if fraction:
             return (x, y), given
-        return (np.concatenate([x, given[0]]), np.concatenate([y, given[1]])), none
+        return (_joined(x, given[0]), np.concatenate([y, given[1]])), none
     if not fraction:
         return (x, y), none
     train, held_out = split_validation(y, fraction, stratify=dataset.task == "classification")
+    if is_on_disk(x):
+        return (Rows(x, train), y[train]), (Rows(x, held_out), y[held_out])
     return (x[train], y[train]), (x[held_out], y[held_out])
 
 
-def _batched(
-    inputs: np.ndarray, targets: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    count = -(-len(inputs) // size)
-    extra = count * size - len(inputs)
-    weights = np.pad(np.ones(len(inputs), np.float32), (0, extra))
-
-    def reshape(array: np.ndarray) -> np.ndarray:
-        full = np.pad(array, ((0, extra),) + ((0, 0),) * (array.ndim - 1))
-        return full.reshape(count, size, *array.shape[1:])
-
-    return reshape(inputs), reshape(targets), weights.reshape(count, size)
+def _joined(first: np.ndarray, second: np.ndarray) -> Any:
+    return Joined([first, second]) if is_on_disk(first) else np.concatenate([first, second])

@@ -81,5 +81,6 @@ def program_text(build: Builder, recipe: Recipe, batch_size: int, data: Data) ->
     steps = len(data.inputs) // batch_size
     batches = jax.ShapeDtypeStruct((steps, batch_size), jnp.int32)
     with jax.disable_jit(False):
-        trained = jax.jit(one).lower(drawn.out_info, values, batches, data)
+        shapes = Data(*(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in data))
+        trained = jax.jit(one).lower(drawn.out_info, values, batches, shapes)
     return f"{drawn.as_text()}\n{trained.as_text()}"

@@ -26,3 +26,22 @@ def test_streaming_changes_no_number(memory, monkeypatch):
     assert [r.outcome for r in streamed.records] == [r.outcome for r in whole.records]
     with pytest.raises(ValueError, match="give more, or use smaller batches"):
         Study(data_memory=10_000, **keywords).run()
+
+
+def test_a_pause_anywhere_resumes_to_the_bit(monkeypatch):
+    """Also one at the end of an epoch, after which evaluation comes first."""
+    monkeypatch.setattr(engine._training, "FIRST_CALL", 3)
+    monkeypatch.setattr(engine._training, "SECONDS_PER_CALL", 1e-9)
+    keywords = {**SMALL, "factors": {"activation": ["tanh"]}, "model": "mlp", "epochs": 2}
+    study = Study(data_memory=40_000, **keywords)
+    compiled = study.jobs(study.prepare())[0].compile()
+    whole = engine.Training(compiled)
+    snapshots = [whole.snapshot(), *(whole.snapshot() for _ in whole.run())]
+    ends = [i for i, each in enumerate(snapshots) if each.place["done"] == compiled.steps_per_epoch]
+    assert ends
+    for i in {*ends, *range(0, len(snapshots), 4)}:
+        again = study.jobs(study.prepare())[0].compile()  # with a feed that has read nothing
+        resumed = engine.Training(again, snapshots[i])
+        for _ in resumed.run():
+            pass
+        assert resumed.outcomes == whole.outcomes
