@@ -85,7 +85,9 @@ def test_a_port_that_is_taken_is_a_one_line_error(explorer):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_server_at_once(tmp_path):
-    command = [sys.executable, "-m", "jcnn", "explore", "--no-browser", "--json"]
+    # If a thread of XLA ends the process, faulthandler says where.
+    command = [sys.executable, "-X", "faulthandler", "-m", "jcnn", "explore", "--no-browser",
+               "--json"]  # fmt: skip
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as process,
