@@ -1,6 +1,6 @@
 """A Dataset from arrays in memory, as readers and users both make it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ _MOST_CHANNELS = 4
 
 
 def from_arrays(
-    inputs: ArrayLike,
+    inputs: Any,
     targets: ArrayLike,
     *,
     test_inputs: ArrayLike | None = None,
@@ -87,7 +87,7 @@ def from_arrays(
 
 
 def _pair(
-    name: str, prefix: str, inputs: ArrayLike, targets: ArrayLike
+    name: str, prefix: str, inputs: Any, targets: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
     x = _numbers(name, f"{prefix}inputs", inputs)
     y = _numbers(name, f"{prefix}targets", targets, strings=True)
@@ -112,6 +112,15 @@ def _has_channels_first(shape: tuple[int, ...]) -> bool:
 
 
 def _numbers(name: str, field: str, values: Any, *, strings: bool = False) -> np.ndarray:
+    several = isinstance(values, Mapping) or (
+        isinstance(values, (tuple, list))
+        and len({np.shape(each)[1:] for each in values if hasattr(each, "shape")}) > 1
+    )
+    if several:
+        raise DataError(
+            f"{name}: {field} are {len(values)} arrays, and a data set has one: put them side by "
+            "side, as rows of numbers, and let the study's `call` split them"
+        )
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:

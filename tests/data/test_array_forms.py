@@ -1,5 +1,7 @@
 """Arrays whose form is that of another library are refused with the line that mends them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ ONE_HOT = np.eye(4)[LABELS]
 SEVERAL = np.concatenate([ONE_HOT[:20], 1 - ONE_HOT[20:]])
 
 
-def refusal(inputs: np.ndarray, targets: np.ndarray, **further: np.ndarray) -> str:
+def refusal(inputs: Any, targets: np.ndarray, **further: np.ndarray) -> str:
     with pytest.raises(DataError) as caught:
         from_arrays(inputs, targets, **further)
     assert "\n" not in str(caught.value)
@@ -87,3 +89,11 @@ def test_channels_first_are_refused(shape: tuple[int, ...], dtype: str, tmp_path
 )
 def test_channels_last_are_read(shape: tuple[int, ...]) -> None:
     assert from_arrays(np.zeros((40, *shape), np.uint8), LABELS).input_shape == shape
+
+
+def test_several_inputs_are_refused_with_what_to_do_instead():
+    images, ages = RNG.normal(size=(40, 8, 8, 1)), RNG.normal(size=(40, 1))
+    for inputs in ({"image": images, "age": ages}, (images, ages), [images, ages]):
+        text = refusal(inputs, LABELS)
+        assert "inputs are 2 arrays" in text
+        assert "let the study's `call` split them" in text
