@@ -13,6 +13,7 @@ from jcnn.adapters.library_modules import (
     from_linen,
     is_equinox,
     is_linen,
+    is_stateful_pair,
     linen_of,
 )
 
@@ -27,7 +28,7 @@ def adapt(
     """Return a network as an `nnx.Module` that is called with a batch and returns one array.
 
     `model` is a module of Flax NNX or Equinox, a module of Flax Linen with its variables as
-    `params`, one of Equinox with its `State` as `params`, or a function `model(params, x)` of any
+    `params`, a pair of a module of Equinox and its state, or a function `model(params, x)` of any
     tree of parameters. Its call gets a flag `train`, `training`, `is_training`, `deterministic` or
     `inference`, and `rngs`, `key` or `rng`, if it has such an argument. For any other convention,
     `call(model, x)` calls it, or `call(model, params, x)` if it has `params`, with those of these
@@ -48,6 +49,8 @@ def adapt(
     >>> adapt(network, params, output=0)(jnp.ones((2, 4))).shape
     (2, 3)
     """
+    if is_stateful_pair(model) and params is None:
+        model, params = model
     if isinstance(model, nnx.Module):
         if params is not None:
             raise ValueError("a module of NNX holds its parameters; give it without `params`")

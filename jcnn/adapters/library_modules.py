@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 
 from jcnn.adapters.arguments import extra_arguments, extra_values
+from jcnn.adapters.equinox_state import plain, settable
 from jcnn.adapters.function import FunctionModule
 
 
@@ -91,14 +92,25 @@ def from_equinox(model: Any, output: Any = None, *, state: Any = None) -> Functi
 
         def one(key: Any, *example: Any) -> Any:
             given = {**flags, "key": key} if takes_key else flags
-            return model(*example, **given, **({"state": state} if stateful else {}))
+            if not stateful:
+                return model(*example, **given)
+            outputs, after = model(*example, **given, state=settable(state))
+            return outputs, plain(after)
 
         in_axes = (0 if takes_key and train else None, *[0] * len(x))
         out_axes = (0, None) if stateful else 0
         mapped = jax.vmap(one, in_axes, out_axes, axis_name=axis)
         if not stateful:
             return mapped(keys, *x)
-        outputs, state = mapped(keys, *x)
+        try:
+            outputs, state = mapped(keys, *x)
+        except ValueError as error:
+            if "out_axes" not in str(error):
+                raise
+            raise ValueError(
+                f"the state of {type(model).__name__} depends on the example; expected one for the "
+                "batch, such as a mean over its axis_name"
+            ) from error
         return outputs, {"state": state}
 
     module = FunctionModule(

@@ -7,7 +7,7 @@ from flax import nnx
 from jax import Array
 
 from jcnn.adapters.adapt import adapt
-from jcnn.adapters.library_modules import is_network
+from jcnn.adapters.library_modules import is_network, is_stateful_pair
 
 
 def network_and_batch(
@@ -30,7 +30,7 @@ def network_and_batch(
     (3, 2)
     """
     params, rest = None, [*batch]
-    if not is_network(model):
+    if not (is_network(model) or is_stateful_pair(model)):
         if len(rest) < 3:
             raise ValueError(
                 f"model is a {type(model).__name__}, which holds no parameters; expected (model, "

@@ -15,7 +15,7 @@ def table_rows(
     """Return the rows of a table: factors, rate, seed, and what was measured.
 
     Per run: `diverged_at` (None if the run did not diverge), `best_epoch` (None without early
-    stopping), `steps`, `seconds`, `test_<metric>`, and the last values of `train_<metric>` and
+    stopping), `steps`, `seconds`, `test_<metric>`, and the final values of `train_<metric>` and
     `validation_<metric>`. Per epoch that was trained: `epoch`, counted from 1, and the values of
     that epoch. Levels that are numbers for all combinations are numbers.
 
@@ -34,7 +34,8 @@ def table_rows(
     for record in records:
         own, curves = levels[record.combination], record.outcome.curves
         if per == "run":
-            rows.append(run_row(own, record) | {name: curve[-1] for name, curve in curves.items()})
+            ends = {name: record.outcome.final(name) for name in curves}
+            rows.append(run_row(own, record) | ends)
             continue
         rows += [
             own

@@ -113,7 +113,7 @@ def at_end(name: str, higher_is_better: bool) -> Metric:
         return math.nan if outcome.diverged_at is not None else outcome.test.get(name, math.nan)
 
     def chosen_by(outcome: Outcome) -> float:
-        return outcome.curves[f"validation_{name}"][-1]
+        return outcome.final(f"validation_{name}")
 
     return Metric(name, f"test {name}", higher_is_better, reported, chosen_by, name in SHARES)
 
@@ -176,8 +176,10 @@ def _time_to_target(form: str, task_metric: str, higher_is_better: bool) -> Metr
     def time(outcome: Outcome) -> float:
         hits = reached(outcome)
         epochs = hits.index(True) + 1 if any(hits) else len(hits)
-        total = outcome.steps if head == "steps" else outcome.seconds
-        return total * epochs / len(hits)
+        if head == "steps":
+            return outcome.steps * epochs / len(hits)
+        trained = outcome.epochs or len(hits)
+        return outcome.seconds * min(epochs, trained) / trained
 
     shown = f"{100 * target:g}%" if task_metric in SHARES else f"{target:g}"
     title = f"{head} to {shown} validation {task_metric}"

@@ -231,6 +231,8 @@ def study_keywords(chosen: argparse.Namespace) -> dict[str, Any]:
         metrics = settings.metrics(chosen.metrics)
         if chosen.metric in metrics:
             keywords["metric"] = chosen.metric
+    if keywords.get("patience") and chosen.metric in ("loss", "accuracy", "error"):
+        keywords["metric"] = chosen.metric  # the best epoch is chosen by it
     if chosen.learning_rate:
         keywords["learning_rates"] = chosen.learning_rate
     for word in chosen.set:

@@ -86,9 +86,7 @@ def from_arrays(
     )
 
 
-def _pair(
-    name: str, prefix: str, inputs: Any, targets: ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
+def _pair(name: str, prefix: str, inputs: Any, targets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     x = _numbers(name, f"{prefix}inputs", inputs)
     y = _numbers(name, f"{prefix}targets", targets, strings=True)
     if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import mmap
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from jcnn.data.errors import DataError
 from jcnn.data.fetch import cache_dir
@@ -30,20 +30,26 @@ def written_once(name: str, shape: tuple[int, ...]) -> Iterator[tuple[Path, np.n
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        free, needed = shutil.disk_usage(folder).free, int(np.prod(shape, dtype=np.int64))
-        if free < needed:
-            raise DataError(
-                f"{folder}: has {free:,} bytes left, but the images take {needed:,} once decoded; "
-                "make room, use another folder (XDG_CACHE_HOME), or --resize to a smaller size"
-            )
-        partial = folder / f"{name}.{os.getpid()}.partial"
-        try:
-            array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-            yield place, array
-            array.flush()
-            partial.replace(place)
-        finally:
-            partial.unlink(missing_ok=True)
+        with FileLock(folder / f"{name}.lock"):
+            if place.exists():  # another process has written it in the meantime
+                yield place, None
+                return
+            partial = folder / f"{name}.partial"
+            partial.unlink(missing_ok=True)  # what an interruption left
+            free, needed = shutil.disk_usage(folder).free, int(np.prod(shape, dtype=np.int64))
+            if free < needed:
+                raise DataError(
+                    f"{folder}: has {free:,} bytes left, but the images take {needed:,} once "
+                    "decoded; make room, use another folder (XDG_CACHE_HOME), or --resize to a "
+                    "smaller size"
+                )
+            try:
+                array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+                yield place, array
+                array.flush()
+                partial.replace(place)
+            finally:
+                partial.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}") from error
 
@@ -82,6 +88,10 @@ class _OnDemand:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        """Refuse: all of it may not fit in memory."""
+        raise TypeError("these examples are read on demand; take some of their rows first")
 
     @property
     def ndim(self) -> int:

@@ -178,7 +178,7 @@ def average_histories(histories: Sequence[LayerHistory]) -> LayerHistory:
     """Return the history of several runs of one combination as one.
 
     Figures are means over the runs, geometric ones of gradients; a run counts up to where it
-    diverged.
+    diverged or stopped early.
 
     >>> figures = {name: [[1.0]] for name in FIGURES}
     >>> weak, strong = (
@@ -188,18 +188,20 @@ def average_histories(histories: Sequence[LayerHistory]) -> LayerHistory:
     >>> round(average_histories([weak, strong]).gradient[0][0], 6)
     10.0
     """
-    first = histories[0]
+    longest = max(histories, key=lambda history: len(history.steps))
+
+    def mean_of(name: str, i: int, j: int) -> float:
+        rows = [getattr(history, name) for history in histories if i < len(history.steps)]
+        return _mean([each[i][j] for each in rows], name == "gradient")
+
     means: dict[str, Any] = {
         name: [
-            [
-                _mean([getattr(history, name)[i][j] for history in histories], name == "gradient")
-                for j in range(len(first.layers))
-            ]
-            for i in range(len(first.steps))
+            [mean_of(name, i, j) for j in range(len(longest.layers))]
+            for i in range(len(longest.steps))
         ]
         for name in FIGURES
     }
-    return replace(first, **means)
+    return replace(longest, **means)
 
 
 def _mean(values: Sequence[float], logarithmic: bool) -> float:

@@ -16,7 +16,7 @@ from jcnn.data.on_disk import is_on_disk
 from jcnn.engine._devices import replicate, replicated_shapes, shard_runs
 from jcnn.training.run import Data
 
-# The bytes of a window on CPU, if examples are in a file.
+# The bytes of a window, if examples are in a file.
 _FROM_FILE = 2**30
 
 
@@ -211,12 +211,13 @@ def make_feed(
     """Return a `Whole` feed if the data fits in `memory` bytes, else a `Streamed` one.
 
     None means half of a device's memory, or no limit if the device does not report its memory.
-    Examples in a file are in a `Streamed` feed in any case, by default of 1 GiB on a CPU.
+    Examples in a file are in a `Streamed` feed in any case, by default of 1 GiB: the host holds two
+    windows.
     """
     in_file = is_on_disk(data.inputs)
     if memory is None:
         stats = mesh.devices.flat[0].memory_stats() or {}
-        memory = stats.get("bytes_limit", 0) // 2 or (_FROM_FILE if in_file else None)
+        memory = _FROM_FILE if in_file else stats.get("bytes_limit", 0) // 2 or None
     if memory is None or (sum(_bytes(leaf) for leaf in data) <= memory and not in_file):
         return Whole(data, mesh)
     return Streamed(data, mesh, seeds, batch_size, memory)

@@ -23,8 +23,8 @@ class Outcome:
     layers; None without one.
 
     With early stopping, `best_epoch` is the epoch, from 1, whose weights were kept and tested, and
-    `epochs` the number of epochs trained; from that on, and at the end in any case, curves have the
-    values of the best epoch. Both are None without it.
+    `epochs` the number of epochs trained; after these, curves have the values of the best epoch.
+    Both are None without it, and for a run that diverged.
     """
 
     curves: dict[str, list[float]] = field(default_factory=dict)
@@ -35,6 +35,10 @@ class Outcome:
     best_epoch: int | None = None
     epochs: int | None = None
     seconds: float = field(default=0.0, compare=False)
+
+    def final(self, name: str) -> float:
+        """Return a curve's value for the weights that were tested."""
+        return self.curves[name][-1 if self.best_epoch is None else self.best_epoch - 1]
 
     def to_dict(self) -> dict[str, Any]:
         """Return copies of the fields by name, for JSON: training goes on to fill the curves."""

@@ -66,8 +66,18 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """The number of steps that each run has trained."""
-        return self._epoch * self._compiled.steps_per_epoch + self._done
+        """The number of steps that each run has trained; all of them once every run has stopped."""
+        per_epoch = self._compiled.steps_per_epoch
+        if self._has_stopped:
+            return self._compiled.group.epochs * per_epoch
+        return self._epoch * per_epoch + self._done
+
+    @property
+    def _has_stopped(self) -> bool:
+        """Whether every run has stopped early, been tested, or diverged."""
+        return self._compiled.group.recipe.patience is not None and not any(
+            map(_goes_on, self.outcomes)
+        )
 
     @property
     def epochs(self) -> int:
@@ -77,7 +87,7 @@ class Training:
     @property
     def seconds(self) -> float:
         """The seconds of training so far, without compilation and evaluation."""
-        return self.outcomes[0].seconds * len(self.outcomes) / self._devices
+        return sum(outcome.seconds for outcome in self.outcomes) / self._devices
 
     def model(self, run: int) -> nnx.Module:
         """Return a run's current model, with the weights that are evaluated, in that mode."""
@@ -101,7 +111,7 @@ class Training:
         per_epoch, epochs = compiled.steps_per_epoch, compiled.group.epochs
         first_steps = max(FIRST_CALL * compiled.mesh.size // len(self.outcomes), 1)
         pacer = Pacer(SECONDS_PER_CALL, first_steps)
-        while self._epoch < epochs:
+        while self._epoch < epochs and not self._has_stopped:
             self.start(self._epoch)
             for call in pacer.calls(lambda *steps: self.train(*steps)[0], self._done, per_epoch):
                 self._add_seconds(call.seconds)
@@ -113,9 +123,10 @@ class Training:
             self.evaluate(compiled.held_batches if tests else compiled.validation_batches)
             self.record(self.outcomes)
             self._epoch, self._done = self._epoch + 1, 0
-            if stopping and (self._stop_early() or last):
-                self._test_kept()
-                self._epoch = epochs
+            if stopping:
+                self._stop_early()
+                if last or self._has_stopped:
+                    self._test_kept()
             yield self.steps
 
     def start(self, epoch: int) -> None:
@@ -149,13 +160,15 @@ class Training:
             first = self._epoch * self._compiled.steps_per_epoch
             _record_measurements(outcomes, watch, first, np.asarray(self._states.watched)[rows])
 
-    def _stop_early(self) -> bool:
-        """Keep the weights of runs that improved, stop those that did not; whether all ended."""
+    def _stop_early(self) -> None:
+        """Keep the weights of the runs that improved, and stop those that did not."""
         compiled, recipe = self._compiled, self._compiled.group.recipe
         assert recipe.patience is not None
         improved, stopped = np.zeros((2, compiled.size), bool)
         for row, outcome in zip(compiled.rows, self.outcomes, strict=True):
-            if outcome.epochs is None and outcome.diverged_at is None:
+            if outcome.diverged_at is not None:
+                outcome.best_epoch = None
+            elif _goes_on(outcome):
                 curve = outcome.curves[f"validation_{recipe.task.metric}"]
                 best = best_epoch(curve, recipe.task.higher_is_better)
                 # Without any value, the last weights are kept.
@@ -165,10 +178,9 @@ class Training:
                     outcome.epochs = self._epoch
             stopped[row] = outcome.epochs is not None
         self._states = _on_runs(keep_best, compiled.mesh)(self._states, improved, stopped)
-        return all(o.epochs is not None or o.diverged_at is not None for o in self.outcomes)
 
     def _test_kept(self) -> None:
-        """Test the weights that were kept, and end the curves with the values of their epoch."""
+        """Test the weights that were kept; after the end, curves have the values of their epoch."""
         compiled = self._compiled
         self._states = _on_runs(use_kept, compiled.mesh)(self._states)
         self.evaluate(compiled.held_batches, first=compiled.validation_batches)
@@ -185,13 +197,14 @@ class Training:
                 best = curve[outcome.best_epoch - 1]
                 rest = [best] * (compiled.group.epochs - outcome.epochs)
                 outcome.curves[name] = [*curve[: outcome.epochs], *rest]
-                outcome.curves[name][-1] = best
             for name, values in self._history.test.items():
                 outcome.test[name] = float(values[row])
 
     def _add_seconds(self, seconds: float) -> None:
-        for outcome in self.outcomes:
-            outcome.seconds += seconds * self._devices / len(self.outcomes)
+        """Divide the seconds of a call among the runs; one that has stopped takes none."""
+        training = [outcome for outcome in self.outcomes if outcome.epochs is None]
+        for outcome in training:
+            outcome.seconds += seconds * self._devices / len(training)
 
     def _call(self, call: Call) -> History:
         with jax.disable_jit(False):  # the program is compiled already
@@ -200,6 +213,10 @@ class Training:
             )
         self._history = jax.device_get(history)
         return self._history
+
+
+def _goes_on(outcome: Outcome) -> bool:
+    return outcome.epochs is None and outcome.diverged_at is None
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import numpy as np
 from jcnn.analysis.labels import label
 from jcnn.analysis.ranking import Row
 from jcnn.analysis.result import Result
+from jcnn.engine import Outcome
 from jcnn.errors import UsageError
 from jcnn.export import TrainedModel, set_weights
 from jcnn.study.plan import Plan
@@ -101,9 +102,11 @@ def best_seed(result: Result, row: Row) -> int:
     badness = result.metric.badness
     name = f"validation_{result.metric.name}"
 
-    def last(curves: dict[str, list[float]]) -> float:
-        curve = curves.get(name) or curves.get(f"validation_{result.task_metric}") or [np.nan]
-        value = badness(curve[-1])
+    def final(outcome: Outcome) -> float:
+        known = [
+            each for each in (name, f"validation_{result.task_metric}") if each in outcome.curves
+        ]
+        value = badness(outcome.final(known[0])) if known else np.nan
         return float("inf") if np.isnan(value) else value
 
-    return min(result.chosen(row), key=lambda run: (last(dict(run.outcome.curves)), run.seed)).seed
+    return min(result.chosen(row), key=lambda run: (final(run.outcome), run.seed)).seed

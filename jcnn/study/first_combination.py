@@ -11,6 +11,7 @@ from jax import Array
 
 from jcnn.analysis.labels import label
 from jcnn.data import sample_indices
+from jcnn.data.on_disk import is_on_disk
 from jcnn.diagnosis import (
     Diagnosis,
     Examination,
@@ -27,6 +28,9 @@ from jcnn.study.job import Job
 from jcnn.study.prepare import Prepared
 from jcnn.study.study import Study
 from jcnn.training.run import normalize
+
+# The examples among which a learning rate is searched, if they are in a file.
+_FROM_FILE = 2**12
 
 
 class Tried(NamedTuple):
@@ -106,10 +110,13 @@ def find_rate_first(study: Study, **numbers: Any) -> LearningRateSearch:
     """
     first = _first(study)
     data = first.prepared.data
+    rows: Any = slice(None)
+    if is_on_disk(data.inputs):
+        rows = sample_indices(data.targets, min(len(data.inputs), _FROM_FILE))
     return find_learning_rate(
         first.model,
-        normalize(jnp.asarray(data.inputs), data),
-        data.targets,
+        normalize(jnp.asarray(data.inputs[rows]), data),
+        data.targets[rows],
         first.prepared.task.loss,
         optimizer=first.job.optimizer_at(0),
         batch_size=first.job.batch_size,

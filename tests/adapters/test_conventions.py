@@ -163,8 +163,8 @@ class Stateful(eqx.Module):
     drop: eqx.nn.Dropout
     out: eqx.nn.Linear
 
-    def __init__(self, outputs, *, rate=0.0, key):
-        self.norm = eqx.nn.BatchNorm(6, "examples", mode="batch")
+    def __init__(self, outputs, *, rate=0.0, mode="batch", key):
+        self.norm = eqx.nn.BatchNorm(6, "examples", mode=mode)
         self.drop = eqx.nn.Dropout(rate)
         self.out = eqx.nn.Linear(6, outputs, key=key)
 
@@ -208,7 +208,7 @@ def test_a_study_of_a_network_with_state_of_equinox():
         """One that draws."""
 
     def with_state(outputs, rate, key):
-        return eqx.nn.make_with_state(Network)(outputs, rate=rate, key=key)
+        return eqx.nn.make_with_state(Network)(outputs, rate=rate, mode="ema", key=key)
 
     for model in (Network, with_state):
         result = Study(model=model, factors={"rate": [0.0, 0.3]}, learning_rates=[0.1], seeds=1,
@@ -217,6 +217,29 @@ def test_a_study_of_a_network_with_state_of_equinox():
         plain, dropped = (record.outcome for record in result.records)
         assert plain.curves["train_loss"][1] < plain.curves["train_loss"][0]
         assert plain.test != dropped.test
+
+
+def test_a_pair_of_a_module_and_its_state():
+    pair = eqx.nn.make_with_state(Stateful)(3, key=jax.random.key(1))
+    x = jax.random.normal(jax.random.key(0), (32, 6))
+    found = jcnn.diagnose(pair, x, jnp.arange(32) % 3)
+    same = jcnn.diagnose(Stateful(3, key=jax.random.key(1)), x, jnp.arange(32) % 3)
+    assert found.to_dict() == same.to_dict()
+    assert jcnn.find_learning_rate(pair, x, jnp.arange(32) % 3, steps=3).losses
+
+
+def test_state_that_depends_on_the_example_is_refused():
+    class PerExample(eqx.Module):
+        last: eqx.nn.StateIndex
+
+        def __init__(self):
+            self.last = eqx.nn.StateIndex(jnp.zeros(6))
+
+        def __call__(self, x, state):
+            return x, state.set(self.last, x)
+
+    with pytest.raises(ValueError, match="PerExample depends on the example; expected one for the"):
+        jcnn.adapt(PerExample())(jnp.ones((4, 6)))
 
 
 def test_axes_of_two_names_are_refused():

@@ -11,7 +11,7 @@ from jcnn import data, engine
 from jcnn.data import images, on_disk
 from jcnn.data.errors import DataError
 from jcnn.data.on_disk import Rows, is_on_disk
-from jcnn.study import Study
+from jcnn.study import Study, first_combination
 
 SIZE = 12
 
@@ -44,8 +44,8 @@ def test_the_data_set_is_the_same(parts, tmp_path, request):
     assert not is_on_disk(in_memory.train_inputs)
     assert in_file.digest() == in_memory.digest()
     np.testing.assert_array_equal(in_file.mean, in_memory.mean)
-    (kept,) = files.iterdir()
-    assert kept.suffix == ".npy"
+    assert len([*files.glob("*.npy")]) == 1
+    assert not [*files.glob("*.partial")]
 
 
 def test_files_are_decoded_once(tmp_path, little_memory, monkeypatch):
@@ -62,7 +62,7 @@ def test_files_are_decoded_once(tmp_path, little_memory, monkeypatch):
     assert changed.digest() != first.digest()
     resized = data.load_image_folder(tmp_path / "pictures", resize=6)
     assert resized.input_shape == (6, 6, 3)
-    assert len([*little_memory.iterdir()]) == 3
+    assert len([*little_memory.glob("*.npy")]) == 3
 
 
 def test_grey_images_stay_grey(tmp_path, little_memory):
@@ -104,12 +104,38 @@ def test_training_and_validation_examples_together(tmp_path, request):
         np.testing.assert_array_equal(mine[:] if np.ndim(theirs) else mine, theirs)
 
 
+def test_what_an_interruption_left_is_replaced(tmp_path, little_memory):
+    write(tmp_path / "pictures")
+    first = data.load_image_folder(tmp_path / "pictures")
+    (kept,) = little_memory.glob("*.npy")
+    kept.unlink()
+    kept.with_suffix(".partial").write_bytes(b"half of it")
+    assert data.load_image_folder(tmp_path / "pictures").digest() == first.digest()
+    assert [each.suffix for each in sorted(little_memory.iterdir()) if each.suffix != ".lock"] == [
+        ".npy"
+    ]
+
+
+def test_what_is_read_on_demand_is_never_read_by_accident():
+    with pytest.raises(TypeError, match="take some of their rows first"):
+        np.asarray(Rows(np.arange(4), np.array([1, 2])))
+
+
+def test_a_learning_rate_is_searched_among_a_sample(tmp_path, request, monkeypatch):
+    write(tmp_path / "pictures", count=100)
+    request.getfixturevalue("little_memory")
+    monkeypatch.setattr(first_combination, "_FROM_FILE", 32)
+    study = Study(data=str(tmp_path / "pictures"), model="mlp", factors={"hidden": [(8,)]})
+    found = first_combination.find_rate_first(study, steps=4, per_decade=1)
+    assert len(found.losses) == 5
+
+
 def test_an_error_leaves_no_file(tmp_path, little_memory, monkeypatch):
     write(tmp_path / "pictures")
     (tmp_path / "pictures" / "test" / "light" / "23.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"light/23.png: not a readable image"):
         data.load_image_folder(tmp_path / "pictures")
-    assert not [*little_memory.iterdir()]
+    assert not [*little_memory.glob("*.[np]*")]
     monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda folder: type("", (), {"free": 10}))
     (tmp_path / "pictures" / "test" / "light" / "23.png").unlink()
     with pytest.raises(DataError, match="has 10 bytes left, but the images take 41,040"):

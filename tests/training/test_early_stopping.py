@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from jcnn import engine
+from jcnn.analysis.metric import parse_metric
 from jcnn.cli import main
+from jcnn.engine import Outcome
 from jcnn.errors import UsageError
 from jcnn.study import Study, train_one
 from jcnn.training.early_stopping import best_epoch
@@ -71,7 +73,8 @@ def test_a_run_that_never_stops_has_its_best_weights_too():
     (patient,) = outcomes(patience=100, seeds=[2])
     curve = whole.curves["validation_loss"]
     assert (patient.epochs, patient.best_epoch) == (16, np.argmin(curve) + 1)
-    assert patient.curves["validation_loss"] == [*curve[:-1], min(curve)]
+    assert patient.curves == whole.curves
+    assert patient.final("validation_loss") == min(curve)
     assert patient.test != whole.test
 
 
@@ -158,6 +161,57 @@ def test_the_best_model_has_the_weights_that_were_tested():
         result.best_model(with_validation=True)
 
 
+def test_tables_have_the_values_of_the_epochs_that_were_trained():
+    result = Study(**OVERFITS | {"patience": 3, "seeds": [1]}).run()
+    (outcome,) = (record.outcome for record in result.records)
+    (row,) = result.rows()
+    assert row["validation_loss"] == min(outcome.curves["validation_loss"])
+    assert row["best_epoch"] == outcome.best_epoch
+    epochs = result.rows("epoch")
+    assert [each["epoch"] for each in epochs] == [*range(1, outcome.epochs + 1)]
+    assert [each["validation_loss"] for each in epochs] == outcome.curves["validation_loss"][
+        : outcome.epochs
+    ]
+
+
+def test_seconds_to_a_target_are_those_of_the_epochs_that_were_trained():
+    metric = parse_metric("seconds:0.5", "accuracy", True)
+    curve = {"validation_accuracy": [0.1, 0.6, *[0.6] * 8]}
+    stopped = Outcome(curve, steps=100, seconds=4.0, best_epoch=2, epochs=4)
+    assert metric.reported(stopped) == 2.0
+    assert parse_metric("steps:0.5", "accuracy", True).reported(stopped) == 20.0
+    missed = parse_metric("seconds:0.7", "accuracy", True)
+    assert missed.reported(stopped) == 4.0
+
+
+def test_a_run_that_has_stopped_takes_no_more_seconds():
+    first, *_, third = sorted(outcomes(patience=2), key=lambda outcome: outcome.epochs)
+    assert first.epochs < third.epochs
+    assert first.seconds < third.seconds
+
+
+def test_layers_of_runs_that_stop_at_different_steps(tmp_path):
+    """In blocks of a race, which end at different steps too."""
+    study = Study(
+        model="mlp", factors={"activation": ["relu", "tanh"], "hidden": [(16,)]}, epochs=12,
+        learning_rates=[0.1, 0.3, 0.003], seeds=4, patience=1, diagnose=10,
+    )  # fmt: skip
+    result = study.run(tmp_path)
+    lengths = {len(record.outcome.history.steps) for record in result.records}
+    assert len(lengths) > 1
+    row = result.answer.rows[0]
+    longest = max(len(run.outcome.history.steps) for run in result.chosen(row))
+    assert len(result.history(row).steps) == longest
+
+
+def test_epochs_are_counted_as_trained():
+    study = Study(**OVERFITS | {"patience": 2, "seeds": [1]})
+    seen = []
+    train_one(study, 0, 0.03, seed=1, on_epoch=lambda epoch, model: seen.append(epoch))
+    (outcome,) = outcomes(patience=2, seeds=[1])
+    assert seen == [*range(outcome.epochs + 1)]
+
+
 def test_the_command_takes_it(tmp_path, capsys):
     out = tmp_path / "runs"
     arguments = ["compare", "--model", "mlp", "--activation", "relu", "--learning-rate", "0.1",
@@ -165,6 +219,8 @@ def test_the_command_takes_it(tmp_path, capsys):
                  "--quiet"]  # fmt: skip
     assert main([*arguments, "--out", str(out)]) == 0
     assert "patience = 1" in (out / "study.toml").read_text()
+    assert main([*arguments, "--metric", "loss", "--out", str(out)]) == 0
+    assert 'metric = "loss"' in (out / "study.toml").read_text()
     assert main([*arguments, "--patience", "0", "--out", str(out)]) == 2
     assert "patience" in capsys.readouterr().err
 

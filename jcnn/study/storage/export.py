@@ -19,8 +19,8 @@ def export(result: Result, path: Path) -> int:
 
     Columns are the factors, learning_rate, seed, diverged_at (empty if the run did not diverge),
     best_epoch (empty without early stopping), steps, seconds, `test_<metric>`, and
-    `<part>_<metric>` for training and validation: the last epoch's value in CSV, one value per
-    epoch in JSON and Parquet. Values that are not finite are empty or null.
+    `<part>_<metric>` for training and validation: the final value in CSV, one value per epoch in
+    JSON and Parquet. Values that are not finite are empty or null.
 
     Raises UsageError for any other suffix, and for Parquet without pyarrow.
     """
@@ -44,7 +44,8 @@ def export(result: Result, path: Path) -> int:
 def _row(result: Result, index: int, *, last: bool) -> dict[str, Any]:
     record = result.records[index]
     row = run_row(result.combinations[record.combination], record) | {
-        name: curve[-1] if last else curve for name, curve in record.outcome.curves.items()
+        name: record.outcome.final(name) if last else curve
+        for name, curve in record.outcome.curves.items()
     }
     return cast("dict[str, Any]", strict_json.plain(row))
 
