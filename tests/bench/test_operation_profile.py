@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jcnn.bench.profile import Profile, category, profile
+from jcnn.bench.operation_profile import Profile, category, profile
 
 
 def test_the_slowest_operation_is_found():
