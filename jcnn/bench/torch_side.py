@@ -1,76 +1,40 @@
 """PyTorch's side: one process that uses all cores, and one process per core."""
 
 import itertools
-import json
 import os
-import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jcnn.interruption import on_interruption
+from jcnn.bench.json_process import JsonProcess
 
 _WORKER = Path(__file__).with_name("torch_worker.py")
 
 
-class _Process:
+class _Process(JsonProcess):
     def __init__(self, python: str, **hello: Any) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "PYTHONPATH")}
-        with ExitStack() as stack:
-            # A file, because a pipe that is not read would fill up.
-            self._stderr = stack.enter_context(tempfile.TemporaryFile("w+"))
-            self._process = subprocess.Popen(
-                [python, str(_WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                text=True,
-                env=environment,
-            )
-            stack.enter_context(on_interruption(self._process.kill))
-            self._exit_stack = stack.pop_all()
+        super().__init__([python, str(_WORKER)], environment)
         try:
-            self.send({"do": "hello", **hello})
-            self.versions = self.receive()
+            self.versions = self.ask({"do": "hello", **hello})
         except BaseException:
             self.close()
             raise
 
-    def send(self, request: Mapping[str, Any]) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # receive raises the reason
-
     def receive(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._stderr.seek(0)
-            lines = self._stderr.read().strip().splitlines()
+        try:
+            answer: dict[str, Any] = super().receive()
+        except ValueError as error:
             raise ValueError(
-                f"PyTorch's process ended: {lines[-1] if lines else 'without a message'}; name an "
-                "interpreter that imports torch and numpy with --torch-python"
-            )
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(f"PyTorch: {answer['error']}")
+                f"PyTorch: {error}; name an interpreter that imports torch and numpy with "
+                "--torch-python"
+            ) from None
+        except RuntimeError as error:
+            raise RuntimeError(f"PyTorch: {error}") from None
         return answer
-
-    def close(self) -> None:
-        self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            with suppress(BrokenPipeError):
-                if stream is not None:
-                    stream.close()
-        self._process.wait()
-        self._exit_stack.close()
 
 
 class TorchSide:

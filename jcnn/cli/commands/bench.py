@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
+from jcnn.cli.commands.bench_function import (
+    add_function_arguments,
+    print_changes,
+    refuse_function_arguments,
+    time_function,
+)
 from jcnn.cli.limits import check_at_most
 from jcnn.cli.output_arguments import add_output_arguments
 from jcnn.cli.tables import Column, console, table
@@ -34,12 +40,18 @@ def add(commands: Any) -> None:
         "that their ratios hold on a noisy machine.",
     )
     parser.add_argument(
+        "function",
+        nargs="?",
+        help="time this function of your own, module:function, instead (default: jcnn's work)",
+    )
+    parser.add_argument(
         "--versus",
         nargs="+",
         default=[],
         metavar="RIVAL",
-        help="also time flax, torch, or both (default: neither)",
+        help="also time flax, torch, or both; other functions beside your own (default: neither)",
     )
+    add_function_arguments(parser)
     parser.add_argument(
         "--torch-python",
         default=sys.executable,
@@ -73,6 +85,11 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Time everything chosen and print each result when it is ready."""
+    if chosen.compare:
+        return print_changes(chosen)
+    if chosen.function:
+        return time_function(chosen)
+    refuse_function_arguments(chosen)
     dtype = _check(chosen)
 
     from jcnn import engine
