@@ -137,7 +137,7 @@ class Side:
 
     def profile(self) -> dict[str, Any]:
         """Return the slowest operations of a call."""
-        from jcnn.bench.profile import profile
+        from jcnn.bench.operation_profile import profile
 
         operands = self._copies()
         result = profile(lambda: self._jax.block_until_ready(self._call(*operands)))
