@@ -36,7 +36,7 @@ def time_calls(function: Callable[..., Any], *arguments: Any, rounds: int = 20) 
     times = repeats(lambda: timed(function, *arguments))
     compilations = [0]
 
-    def count(event: str, _: float, **__: Any) -> None:
+    def count(event: str, duration_secs: float, **_: Any) -> None:
         compilations[0] += event.endswith("backend_compile_duration")
 
     jax.monitoring.register_event_duration_secs_listener(count)

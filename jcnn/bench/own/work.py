@@ -9,7 +9,7 @@ from jcnn.jaxprs import opened
 from jcnn.tracing.flatten import flatten
 from jcnn.tracing.operations import count_operations
 
-_HOST = ("callback", "infeed", "outfeed")
+_HOST = ("callback", "debug_print", "infeed", "outfeed")
 
 
 def operations_of(jaxpr: Any) -> tuple[float, bool]:
@@ -32,7 +32,7 @@ def promotions(jaxpr: Any) -> list[str]:
     """Return the conversions of arrays from half precision to float32 or more, with their counts.
 
     >>> import jax
-    >>> promotions(jax.make_jaxpr(lambda x: x * jnp.float32(2))(jnp.ones(8, jnp.bfloat16)))
+    >>> promotions(jax.make_jaxpr(lambda x: x.astype(jnp.float32))(jnp.ones(8, jnp.bfloat16)))
     ['bfloat16 to float32, 8 numbers']
     """
     found: dict[str, int] = {}
@@ -51,7 +51,7 @@ def host_calls(jaxpr: Any) -> list[str]:
     """Return the names of operations that wait for the host, such as callbacks.
 
     >>> import jax
-    >>> host_calls(jax.make_jaxpr(lambda x: jax.debug.print("{}", x))(1.0))
+    >>> host_calls(jax.make_jaxpr(lambda x: jax.debug.callback(print, x))(1.0))
     ['debug_callback']
     """
     names = (str(equation.primitive) for equation in _equations(jaxpr))

@@ -49,7 +49,7 @@ class Side:
             target, self._given = _made(function, target())
         _check_arguments(function, target, self._given)
         self.donates = bool(donate)
-        self._call = target
+        self._call: Any = target
         if not as_is:
             if not hasattr(target, "lower"):
                 self._call = jax.jit(target, donate_argnums=tuple(donate))
@@ -67,7 +67,7 @@ class Side:
         jax.monitoring.register_event_duration_secs_listener(self._count)
         self._sampled = False
 
-    def _count(self, event: str, _: float, **__: Any) -> None:
+    def _count(self, event: str, duration_secs: float, **_: Any) -> None:
         self.compilations += event.endswith("backend_compile_duration")
 
     def _compile(self) -> None:
@@ -158,7 +158,7 @@ def _imported(function: str) -> Callable[..., Any]:
         target = getattr(target, part)
     if inspect.isclass(target) or not callable(target):
         raise ValueError(f"{function} is no function; name one of its methods, or a function")
-    return target  # type: ignore[no-any-return]
+    return target
 
 
 def _made(function: str, made: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jcnn import names, strict_json
-from jcnn.cli.commands.bench_function import (
+from jcnn.cli.function_timing import (
     add_function_arguments,
     print_changes,
     refuse_function_arguments,

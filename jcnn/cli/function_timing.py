@@ -92,7 +92,7 @@ def time_function(chosen: argparse.Namespace) -> int:
         rounds=chosen.rounds,
         profile=chosen.ops,
     )
-    content = {
+    content: dict[str, Any] = {
         "hardware": hardware(),
         "peaks": peaks,
         "functions": [result.to_json() for result in results],
