@@ -181,7 +181,7 @@ def test_the_command_prints_and_writes_figures(tmp_path, capsys):
         (["--sweep", "--plot", "a.txt"], 2, ".svg, .png, .pdf"),
         (["--dtype", "bfloat"], 2, "did you mean bfloat16"),
         (["--versus", "torch", "--torch-python", "/nowhere"], 1, "--torch-python /nowhere"),
-        (["--versus", "torch", "--torch-python", "/bin/false"], 1, "PyTorch's process ended"),
+        (["--versus", "torch", "--torch-python", "/bin/false"], 1, "PyTorch: its process ended"),
     ],
 )
 def test_bad_input_is_one_line(arguments, code, message, capsys):
