@@ -42,7 +42,8 @@ class FunctionModule(nnx.Module):
     ) -> None:
         """`extra` are names of flags and keys to pass, by default those that the function names.
 
-        A `stateful` function returns `(outputs, changes)`: the parts of the tree that changed.
+        A `stateful` function returns `(outputs, changes)`: the parts of the tree that changed,
+        which is one of collections.
         """
         leaves, self.structure = jax.tree.flatten(parameters)
         paths = [path for path, _ in jax.tree.leaves_with_path(parameters)]
@@ -54,9 +55,8 @@ class FunctionModule(nnx.Module):
             (tuple(map(_part, path)) or ("w",)) if array else ()
             for path, array in zip(paths, is_array, strict=True)
         )
-        # Collections of Linen, or a module of Equinox and its state.
         collections = isinstance(parameters, Mapping) and (
-            isinstance(parameters.get("params"), Mapping) or {*parameters} == {"params", "state"}
+            stateful or isinstance(parameters.get("params"), Mapping)
         )
         self.hidden_path = ("params", "params") if collections else ("params",)
         tree: dict[str, Any] = {}

@@ -151,7 +151,11 @@ def _read_images(
 
 def most_in_memory() -> int:
     """Return how many bytes of images are held in memory: half of it, and at most 8 GiB."""
-    return min(MAX_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows, which does not say
+        return MAX_BYTES
+    return min(MAX_BYTES, memory // 2)
 
 
 def _decode(
@@ -173,7 +177,7 @@ def _decode(
             pixels = image.pixels()
         images[rows[index]] = pixels if resize is None else resize(pixels)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, warnings.catch_warnings():
+    with ThreadPoolExecutor() as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the decoders, in all threads
         for start in range(0, len(files), _AT_ONCE):
             # In order of the files, so that the first bad one is reported.

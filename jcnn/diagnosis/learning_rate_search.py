@@ -76,7 +76,9 @@ def find_learning_rate(
     >>> 0.03 < search.rate <= 1
     True
     """
-    inputs, targets = jax.tree.map(jnp.asarray, inputs), jnp.asarray(targets)
+    targets = jnp.asarray(targets)
+    # A list is an array too.
+    inputs = jax.tree.map(jnp.asarray, inputs, is_leaf=lambda x: not isinstance(x, (dict, tuple)))
     shapes = [leaf.shape for leaf in jax.tree.leaves(inputs)]
     count = len(targets)
     if {shape[:1] for shape in shapes} != {(count,)} or count < 2:

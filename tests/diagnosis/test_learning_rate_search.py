@@ -38,6 +38,8 @@ class OfTwo(nnx.Module):
 
 def test_several_inputs():
     expected = find_learning_rate(net(), X, LABELS, steps=5, per_decade=1)
+    rows = find_learning_rate(net(), X.tolist(), LABELS, steps=5, per_decade=1)
+    np.testing.assert_allclose(rows.losses, expected.losses, rtol=1e-5)
     for inputs in ({"a": X[:, :4], "b": X[:, 4:]}, (X[:, :4], X[:, 4:])):
         found = find_learning_rate(OfTwo(), inputs, LABELS, steps=5, per_decade=1)
         np.testing.assert_allclose(found.losses, expected.losses, rtol=1e-5)

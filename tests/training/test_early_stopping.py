@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -231,9 +230,7 @@ def test_the_first_of_equally_good_epochs_is_the_best():
     assert best_epoch([math.nan], True) is None
 
 
-def test_weights_of_one_run_stay_on_its_device():
-    if jax.local_device_count() < 2:
-        pytest.skip("there is one device only")
+def test_the_weights_of_runs_stay_on_their_devices():
     study = Study(**OVERFITS | {"patience": 3})
     compiled = study.jobs(study.prepare())[0].compile()
     training = engine.Training(compiled)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jcnn import engine
 from jcnn.bench.clock import repeats, timed
 
 
@@ -34,20 +35,14 @@ def time_calls(function: Callable[..., Any], *arguments: Any, rounds: int = 20) 
     0
     """
     times = repeats(lambda: timed(function, *arguments))
-    compilations = [0]
-
-    def count(event: str, duration_secs: float, **_: Any) -> None:
-        compilations[0] += event.endswith("backend_compile_duration")
-
-    jax.monitoring.register_event_duration_secs_listener(count)
-    samples = []
+    before, samples = engine.compilations(), []
     for _ in range(rounds):
         began = time.perf_counter()
         for _ in range(times):
             jax.block_until_ready(function(*arguments))
         samples.append((time.perf_counter() - began) / times)
-    done = compilations[0]
-    return Calls(samples, done)
+    done = engine.compilations().since(before)
+    return Calls(samples, done.compiled + done.loaded)
 
 
 def as_pytest_benchmark(calls: dict[str, Calls]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Ratio(NamedTuple):
-    """A ratio of times and its 95% interval; with fewer than 6 rounds, the interval is unbounded.
+    """A ratio of times and its 95% interval, which has no bounds if there are too few samples.
 
     `differs` is whether the interval excludes 1.
     """
@@ -39,13 +39,8 @@ def paired_ratio(seconds: Sequence[float], base: Sequence[float]) -> Ratio:
     from scipy import stats
 
     ratios = np.sort(np.array(seconds) / np.array(base))
-    # The most ratios below the interval, at 2.5% on each side.
-    outside = int(stats.binom.ppf(0.025, len(ratios), 0.5)) - 1
-    if outside < 0 or stats.binom.cdf(outside, len(ratios), 0.5) > 0.025:
-        outside -= 1
-    if outside < 0:
-        return Ratio(float(np.median(ratios)), 0.0, math.inf)
-    return Ratio(float(np.median(ratios)), float(ratios[outside]), float(ratios[-1 - outside]))
+    # As many ratios are below the interval as have a probability of at most 2.5%, and above it.
+    return _between(ratios, int(stats.binom.ppf(0.025, len(ratios), 0.5)))
 
 
 def unpaired_ratio(seconds: Sequence[float], base: Sequence[float]) -> Ratio:
@@ -60,7 +55,10 @@ def unpaired_ratio(seconds: Sequence[float], base: Sequence[float]) -> Ratio:
     """
     ratios = np.sort((np.array(seconds)[:, None] / np.array(base)[None, :]).ravel())
     n, m = len(seconds), len(base)
-    outside = math.floor(n * m / 2 - 1.96 * math.sqrt(n * m * (n + m + 1) / 12))
-    if outside < 1:
-        return Ratio(float(np.median(ratios)), 0.0, math.inf)
-    return Ratio(float(np.median(ratios)), float(ratios[outside - 1]), float(ratios[-outside]))
+    return _between(ratios, math.floor(n * m / 2 - 1.96 * math.sqrt(n * m * (n + m + 1) / 12)))
+
+
+def _between(ratios: np.ndarray, rank: int) -> Ratio:
+    """Return the median, and the ratios of this rank from either end; without bounds at rank 0."""
+    ends = (ratios[rank - 1], ratios[-rank]) if rank >= 1 else (0.0, math.inf)
+    return Ratio(float(np.median(ratios)), *map(float, ends))

@@ -15,6 +15,7 @@ import numpy as np
 from jcnn.bench.json_process import JsonProcess
 from jcnn.bench.own.intervals import Ratio, paired_ratio
 from jcnn.errors import UsageError
+from jcnn.interruption import on_interruption
 
 
 @dataclass
@@ -88,12 +89,12 @@ def run_function(
         for revision in revisions:
             tree = stack.enter_context(checked_out(revision))
             chosen.append((f"{function} at {revision}", function, tree))
-        processes, results = {}, []
+        sides: list[tuple[FunctionResult, JsonProcess]] = []
         for name, target, folder in chosen:
             process = JsonProcess(
                 [sys.executable, "-P", "-m", "jcnn.bench.own.worker"], os.environ, folder
             )
-            processes[name] = stack.enter_context(closing(process))
+            stack.enter_context(closing(process))
             request = {
                 "function": target,
                 "arguments": [*arguments],
@@ -101,12 +102,12 @@ def run_function(
                 "as_is": as_is,
             }
             try:  # one after another, so that compilations do not disturb each other
-                results.append(FunctionResult(name, process.ask(request)))
+                sides.append((FunctionResult(name, process.ask(request)), process))
             except (RuntimeError, ValueError) as error:
                 text = str(error)
                 raise UsageError(text if text.startswith(name) else f"{name}: {text}") from None
-        peaks = processes[function].ask("peaks")
-        sides = [*zip(results, processes.values(), strict=True)]
+        first, process = sides[0]
+        peaks = process.ask("peaks")
         for number in range(rounds):
             place = number % len(sides)
             for result, process in sides[place:] + sides[:place]:
@@ -118,9 +119,9 @@ def run_function(
                 result.why_again = " ".join((process.ask("misses") or [""])[0].split())
             if profile:
                 result.operations = process.ask("profile")["operations"]
-            if result is not results[0]:
-                result.ratio = paired_ratio(result.seconds, results[0].seconds)
-    return peaks, results
+            if result is not first:
+                result.ratio = paired_ratio(result.seconds, first.seconds)
+    return peaks, [result for result, _ in sides]
 
 
 @contextmanager
@@ -132,11 +133,16 @@ def checked_out(revision: str) -> Iterator[Path]:
     prefix = _git("rev-parse", "--show-prefix").strip()
     with tempfile.TemporaryDirectory(prefix="jcnn-revision-") as folder:
         tree = Path(folder) / "tree"
-        _git("worktree", "add", "--detach", str(tree), revision)
-        try:
-            yield tree / prefix
-        finally:
+
+        def remove() -> None:
             _git("worktree", "remove", "--force", str(tree))
+
+        _git("worktree", "add", "--detach", str(tree), revision)
+        with on_interruption(remove):
+            try:
+                yield tree / prefix
+            finally:
+                remove()
 
 
 def _git(*words: str) -> str:

@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jcnn import engine
+
 _clock = time.perf_counter
 _MOST_MISSES = 10
 
@@ -24,15 +26,15 @@ class Side:
     """A function with its arguments, compiled.
 
     `phases` are the seconds of importing the function, tracing, lowering, compiling and the first
-    call. A function that is timed `as_is` is neither jitted nor traced as a whole. `compilations`
-    are counted after the first calls, and `misses` are JAX's explanations of them.
+    call. A function that is timed `as_is` is neither jitted nor traced as a whole. `misses` are
+    JAX's explanations of compilations during the samples.
     """
 
     def __init__(
         self, function: str, arguments: Sequence[str], donate: Sequence[int], as_is: bool
     ) -> None:
         self.phases: dict[str, float] = {}
-        self.compilations, self.misses = 0, list[str]()
+        self.misses: list[str] = []
         self.traced: Any = None
         self.compiled: Any = None
         self.not_donated: list[str] = []
@@ -64,11 +66,7 @@ class Side:
         self._times = 1 if self.donates else int(min(max(0.05 / max(once, 1e-7), 1), 1000))
         jax.config.update("jax_explain_cache_misses", True)
         logging.getLogger("jax").addHandler(_Heard(self.misses))
-        jax.monitoring.register_event_duration_secs_listener(self._count)
         self._sampled = False
-
-    def _count(self, event: str, duration_secs: float, **_: Any) -> None:
-        self.compilations += event.endswith("backend_compile_duration")
 
     def _compile(self) -> None:
         began = _clock()
@@ -126,14 +124,18 @@ class Side:
         if not self._sampled:
             self._sampled = True
             self.misses.clear()  # of what measured the machine's peaks
-        total, before = 0.0, self.compilations
+        total, before = 0.0, engine.compilations()
         for _ in range(self._times):
             operands = self._copies()
             began = _clock()
             self._jax.block_until_ready(self._call(*operands))
             total += _clock() - began
-        compiled = self.compilations - before
-        return {"seconds": total / self._times, "calls": self._times, "compilations": compiled}
+        done = engine.compilations().since(before)
+        return {
+            "seconds": total / self._times,
+            "calls": self._times,
+            "compilations": done.compiled + done.loaded,
+        }
 
     def profile(self) -> dict[str, Any]:
         """Return the slowest operations of a call."""
